@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * kern.h - the kernel beside us: what it knows of a netdev, and how to keep it silent
+ *
+ * Adoption reads addresses, routes, neighbours and MTU over netlink (libmnl), so that the user restates nothing.
+ * Silence is a BPF program at TC ingress that drops, for the kernel only, what sock7 owns: (protocol,
+ * local address or any, local port) in a hash map. Attached as a TCX link (gone with the last process that holds
+ * its descriptor); on kernels without TCX as a clsact filter whose program stops dropping when its heartbeat is
+ * older than 2 s. Used by shim/ (boot, bind, close, keeper); knows conf-like plain data only.
+ */
+#ifndef S7_KERN_H
+#define S7_KERN_H
+
+#include "stack/core/ip.h"
+
+#define KERN_ROUTES_MAX 256
+#define KERN_ADDRS_MAX 64
+
+struct kern_addr {
+	int ifindex;
+	struct s7_ip ip;
+	uint8_t prefix_len; /* of the family */
+};
+
+struct kern_route {
+	int ifindex;
+	struct s7_ip to;
+	uint8_t prefix_len;
+	struct s7_ip via;    /* all zero: on link */
+	struct s7_ip source; /* preferred source, all zero: none */
+	uint32_t metric;
+	uint8_t type;	     /* RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_BLACKHOLE, ... */
+};
+
+struct kern_view {
+	uint32_t addr_count, route_count;
+	struct kern_addr addr[KERN_ADDRS_MAX];
+	struct kern_route route[KERN_ROUTES_MAX]; /* tables main and local, longest prefix first */
+	bool truncated;				  /* more routes than fit: said in the log */
+};
+
+struct kern_link {
+	int ifindex;
+	uint32_t mtu;
+	uint8_t mac[6];
+	bool up;
+	char kind[16]; /* "veth", "tun", ... or "" */
+};
+
+int kern_link_get(const char *name, struct kern_link *ret_link);
+
+/* Snapshot of the network namespace's addresses and unicast/local routes. 0 or -errno. */
+int kern_view_get(struct kern_view *ret_view);
+
+/* A non-blocking netlink socket that becomes readable when addresses, routes or links change; or -errno. */
+int kern_watch_open(void);
+/* Drains it; 1 if something changed, 0 if not. */
+int kern_watch_drain(int fd);
+
+/* The gateway's or a neighbour's link address as the kernel knows it. 0, -ENOENT, -errno. */
+int kern_neigh_get(int ifindex, const struct s7_ip *ip, uint8_t ret_mac[6]);
+
+struct kern_silencer {
+	int map_fd, prog_fd, link_fd, beat_fd; /* link_fd -1: clsact fallback */
+	int ifindex;
+	bool clsact;
+};
+
+/* Attaches to a netdev. 0 or -errno with one line in ret_why (privilege, kernel too old...). */
+int silencer_open(int ifindex, struct kern_silencer *ret_s, char *ret_why, size_t why_len);
+
+/*
+ * Owns / disowns (proto, address or any, port in host order) on the netdev. Idempotent; counting is the caller's.
+ * An entry for IPv4-any and for IPv6-any are different (::ffff:0.0.0.0 and ::).
+ */
+int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+
+/* Call at least once a second while alive (needed for clsact only; cheap otherwise). */
+void silencer_beat(const struct kern_silencer *s);
+void silencer_close(struct kern_silencer *s);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim.h - what the files of shim/ share
+ *
+ * intercept.def is the one list of names; real.<name> are libc's own. fd_get() is the fast predicate of every wrapper:
+ * foreign descriptors cost one bounds check and one load.
+ */
+#ifndef S7_SHIM_H
+#define S7_SHIM_H
+
+#include <errno.h>
+#include <signal.h>
+
+#include "conf/conf.h"
+#include "stack/core/sk.h"
+#include "stack/sock/epoll.h"
+#include "stack/sock/sock.h"
+
+/* ---- real.c: libc's functions, resolved by dlsym(RTLD_NEXT) on first use, generated from intercept.def ---- */
+#include "shim/real.h" /* struct s7_real real; */
+
+/* ---- fdtab.c: this process's table of descriptors, in the arena ---- */
+struct s7_fdtab {
+	struct s7_file **fd; /* proc->fd, or NULL before the stack runs */
+	uint32_t limit;	     /* 0 before the stack runs: everything is foreign */
+};
+extern struct s7_fdtab s7_fds;
+
+static inline struct s7_file *fd_get(int fd)
+{
+	if (s7_likely((uint32_t)fd >= s7_fds.limit))
+		return NULL;
+	return s7_fds.fd[fd];
+}
+
+static inline struct s7_sock *fd_sock(int fd)
+{
+	struct s7_file *file = fd_get(fd);
+
+	return file && file->kind == FILE_SOCK ? file_sock(file) : NULL;
+}
+
+/* Enters a file under a real descriptor (takes over one reference). */
+void fd_install(int fd, struct s7_file *file);
+/* Takes the entry out and returns it with its reference, or NULL. */
+struct s7_file *fd_take(int fd);
+/* Drops a reference; the last one releases the socket or epoll set. */
+void file_put(struct s7_file *file);
+/* Is it a descriptor that sock7 itself needs (port, doorbell, arena...)? Programs may not close or dup2 over it. */
+bool fd_is_internal(int fd);
+void fd_mark_internal(int fd);
+
+/* ---- boot.c ---- */
+enum boot_state { BOOT_NOT_YET, BOOT_KERNEL, BOOT_RUNNING };
+/* Reads the configuration at the first socket. Cheap when done before. */
+enum boot_state boot_conf(void);
+/* Starts the stack if the configuration asks for one. 0, or -errno after the one line; then everything is the kernel's. */
+int boot_stack(void);
+struct s7_inst *boot_inst(void);     /* home instance of the calling thread */
+const struct conf *boot_config(void);
+extern struct s7_arena *s7_arena;
+
+/* ---- time ---- */
+s7_time host_now(void); /* CLOCK_MONOTONIC */
+
+/* ---- wait.c: one sleep for everything ---- */
+/*
+ * Blocks until the socket has one of `events`, the deadline passes (-EAGAIN), or a signal handler interrupts
+ * (-EINTR, or goes on when every handler that ran has SA_RESTART and the call is restartable). fd: the descriptor, whose kernel side is
+ * watched too when the socket is dual. Drives and spins first.
+ */
+int wait_sock(struct s7_sock *sk, int fd, uint32_t events, s7_time deadline, bool restartable);
+/* This thread's waiter record, made at the first sleep. NULL: none left. */
+struct s7_waiter *wait_self(void);
+/*
+ * The primitive under poll, select, epoll_wait and wait_sock: the caller has queued its nodes under the lock, checked readiness,
+ * stored SLEEPING and unlocked. Sleeps on `kfds` (program's kernel descriptors, revents filled as ppoll), the doorbell, and, if
+ * this thread becomes the watcher, the ports with a timeout at the next timer. Returns ppoll's count over kfds, or -EINTR;
+ * 0 also means: look again. mask NULL: the thread's.
+ */
+struct pollfd;
+int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds, uint32_t nkfds,
+	       s7_time deadline, const sigset_t *mask);
+
+/*
+ * ---- signal.c: sigaction and kin are wrapped; a handler that fires while its thread holds a lock (s7_lock_depth) is put off
+ * until inst_unlock has rung the waiters. sig_interrupts counts handlers without SA_RESTART that ran in this thread.
+ */
+extern __thread uint32_t s7_sig_interrupts __attribute__((tls_model("initial-exec")));
+void sig_run_deferred(void); /* s7_host_ops.deferred */
+
+/* ---- errno, at one place ---- */
+static inline long ret_errno(long ret)
+{
+	if (s7_unlikely(ret < 0)) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return ret;
+}
+
+/* ---- log.c ---- */
+void shim_log(enum s7_log_level level, const char *fmt, ...) S7_PRINTF(2, 3);
+
+#endif

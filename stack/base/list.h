@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * list.h - doubly linked list through a member of the object; head and nodes are the same struct
+ *
+ * A node that is in no list points at itself (list_init), so list_del on it is harmless.
+ */
+#ifndef S7_LIST_H
+#define S7_LIST_H
+
+#include "stack/base/base.h"
+
+struct s7_list {
+	struct s7_list *next, *prev;
+};
+
+static inline void list_init(struct s7_list *list)
+{
+	list->next = list->prev = list;
+}
+
+static inline bool list_empty(const struct s7_list *list)
+{
+	return list->next == list;
+}
+
+static inline void list_insert_(struct s7_list *node, struct s7_list *prev, struct s7_list *next)
+{
+	node->next = next;
+	node->prev = prev;
+	prev->next = node;
+	next->prev = node;
+}
+
+static inline void list_add(struct s7_list *head, struct s7_list *node)
+{
+	list_insert_(node, head, head->next);
+}
+
+static inline void list_add_tail(struct s7_list *head, struct s7_list *node)
+{
+	list_insert_(node, head->prev, head);
+}
+
+/* Takes the node out and leaves it self-linked. */
+static inline void list_del(struct s7_list *node)
+{
+	node->prev->next = node->next;
+	node->next->prev = node->prev;
+	list_init(node);
+}
+
+/* Moves all of `from` to the end of `to`. */
+static inline void list_splice_tail(struct s7_list *to, struct s7_list *from)
+{
+	if (list_empty(from))
+		return;
+	from->next->prev = to->prev;
+	from->prev->next = to;
+	to->prev->next = from->next;
+	to->prev = from->prev;
+	list_init(from);
+}
+
+#define list_entry(node, type, member) s7_container(node, type, member)
+#define list_first(head, type, member) list_entry((head)->next, type, member)
+
+#define list_for_each(pos, head) for (pos = (head)->next; pos != (head); pos = pos->next)
+#define list_for_each_safe(pos, tmp, head)                                                         \
+	for (pos = (head)->next, tmp = pos->next; pos != (head); pos = tmp, tmp = pos->next)
+
+#endif

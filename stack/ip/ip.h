@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ip.h - the internet layer as transports and boot code use it
+ *
+ * In: eth_input -> ip4_input -> (reassembly) -> tcp_input / udp_input / icmp_input, the packet's data at the transport
+ * header and `struct s7_rx` describing the rest. Out: a destination is looked up once (dst_lookup), kept by the
+ * connection, and refreshed when the route generation changes; ip_output prepends IP and link headers.
+ * Context: instance lock.
+ */
+#ifndef S7_STACK_IP_H
+#define S7_STACK_IP_H
+
+#include "stack/core/inst.h"
+
+struct s7_sock;
+
+/* A received packet's outer facts, by value. */
+struct s7_rx {
+	struct s7_ip src, dst;
+	uint8_t proto, tos, ttl;
+	bool broadcast;	  /* link or IP level broadcast/multicast */
+	struct s7_iface *iface;
+};
+
+/* Who carries packets to a destination. */
+enum s7_route_owner { ROUTE_STACK, ROUTE_KERNEL, ROUTE_NONE };
+
+struct s7_route {
+	struct s7_ip to;
+	uint8_t prefix_len; /* of 128: v4 prefixes count from 96 */
+	uint8_t owner;	    /* enum s7_route_owner; NONE: unreachable, blackhole */
+	uint8_t iface;
+	uint8_t type;	    /* RTN_* */
+	uint32_t metric;
+	struct s7_ip via;    /* all zero: on link */
+	struct s7_ip source; /* preferred, all zero: choose */
+};
+
+#define ROUTES_MAX 512
+
+/* Replaces all routes (boot, and when the kernel's change); raises the generation. Sorts itself. */
+int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t count);
+
+struct s7_neigh;
+
+/* A resolved way to a destination, kept by a connection. */
+struct s7_dst {
+	struct s7_ip src, dst, hop;
+	uint8_t owner; /* enum s7_route_owner */
+	uint8_t iface;
+	uint8_t is_v4;
+	uint8_t link_len;      /* bytes of link header, 0 on lo */
+	uint32_t generation;   /* of the route table when looked up */
+	uint32_t mtu;	       /* L3 bytes, path MTU applied */
+	struct s7_neigh *neigh;
+	uint32_t neigh_generation;
+};
+
+/*
+ * Finds the way to `dst`. src any: chosen (RFC 6724 light). bound_iface: index + 1 or 0. Local addresses: with
+ * loopback = stack, or an address that only sock7 has, the way is lo; else the kernel owns it.
+ * 0, -ENETUNREACH, -EHOSTUNREACH, -EACCES (broadcast without permission is the caller's).
+ */
+int dst_lookup(struct s7_inst *inst, const struct s7_ip *dst, const struct s7_ip *src, uint32_t bound_iface,
+	       struct s7_dst *ret_dst);
+/* True when the dst must be looked up again. */
+bool dst_stale(const struct s7_inst *inst, const struct s7_dst *dst);
+
+/* Fields of the IP header that a transport chooses. */
+struct s7_ip_tx {
+	uint8_t proto, tos, ttl;
+	bool dont_fragment;
+};
+
+/*
+ * Sends a packet whose data begins at the transport header (checksum done or requested by PKT_TX_L4_CSUM). Fragments if
+ * larger than the path MTU and allowed. Resolves the neighbour, holding the packet meanwhile. Consumes one reference
+ * in every case. 0, -EMSGSIZE, -ENETUNREACH, -ENOBUFS.
+ */
+int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx);
+
+/* Bytes that IP and link headers need before the transport header. */
+static inline uint32_t ip_headroom(const struct s7_dst *dst)
+{
+	return (dst->is_v4 ? 20 : 40) + 14;
+}
+
+/* Sum of the pseudo header (not folded), for a transport of `len` bytes. */
+uint32_t ip_pseudo_sum(const struct s7_ip *src, const struct s7_ip *dst, uint8_t proto, uint32_t len);
+
+/* Frames from a device. */
+void eth_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt **pkts, uint32_t count);
+/* A packet that starts at its IP header (lo). */
+void ip_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt);
+
+/* Is it an address of one of this instance's interfaces (127/8 and ::1 with loopback = stack)? */
+bool ip_is_local(const struct s7_inst *inst, const struct s7_ip *ip);
+/* The interface that has the address, or NULL. */
+struct s7_iface *ip_local_iface(struct s7_inst *inst, const struct s7_ip *ip);
+bool ip_is_broadcast(const struct s7_inst *inst, const struct s7_ip *ip);
+
+/* Sends an ICMP error about a received packet whose data begins at its IP header; rate limited. Does not consume. */
+void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pkt *orig_ip, uint8_t type,
+		uint8_t code, uint32_t info);
+
+/* Learned path MTU (ICMP needed-fragmentation), remembered per destination for 10 minutes. */
+void ip_pmtu_learn(struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu);
+
+/* Puts a neighbour that the kernel already knows; later ARP keeps it. */
+void neigh_learn(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip, const uint8_t mac[6]);
+
+/* Called by inst_create; sizes from params. */
+int ip_inst_init(struct s7_inst *inst);
+
+/* Timer handlers for the instance's table. */
+void neigh_timer(void *inst, struct s7_timer *timer, s7_time now);
+void frag_timer(void *inst, struct s7_timer *timer, s7_time now);
+
+/* Transports, entered from ip4_input with data at the transport header; they consume the packet. */
+void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
+void udp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
+/* An ICMP error quotes this flow of ours: local/remote as in our table. */
+void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq, int err, uint32_t mtu, bool hard);
+void udp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, int err, uint32_t mtu, bool hard);
+
+#endif
