@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * file.h - an open file description, and the processes whose descriptors refer to it
+ *
+ * `refs` counts descriptors in all processes plus sleeping calls. A process's table of descriptors is in the arena, so
+ * that another process can give back what a killed one held. Changed under: the table by its own process
+ * (fdtab lock of shim), or by the reaper once the process is dead; refs atomically; the last reference takes the
+ * instance lock and frees.
+ */
+#ifndef S7_FILE_H
+#define S7_FILE_H
+
+#include "stack/base/base.h"
+
+#define S7_FDS_MAX (1u << 18)
+
+enum s7_file_kind { FILE_NONE, FILE_SOCK, FILE_EPOLL };
+
+/* Which side serves an open socket. */
+enum s7_side {
+	SIDE_OPEN,   /* not decided: no bind, connect or send yet that decides */
+	SIDE_STACK,  /* ours alone; the kernel socket only holds the number */
+	SIDE_DUAL,   /* ours, and the kernel socket of the same descriptor listens/receives too */
+	SIDE_KERNEL, /* handed over; descriptors drop out of the tables when they are next used */
+};
+
+struct s7_file {
+	_Atomic uint32_t refs;
+	uint8_t kind; /* enum s7_file_kind */
+	uint8_t side; /* enum s7_side */
+	uint16_t inst;
+	_Atomic uint32_t status; /* O_NONBLOCK, O_ASYNC */
+	uint32_t pad;
+};
+
+enum s7_proc_state { PROC_FREE, PROC_STARTING, PROC_LIVE, PROC_REAPING };
+
+struct s7_proc {
+	_Atomic uint32_t state;
+	uint32_t pid;	     /* 0 while a fork is under way */
+	uint32_t parent_pid; /* who made the slot */
+	uint32_t fd_high;    /* descriptors at and beyond were never ours */
+	uint64_t start_time; /* of the process, from /proc/PID/stat: tells a reused pid */
+	uint8_t bell_name[16]; /* abstract AF_UNIX name of the process doorbell */
+	uint32_t bell_len;   /* 0: none yet */
+	char comm[16];
+	struct s7_file *fd[S7_FDS_MAX];
+};
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * iface.h - an interface as one instance sees it: addresses, MTU, capabilities, staging for tx
+ *
+ * Each instance has its own copy (one cache line owner); boot fills all copies alike, the keeper updates
+ * them under each instance's lock when the kernel's addresses change. iface[0] is always `lo`.
+ */
+#ifndef S7_IFACE_H
+#define S7_IFACE_H
+
+#include "stack/core/ip.h"
+#include "stack/core/netdev.h"
+
+#define S7_IFACES_MAX 9	 /* lo and conf's eight */
+#define S7_IFACE_LO 0
+#define IFACE_ADDRS_MAX 8
+#define IFACE_STAGE 256
+#define IFACE_LO_MTU 65536
+
+enum s7_iface_flags {
+	IFACE_UP = 1 << 0,
+	IFACE_LO = 1 << 1,
+	IFACE_SHARED = 1 << 2,	   /* the kernel has the same addresses: never answer for unowned ports */
+	IFACE_TRUST_CSUM = 1 << 3, /* rx_checksum = trust */
+	IFACE_NO_ARP = 1 << 4,
+};
+
+struct s7_iface_addr {
+	struct s7_ip ip;
+	uint8_t prefix_len; /* of the family */
+};
+
+struct s7_iface {
+	char name[16];
+	uint8_t index;	/* in inst->iface[] */
+	uint8_t mac[6];
+	uint8_t addr_count;
+	uint16_t queue; /* this instance's queue of the device */
+	uint16_t flags; /* enum s7_iface_flags */
+	uint32_t caps;	/* enum s7_netdev_caps */
+	uint32_t mtu;
+	uint32_t tso_max;
+	uint32_t tso_segs_max;
+	uint32_t spin_us;
+	int ifindex; /* what the program sees: the kernel's, or one that the kernel does not use */
+	struct s7_iface_addr addr[IFACE_ADDRS_MAX];
+	uint32_t staged;
+	struct s7_pkt *stage[IFACE_STAGE]; /* tx packets until the next flush */
+	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes, tx_dropped;
+};
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * inst.c - the lock section of an instance, and the rings after it
+ *
+ * inst->lock is the first in the lock order (architecture.md). Waiters marked under it are copied to the stack and rung
+ * after it is free, so that a woken thread does not run into the lock. A dead owner's half-made change is confined
+ * to the socket it was working on (inst->current), which is aborted.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "stack/core/sk.h"
+
+int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t *ret_index)
+{
+	struct s7_iface *own;
+
+	if (inst->iface_count == S7_IFACES_MAX)
+		return -ENOSPC;
+	own = &inst->iface[inst->iface_count];
+	*own = *iface;
+	own->index = (uint8_t)inst->iface_count;
+	own->staged = 0;
+	*ret_index = inst->iface_count++;
+	return 0;
+}
+
+/* The thread that died held the lock in the middle of something. */
+static void inst_repair(struct s7_inst *inst)
+{
+	struct s7_sock *sk = inst->current;
+
+	inst->stat[STAT_OWNER_DIED]++;
+	inst->wake_count = 0;
+	inst->current = NULL;
+	inst_log(inst, LOG_WARN, "a thread died inside instance %u: its connection is aborted",
+		 inst->index);
+	if (sk)
+		sk_ops(sk)->abort(sk, ECONNABORTED);
+}
+
+void inst_lock(struct s7_inst *inst, s7_time now)
+{
+	enum lock_result how = lock_take(&inst->lock);
+
+	if (s7_likely(now > inst->now))
+		inst->now = now;
+	if (s7_unlikely(how == LOCK_OWNER_DIED))
+		inst_repair(inst);
+}
+
+bool inst_trylock(struct s7_inst *inst, s7_time now)
+{
+	if (!lock_try(&inst->lock))
+		return false;
+	if (s7_likely(now > inst->now))
+		inst->now = now;
+	return true;
+}
+
+void inst_unlock(struct s7_inst *inst)
+{
+	struct s7_waiter *wake[INST_WAKES];
+	const struct s7_host_ops *host = inst->env->host;
+	uint32_t n = inst->wake_count;
+
+	for (uint32_t i = 0; i < n; i++)
+		wake[i] = inst->wake[i];
+	inst->wake_count = 0;
+	inst->stat[STAT_WAKES] += n;
+	lock_give(&inst->lock);
+	for (uint32_t i = 0; i < n; i++)
+		host->ring(wake[i]);
+	if (s7_unlikely(s7_lock_pending && !s7_lock_depth))
+		host->deferred();
+}
+
+void inst_wake(struct s7_inst *inst, struct s7_waiter *waiter)
+{
+	if (atomic_exchange_explicit(&waiter->rung, 1, memory_order_acq_rel))
+		return;
+	if (inst->wake_count < INST_WAKES)
+		inst->wake[inst->wake_count++] = waiter;
+	else
+		inst->env->host->ring(waiter); /* more than fit: rung at once, under the lock */
+}
+
+void inst_log(struct s7_inst *inst, enum s7_log_level level, const char *fmt, ...)
+{
+	char line[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	inst->env->host->log(level, line);
+}
+
+uint64_t inst_random(struct s7_inst *inst)
+{
+	uint64_t value;
+
+	inst->env->host->random(&value, sizeof(value));
+	return value;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * inst.h - a stack instance: one queue of every interface, one lock, one timer wheel, one flow table
+ *
+ * Everything a packet or a call touches hangs from here. Context: unless a comment says otherwise every function
+ * under stack/ that takes an instance, a socket or a TCB wants inst->lock held.
+ *
+ * `now` is the time of the current lock section: inst_lock stores what the caller read, and the code below takes
+ * it from there. Nothing under stack/ reads a clock.
+ */
+#ifndef S7_INST_H
+#define S7_INST_H
+
+#include "stack/base/arena.h"
+#include "stack/base/stat.h"
+#include "stack/base/wheel.h"
+#include "stack/core/flow.h"
+#include "stack/core/iface.h"
+#include "stack/core/wait.h"
+
+#define INST_WAKES 128
+#define INST_PKT_CACHE 256
+#define INST_BURST 64
+
+enum s7_log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* What the stack wants of the program it lives in. Filled by shim/ (or by a test). */
+struct s7_host_ops {
+	/* Rings a waiter's doorbell. Called without the lock. */
+	void (*ring)(struct s7_waiter *waiter);
+	void (*log)(enum s7_log_level level, const char *line);
+	void (*random)(void *buf, size_t len);
+	/* CLOCK_REALTIME minus CLOCK_MONOTONIC, ns, for timestamps that programs see. */
+	int64_t (*realtime_offset)(void);
+	/* Runs signal handlers that were put off while this thread held a lock (s7_lock_pending). */
+	void (*deferred)(void);
+	/* On shared netdevs: the kernel shall (not) see packets to this. Called under the lock. */
+	void (*own_port)(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
+};
+
+/* The private window: what differs between processes. One page at S7_ENV_BASE in each (tests: anywhere). */
+struct s7_env {
+	uint32_t proc; /* this process's slot */
+	uint32_t pad;
+	const struct s7_host_ops *host;
+	struct {
+		const struct s7_netdev_ops *ops;
+		void *dev;
+	} dev[S7_IFACES_MAX];
+	struct {
+		const struct s7_pool_ops *ops;
+		void *pool;
+	} pool[S7_INSTS_MAX];
+};
+
+static_assert(sizeof(struct s7_env) <= 4096, "the private window is one page");
+
+/* Settings that packets obey, copied from conf at boot. */
+struct s7_params {
+	uint32_t tcp_init_cwnd; /* segments */
+	uint32_t tcp_delack_ms, tcp_min_rto_ms, tcp_time_wait_ms;
+	uint32_t tcp_syn_backlog;
+	uint32_t tcp_cc; /* index into the table of congestion controls */
+	uint32_t tcp_rmem[3], tcp_wmem[3]; /* min default max */
+	uint32_t rmem_default, rmem_max, wmem_default, wmem_max;
+	uint32_t backlog_max; /* somaxconn */
+	uint32_t max_sockets, max_time_wait;
+	uint32_t port_lo, port_hi; /* ephemeral range, inclusive */
+	bool loopback_stack;	   /* 127/8 and own addresses by sock7's lo */
+	bool kernel_fallback;
+};
+
+struct s7_owned_table; /* stack/core/owned.c */
+struct s7_route_table; /* stack/ip/route.h */
+struct s7_neigh_table; /* stack/ip/arp.h */
+struct s7_frag_table;  /* stack/ip/frag.h */
+struct s7_tcp_inst;    /* stack/tcp/tcp.h: slabs and counters of TCP */
+struct s7_udp_inst;    /* stack/udp/udp.h */
+struct s7_epoll_inst;  /* stack/sock/epoll.h */
+
+struct s7_inst {
+	struct s7_lock lock;
+	uint32_t index;
+	s7_time now;
+	_Atomic s7_time last_drive;
+	struct s7_env *env;
+	struct s7_arena *arena;
+
+	/* Who sleeps on the ports: id of the waiter, 0 nobody. Taken by cas, cleared by its owner or the keeper. */
+	_Atomic uint32_t watcher;
+	_Atomic uint32_t sleepers; /* threads asleep on this instance */
+
+	uint32_t iface_count;
+	uint32_t pkt_cached;
+	struct s7_pkt *pkt_cache[INST_PKT_CACHE];
+	struct s7_iface iface[S7_IFACES_MAX];
+
+	struct s7_wheel wheel;
+	struct s7_flow_table flows;
+	struct s7_port_table ports;
+	struct s7_params params;
+	struct s7_list socks; /* every s7_sock, by sk->all */
+	uint32_t sock_count;
+	uint16_t ip_id;
+
+	struct s7_slab waits; /* s7_wait nodes for poll and select */
+	struct s7_owned_table *owned; /* ports kept from the kernel, counted: sk_own_port */
+	struct s7_route_table *routes;
+	struct s7_neigh_table *neigh;
+	struct s7_frag_table *frags;
+	struct s7_tcp_inst *tcp;
+	struct s7_udp_inst *udp;
+	struct s7_epoll_inst *epoll;
+
+	/* loopback: sent on lo, not yet received */
+	struct s7_pkt *lo_head, **lo_tail;
+	uint32_t lo_count;
+
+	uint32_t wake_count;
+	struct s7_waiter *wake[INST_WAKES];
+
+	void *current; /* the s7_sock being changed: aborted if the lock's owner dies */
+	uint64_t secret[4];
+	uint64_t stat[STAT_COUNT];
+	uint64_t drop[DROP_COUNT];
+};
+
+/* What inst_create needs beyond the arena. */
+struct s7_inst_setup {
+	uint32_t index;
+	struct s7_env *env;
+	struct s7_params params;
+	s7_time now;
+};
+
+/* Carves an instance with all its tables from the arena; adds `lo`. 0, -ENOMEM. */
+int inst_create(struct s7_arena *arena, const struct s7_inst_setup *setup, struct s7_inst **ret_inst);
+
+/* Adds an interface (name, mac, addrs, flags ... filled by the caller; index and stage are ours). 0, -ENOSPC. */
+int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t *ret_index);
+
+/* Takes the lock and sets `now`. A dead owner's leftovers are repaired here. */
+void inst_lock(struct s7_inst *inst, s7_time now);
+bool inst_trylock(struct s7_inst *inst, s7_time now);
+/* Frees the lock, then rings the waiters that were marked under it. */
+void inst_unlock(struct s7_inst *inst);
+
+/*
+ * Polls every interface once (bursts until fewer than INST_BURST come, at most 4), runs due timers, flushes tx.
+ * Returns packets received (0: nothing came).
+ */
+uint32_t inst_drive(struct s7_inst *inst);
+
+/* Sends what is staged on every interface. Called by inst_drive and at the end of calls that sent. */
+void inst_flush(struct s7_inst *inst);
+
+/* When a sleeping driver must come back for timers; S7_NEVER if none. Caller holds the lock. */
+s7_time inst_next_timer(const struct s7_inst *inst);
+
+/* Marks a waiter: rung after the unlock. */
+void inst_wake(struct s7_inst *inst, struct s7_waiter *waiter);
+
+/* Packets. pkt_alloc: one fresh buffer or NULL (counted as DROP_NO_PKT by the caller). */
+struct s7_pkt *pkt_alloc_slow(struct s7_inst *inst);
+void pkt_free_slow(struct s7_inst *inst, struct s7_pkt *pkt);
+
+/* Drops this holder's reference of every buffer in the chain. NULL is legal. */
+void pkt_free(struct s7_inst *inst, struct s7_pkt *pkt);
+struct s7_pkt *pkt_alloc(struct s7_inst *inst);
+/* A copy of len bytes at offset of a chain in fresh buffers (chained when longer than one). NULL: no packets. */
+struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t offset, uint32_t len);
+/* Copies out of / into the chain; the range lies inside `total`. */
+void pkt_read(const struct s7_pkt *pkt, uint32_t offset, void *dst, uint32_t len);
+/* Frees the packet and counts the reason. */
+void pkt_drop(struct s7_inst *inst, struct s7_pkt *pkt, enum s7_drop why);
+
+/* Hands a complete frame (L2 header in front; on lo: none, starts at the IP header) to an interface. Consumes a reference. */
+void iface_stage(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt);
+
+static inline void stat_add(struct s7_inst *inst, enum s7_stat stat, uint64_t n)
+{
+	inst->stat[stat] += n;
+}
+
+void inst_log(struct s7_inst *inst, enum s7_log_level level, const char *fmt, ...) S7_PRINTF(3, 4);
+uint64_t inst_random(struct s7_inst *inst);
+
+#endif

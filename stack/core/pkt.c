@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pkt.c - packets of an instance: a small stock in front of the pool, chains, copies
+ *
+ * The stock (inst->pkt_cache) is filled and emptied half at a time, so that most allocations cost no indirect call.
+ * A buffer in the stock has exactly one reference. A buffer that a device still holds is only let go of.
+ * Context: instance lock.
+ */
+#include "stack/core/inst.h"
+
+#define CACHE_HALF (INST_PKT_CACHE / 2)
+
+static inline void *inst_pool(const struct s7_inst *inst)
+{
+	return inst->env->pool[inst->index].pool;
+}
+
+static inline const struct s7_pool_ops *inst_pool_ops(const struct s7_inst *inst)
+{
+	return inst->env->pool[inst->index].ops;
+}
+
+static void pkt_fresh(struct s7_pkt *pkt)
+{
+	pkt->next = NULL;
+	pkt->frag = NULL;
+	pkt->data = pkt->buf + S7_PKT_HEADROOM;
+	pkt->len = 0;
+	pkt->total = 0;
+	pkt->flags = 0;
+	pkt->nsegs = 1;
+	pkt->tso_mss = 0;
+	pkt->hash = 0;
+}
+
+struct s7_pkt *pkt_alloc_slow(struct s7_inst *inst)
+{
+	struct s7_pkt *pkt;
+	uint32_t n = CACHE_HALF;
+
+	while (n && inst_pool_ops(inst)->alloc(inst_pool(inst), inst->pkt_cache, n))
+		n /= 4;
+	if (!n)
+		return NULL;
+	inst->pkt_cached = n - 1;
+	pkt = inst->pkt_cache[n - 1];
+	pkt_fresh(pkt);
+	return pkt;
+}
+
+struct s7_pkt *pkt_alloc(struct s7_inst *inst)
+{
+	struct s7_pkt *pkt;
+
+	if (s7_unlikely(!inst->pkt_cached))
+		return pkt_alloc_slow(inst);
+	pkt = inst->pkt_cache[--inst->pkt_cached];
+	pkt_fresh(pkt);
+	return pkt;
+}
+
+/* The stock is full: half of it goes back to the pool. */
+void pkt_free_slow(struct s7_inst *inst, struct s7_pkt *pkt)
+{
+	inst_pool_ops(inst)->free(inst_pool(inst), inst->pkt_cache + CACHE_HALF, CACHE_HALF);
+	inst->pkt_cached = CACHE_HALF;
+	inst->pkt_cache[inst->pkt_cached++] = pkt;
+}
+
+void pkt_free(struct s7_inst *inst, struct s7_pkt *pkt)
+{
+	struct s7_pkt *frag;
+
+	for (; pkt; pkt = frag) {
+		frag = pkt->frag;
+		pkt->frag = NULL;
+		if (s7_unlikely(pkt_is_shared(pkt)))
+			inst_pool_ops(inst)->unref(inst_pool(inst), pkt);
+		else if (s7_likely(inst->pkt_cached < INST_PKT_CACHE))
+			inst->pkt_cache[inst->pkt_cached++] = pkt;
+		else
+			pkt_free_slow(inst, pkt);
+	}
+}
+
+void pkt_drop(struct s7_inst *inst, struct s7_pkt *pkt, enum s7_drop why)
+{
+	inst->drop[why]++;
+	pkt_free(inst, pkt);
+}
+
+void pkt_read(const struct s7_pkt *pkt, uint32_t offset, void *dst, uint32_t len)
+{
+	char *out = dst;
+
+	while (len) {
+		uint32_t here;
+
+		while (offset >= pkt->len) {
+			offset -= pkt->len;
+			pkt = pkt->frag;
+		}
+		here = (uint32_t)s7_min(pkt->len - offset, len);
+		memcpy(out, pkt->data + offset, here);
+		out += here;
+		len -= here;
+		offset = 0;
+		pkt = pkt->frag;
+	}
+}
+
+struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t offset, uint32_t len)
+{
+	struct s7_pkt *head = NULL, **tail = &head;
+	uint32_t left = len, here;
+
+	do {
+		struct s7_pkt *part = pkt_alloc(inst);
+
+		if (!part) {
+			pkt_free(inst, head);
+			return NULL;
+		}
+		here = (uint32_t)s7_min(left, part->buf_len - S7_PKT_HEADROOM);
+		pkt_read(pkt, offset, part->data, here);
+		part->len = here;
+		offset += here;
+		left -= here;
+		*tail = part;
+		tail = &part->frag;
+		if (part != head)
+			head->nsegs++;
+	} while (left);
+
+	head->total = len;
+	head->flags = pkt->flags;
+	head->tso_mss = pkt->tso_mss;
+	head->iface = pkt->iface;
+	head->l2_len = pkt->l2_len;
+	head->l3_len = pkt->l3_len;
+	head->l4_len = pkt->l4_len;
+	return head;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sk.c - the part of a socket that all protocols share: life, binding, waiting, errors
+ *
+ * A socket is allocated by its protocol (its struct begins with s7_sock) and lives until both the last descriptor is gone
+ * (close) and the protocol has finished with it; then sk_free. Ports bound on shared netdevs are reported to the host,
+ * counted, so that the kernel is silent for exactly them.
+ * Context: instance lock.
+ */
+#include "stack/core/sk.h"
+
+#include <errno.h>
+
+
+#define SK_DEFAULT_TTL 64
+
+static const uint8_t proto_number[PROTO_COUNT] = {
+	[PROTO_TCP] = IPPROTO_TCP,
+	[PROTO_UDP] = IPPROTO_UDP,
+};
+
+static void sk_buffers(struct s7_sock *sk)
+{
+	const struct s7_params *params = &sk->inst->params;
+
+	if (sk->proto == PROTO_TCP) {
+		sk->rcvbuf = params->tcp_rmem[1];
+		sk->sndbuf = params->tcp_wmem[1];
+	} else {
+		sk->rcvbuf = params->rmem_default;
+		sk->sndbuf = params->wmem_default;
+	}
+}
+
+int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_sock **ret_sk)
+{
+	struct s7_sock *sk = s7_protos[proto]->alloc(inst);
+	int err;
+
+	if (!sk)
+		return -ENOBUFS;
+	atomic_store(&sk->file.refs, 1);
+	sk->file.kind = FILE_SOCK;
+	sk->file.side = SIDE_OPEN;
+	sk->file.inst = (uint16_t)inst->index;
+	sk->inst = inst;
+	sk->proto = proto;
+	sk->domain = (uint16_t)domain;
+	sk->type = proto == PROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+	sk->protocol = sk->flow.proto = sk->bind.proto = proto_number[proto];
+	sk->rcvlowat = 1;
+	sk->ttl = SK_DEFAULT_TTL;
+	sk->mcast_ttl = 1;
+	sk->cookie = atomic_fetch_add(&inst->arena->next_cookie, 1);
+	list_init(&sk->waitq);
+	list_init(&sk->owner_list);
+	list_add_tail(&inst->socks, &sk->all);
+	inst->sock_count++;
+	sk_buffers(sk);
+
+	err = s7_protos[proto]->init(sk);
+	if (err) {
+		sk_free(sk);
+		return err;
+	}
+	*ret_sk = sk;
+	return 0;
+}
+
+void sk_free(struct s7_sock *sk)
+{
+	struct s7_inst *inst = sk->inst;
+
+	sk_unbind(sk);
+	flow_remove(&inst->flows, &sk->flow);
+	if (!list_empty(&sk->waitq))
+		wait_wake(inst, &sk->waitq, EPOLLHUP);
+	while (!list_empty(&sk->waitq))
+		list_del(sk->waitq.next);
+	list_del(&sk->owner_list);
+	list_del(&sk->all);
+	inst->sock_count--;
+	if (inst->current == sk)
+		inst->current = NULL;
+	sk->file.kind = FILE_NONE;
+	sk_ops(sk)->free(sk);
+}
+
+int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
+{
+	int err;
+
+	if (sk->bind.linked || !port)
+		return -EINVAL;
+	sk->bind.ip = *ip;
+	sk->bind.port = port;
+	sk->bind.v6only = sk->bits & SKB_V6ONLY;
+	sk->bind.reuseaddr = sk->bits & SKB_REUSEADDR;
+	sk->bind.reuseport = sk->bits & SKB_REUSEPORT;
+	sk->bind.iface = sk->bound_iface;
+	sk->bind.uid = sk->uid;
+	err = port_insert(&sk->inst->ports, &sk->bind);
+	if (err)
+		return err;
+	sk->flow.local = *ip;
+	sk->flow.lport = port;
+	sk->bits |= SKB_BOUND | SKB_OWNS_PORT;
+	sk_own_port(sk->inst, sk->bind.proto, ip, port);
+	return 0;
+}
+
+void sk_unbind(struct s7_sock *sk)
+{
+	port_remove(&sk->inst->ports, &sk->bind);
+	if (sk->bits & SKB_OWNS_PORT)
+		sk_disown_port(sk->inst, sk->bind.proto, &sk->bind.ip, sk->bind.port);
+	sk->bits &= ~(uint32_t)(SKB_BOUND | SKB_OWNS_PORT);
+}
+
+uint16_t sk_pick_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *local,
+		      const struct s7_ip *remote, uint16_t rport)
+{
+	uint32_t lo = inst->params.port_lo;
+	uint32_t span = inst->params.port_hi - lo + 1;
+	uint32_t at = (uint32_t)(inst_random(inst) % span);
+	uint32_t step, tries = (uint32_t)s7_min(span, 8192);
+
+	/* every second port first, as Linux does for connect: the others are left to bind() */
+	for (step = 0; step < tries; step++) {
+		uint16_t port = (uint16_t)(lo + at);
+
+		at = (at + 2) % span;
+		if (step == tries / 2)
+			at ^= 1;
+		if (at >= span)
+			at = 0;
+		if (port_in_use(&inst->ports, proto, port))
+			continue;
+		if (!flow_find(&inst->flows, proto, local, port, remote, rport))
+			return port;
+	}
+	return 0;
+}
+
+void wait_add(struct s7_list *waitq, struct s7_wait *node)
+{
+	if (node->exclusive)
+		list_add_tail(waitq, &node->node);
+	else
+		list_add(waitq, &node->node);
+}
+
+void wait_wake(struct s7_inst *inst, struct s7_list *waitq, uint32_t events)
+{
+	bool exclusive_done = false, woke;
+	struct s7_list *pos, *tmp;
+
+	list_for_each_safe(pos, tmp, waitq)
+	{
+		struct s7_wait *node = list_entry(pos, struct s7_wait, node);
+
+		if (!(events & (node->events | EPOLLERR | EPOLLHUP)))
+			continue;
+		if (node->exclusive && exclusive_done)
+			continue;
+		if (node->kind == WAIT_THREAD) {
+			inst_wake(inst, node->waiter);
+			woke = true;
+		} else {
+			woke = s7_wait_epoll(inst, node, events);
+		}
+		if (node->exclusive && woke)
+			exclusive_done = true;
+	}
+}
+
+void sk_event(struct s7_sock *sk, uint32_t events)
+{
+	if (!list_empty(&sk->waitq))
+		wait_wake(sk->inst, &sk->waitq, events);
+}
+
+void sk_error(struct s7_sock *sk, int err)
+{
+	sk->err = err;
+	sk_event(sk, EPOLLERR | EPOLLIN | EPOLLOUT);
+}
+
+int sk_take_error(struct s7_sock *sk)
+{
+	int err = sk->err;
+
+	sk->err = 0;
+	return -err;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sk.h - what every socket has, whatever its protocol; and the table of protocols
+ *
+ * A protocol's socket struct begins with s7_sock (struct s7_tcp_sock, struct s7_udp_sock). Everything here is
+ * non-blocking: a call that would wait returns -EAGAIN; waiting is shim's.
+ * Context: inst->lock for all of it, except file.refs and file.status.
+ */
+#ifndef S7_SK_H
+#define S7_SK_H
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "stack/core/file.h"
+#include "stack/core/inst.h"
+
+enum s7_proto { PROTO_TCP, PROTO_UDP, PROTO_COUNT };
+
+enum s7_sk_shut { SK_SHUT_RD = 1, SK_SHUT_WR = 2 };
+
+enum s7_sk_bits {
+	SKB_REUSEADDR = 1 << 0,
+	SKB_REUSEPORT = 1 << 1,
+	SKB_KEEPALIVE = 1 << 2,
+	SKB_OOBINLINE = 1 << 3,
+	SKB_BROADCAST = 1 << 4,
+	SKB_DONTROUTE = 1 << 5,
+	SKB_TIMESTAMP = 1 << 6,
+	SKB_TIMESTAMPNS = 1 << 7,
+	SKB_RXQ_OVFL = 1 << 8,
+	SKB_LINGER = 1 << 9,
+	SKB_V6ONLY = 1 << 10,
+	SKB_RCVBUF_LOCK = 1 << 11, /* set by the program: no autotuning */
+	SKB_SNDBUF_LOCK = 1 << 12,
+	SKB_FREEBIND = 1 << 13,
+	SKB_PKTINFO = 1 << 14,
+	SKB_PKTINFO6 = 1 << 15,
+	SKB_RECVTTL = 1 << 16,
+	SKB_RECVTOS = 1 << 17,
+	SKB_RECVERR = 1 << 18,
+	SKB_NO_CHECK = 1 << 19,
+	SKB_DEBUG = 1 << 20,
+	SKB_BOUND = 1 << 24,	   /* bind() succeeded (or an implicit one) */
+	SKB_BOUND_ADDR = 1 << 25,  /* ... with an address that is not a wildcard */
+	SKB_BOUND_PORT = 1 << 26,  /* ... with a port that the program chose */
+	SKB_CONNECTED = 1 << 27,
+	SKB_LISTENING = 1 << 28,
+	SKB_OWNS_PORT = 1 << 29,   /* counted in the owned-port table */
+};
+
+struct s7_msg_name {
+	struct s7_ip ip;
+	uint16_t port;
+	uint8_t iface;
+	bool valid;
+};
+
+/* One send or receive, user memory described, flags decoded. Filled by stack/sock/io.c. */
+struct s7_msg {
+	const struct iovec *iov;
+	uint32_t iovcnt;
+	uint32_t flags;	  /* MSG_* as the program gave them */
+	uint64_t len;	  /* sum of iov, at most INT_MAX */
+	uint64_t skip;	  /* bytes of iov already done (continuing a partial transfer) */
+	struct s7_msg_name name; /* send: destination if valid; recv: filled with the source */
+	uint32_t out_flags;	 /* recv: MSG_TRUNC, MSG_OOB ... for msg_flags */
+	/* recv, datagrams: what ancillary data reports */
+	struct s7_ip local;
+	uint8_t ttl, tos;
+	s7_time rx_time;
+};
+
+struct s7_sock {
+	struct s7_file file;
+	struct s7_inst *inst;
+	uint8_t proto;	/* enum s7_proto */
+	uint8_t shut;	/* enum s7_sk_shut */
+	uint16_t domain; /* AF_INET, AF_INET6 */
+	uint16_t type;	/* SOCK_STREAM, SOCK_DGRAM */
+	uint16_t protocol;
+	uint32_t bits;	/* enum s7_sk_bits */
+	int32_t err;	/* positive errno waiting in SO_ERROR */
+	struct s7_flow flow; /* local/remote address and ports, also while not in the table */
+	struct s7_bind bind;
+	uint32_t bound_iface; /* SO_BINDTODEVICE: index + 1 */
+	uint32_t rcvbuf, sndbuf; /* as getsockopt shows them (doubled) */
+	uint32_t rcvlowat;
+	int32_t linger_s;
+	s7_time rcvtimeo, sndtimeo; /* 0: none */
+	uint32_t mark, priority;
+	uint8_t tos, ttl; /* ttl 0: default 64 */
+	uint8_t mcast_ttl, mtu_discover;
+	uint32_t uid;
+	uint32_t creator_pid;
+	uint64_t cookie;
+	uint64_t drops; /* SO_RXQ_OVFL */
+	s7_time last_rx; /* of the last packet delivered, monotonic; 0 none */
+	struct s7_list waitq; /* s7_wait nodes; exclusive ones at the tail */
+	struct s7_list all;   /* inst->socks */
+	struct s7_list owner_list; /* free for the protocol (accept queue) */
+};
+
+/* Everything a protocol does for a socket. Non-blocking; 0/-errno or bytes. */
+struct s7_proto_ops {
+	const char *name;
+	struct s7_sock *(*alloc)(struct s7_inst *inst); /* zeroed but for the protocol's own part; NULL: table full */
+	int (*init)(struct s7_sock *sk);
+	/* flow.local/lport/bind are set and the port is entered by sk_bind; hook for the protocol or NULL */
+	int (*connect)(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port);
+	int (*listen)(struct s7_sock *sk, int backlog);
+	int (*accept)(struct s7_sock *sk, struct s7_sock **ret_child);
+	ssize_t (*send)(struct s7_sock *sk, struct s7_msg *msg);
+	ssize_t (*recv)(struct s7_sock *sk, struct s7_msg *msg);
+	uint32_t (*poll)(struct s7_sock *sk); /* EPOLL* bits true now, SO_ERROR included */
+	int (*shutdown)(struct s7_sock *sk, int how); /* how: SHUT_* */
+	/* The last descriptor is gone. The protocol frees the socket with sk_free when it is done with it. */
+	void (*close)(struct s7_sock *sk);
+	/* Resets now, whatever the state; ends in sk_free if no descriptor is left, else in sk->err. */
+	void (*abort)(struct s7_sock *sk, int err);
+	void (*free)(struct s7_sock *sk);
+	uint32_t (*inq)(struct s7_sock *sk);  /* FIONREAD */
+	uint32_t (*outq)(struct s7_sock *sk); /* SIOCOUTQ */
+	/* An ICMP error about this flow, `err` as errno; mtu for too-big. */
+	void (*icmp)(struct s7_sock *sk, int err, uint32_t mtu, bool hard);
+	const char *(*state_name)(const struct s7_sock *sk);
+	/* Called after an option with effect on the protocol changed (buffers, keepalive, linger). */
+	void (*opt_changed)(struct s7_sock *sk, int level, int name);
+};
+
+extern const struct s7_proto_ops tcp_proto_ops; /* stack/tcp/tcp_proto.c */
+extern const struct s7_proto_ops udp_proto_ops; /* stack/udp/udp_proto.c */
+
+/* By index, filled in stack/run/tables.c. */
+extern const struct s7_proto_ops *const s7_protos[PROTO_COUNT];
+
+static inline const struct s7_proto_ops *sk_ops(const struct s7_sock *sk)
+{
+	return s7_protos[sk->proto];
+}
+
+/* What a WAIT_EPOLL node does at an event: epoll's, filled in stack/run/tables.c. True if it woke a thread. */
+typedef bool (*s7_wait_fn)(struct s7_inst *inst, struct s7_wait *node, uint32_t events);
+extern const s7_wait_fn s7_wait_epoll;
+
+/* Makes the table of owned ports. */
+int sk_inst_init(struct s7_inst *inst);
+
+/* Wakes what waits on a queue (a socket's or an epoll set's) for any of `events`; ERR and HUP wake all. */
+void wait_wake(struct s7_inst *inst, struct s7_list *waitq, uint32_t events);
+/* Queues a node; exclusive ones behind all others. */
+void wait_add(struct s7_list *waitq, struct s7_wait *node);
+
+/* Allocates and initialises the common part: refs 1, default buffers, in inst->socks. 0, -ENOBUFS. */
+int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_sock **ret_sk);
+/* Takes it out of every table and gives its memory back. Wait queue must be empty or is emptied with EPOLLHUP. */
+void sk_free(struct s7_sock *sk);
+
+/*
+ * Binds to ip:port (port not 0; the caller chose it). Enters the port table and, on shared netdevs, the owned ports.
+ * 0, -EADDRINUSE, -EINVAL (bound already).
+ */
+int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port);
+void sk_unbind(struct s7_sock *sk);
+/* A free ephemeral port for local/remote (either may be any). 0 when none is free. */
+uint16_t sk_pick_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *local,
+		      const struct s7_ip *remote, uint16_t rport);
+
+/* Something became true: wakes threads and epoll sets that wait for any of `events`. */
+void sk_event(struct s7_sock *sk, uint32_t events);
+/* Stores an asynchronous error and wakes. */
+void sk_error(struct s7_sock *sk, int err);
+/* Reads and clears sk->err: 0 or the negative errno. */
+int sk_take_error(struct s7_sock *sk);
+
+/* Owned ports on shared netdevs, counted per (proto, ip, port). Called by sk_bind/unbind and by TCP for connections that
+ * outlive their socket's binding. */
+void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+void sk_disown_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+/* Whether sock7 owns it (any address or this): may answer RST / port unreachable on a shared netdev. */
+bool sk_port_owned(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+
+/* The file's reference count; the last one closes (takes the instance lock itself if `locked` is false). */
+static inline void file_ref(struct s7_file *file)
+{
+	atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
+}
+
+static inline struct s7_sock *file_sock(struct s7_file *file)
+{
+	return s7_container(file, struct s7_sock, file);
+}
+
+/* Copies between user memory (msg->iov from msg->skip on) and a flat buffer; advance msg->skip. */
+void msg_copy_in(struct s7_msg *msg, void *dst, uint32_t len);
+void msg_copy_out(struct s7_msg *msg, const void *src, uint32_t len);
+/* As msg_copy_in, returning the one's complement partial sum of the bytes (uneven start: sum of this piece alone). */
+uint32_t msg_copy_in_sum(struct s7_msg *msg, void *dst, uint32_t len);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * drive.c - one turn of an instance: receive, time, transmit
+ *
+ * inst_drive() is the only place that polls a device. It works off bursts until the devices are (nearly) empty, bounded so
+ * that the caller gets its turn; runs due timers; and flushes what all of that staged. Loopback packets sent during
+ * the turn are received in the same turn, bounded too.
+ * iface_stage() collects tx packets per interface; a full stage flushes itself; what a device does not take stays staged, what does not fit
+ * is dropped by name (TCP sends it again).
+ * Context: instance lock. Callers: every call that waits, the keeper, tests.
+ */
+#include "stack/ip/ip.h"
+#include "stack/run/tables.h"
+
+#define DRIVE_BURSTS 4
+#define LO_TURN 512	/* loopback packets in one turn */
+#define LO_MAX 65536	/* loopback packets waiting */
+
+static void iface_count_tx(struct s7_inst *inst, struct s7_iface *iface, const struct s7_pkt *pkt)
+{
+	iface->tx_pkts++;
+	iface->tx_bytes += pkt->total;
+	inst->stat[STAT_TX_PKTS]++;
+	inst->stat[STAT_TX_BYTES] += pkt->total;
+}
+
+static void iface_flush(struct s7_inst *inst, struct s7_iface *iface)
+{
+	const struct s7_netdev_ops *ops = inst->env->dev[iface->index].ops;
+	uint32_t sent = 0;
+
+	while (sent < iface->staged) {
+		uint16_t want = (uint16_t)s7_min(iface->staged - sent, INST_BURST);
+		uint16_t took = ops->tx_burst(inst->env->dev[iface->index].dev, iface->queue,
+					      iface->stage + sent, want);
+
+		sent += took;
+		if (took < want)
+			break;
+	}
+	if (!sent)
+		return;
+	iface->staged -= sent;
+	if (iface->staged)
+		memmove(iface->stage, iface->stage + sent, iface->staged * sizeof(*iface->stage));
+}
+
+void inst_flush(struct s7_inst *inst)
+{
+	for (uint32_t i = 1; i < inst->iface_count; i++)
+		if (inst->iface[i].staged)
+			iface_flush(inst, &inst->iface[i]);
+}
+
+/* Loopback: the receiver must own its buffers, a sender may keep the ones it staged. */
+static void lo_stage(struct s7_inst *inst, struct s7_iface *lo, struct s7_pkt *pkt)
+{
+	const struct s7_pkt *part;
+	struct s7_pkt *copy;
+
+	if (inst->lo_count >= LO_MAX) {
+		lo->tx_dropped++;
+		pkt_drop(inst, pkt, DROP_LO_FULL);
+		return;
+	}
+	for (part = pkt; part && !pkt_is_shared(part); part = part->frag)
+		;
+	if (part) {
+		copy = pkt_copy(inst, pkt, 0, pkt->total);
+		pkt_drop(inst, pkt, copy ? DROP_NONE : DROP_NO_PKT);
+		if (!copy)
+			return;
+		pkt = copy;
+	}
+	iface_count_tx(inst, lo, pkt);
+	pkt->flags = PKT_RX_L3_GOOD | PKT_RX_L4_GOOD;
+	pkt->next = NULL;
+	*inst->lo_tail = pkt;
+	inst->lo_tail = &pkt->next;
+	inst->lo_count++;
+}
+
+void iface_stage(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
+{
+	if (iface->index == S7_IFACE_LO) {
+		lo_stage(inst, iface, pkt);
+		return;
+	}
+	if (s7_unlikely(iface->staged == IFACE_STAGE))
+		iface_flush(inst, iface);
+	if (s7_unlikely(iface->staged == IFACE_STAGE)) {
+		iface->tx_dropped++;
+		pkt_drop(inst, pkt, DROP_TX_RING_FULL);
+		return;
+	}
+	iface_count_tx(inst, iface, pkt);
+	iface->stage[iface->staged++] = pkt;
+}
+
+static uint32_t iface_receive(struct s7_inst *inst, struct s7_iface *iface)
+{
+	const struct s7_netdev_ops *ops = inst->env->dev[iface->index].ops;
+	struct s7_pkt *pkts[INST_BURST];
+	uint32_t total = 0;
+
+	for (int burst = 0; burst < DRIVE_BURSTS; burst++) {
+		uint16_t n = ops->rx_burst(inst->env->dev[iface->index].dev, iface->queue, pkts,
+					   INST_BURST);
+		uint64_t bytes = 0;
+
+		if (!n)
+			break;
+		for (uint16_t i = 0; i < n; i++)
+			bytes += pkts[i]->total;
+		iface->rx_pkts += n;
+		iface->rx_bytes += bytes;
+		inst->stat[STAT_RX_PKTS] += n;
+		inst->stat[STAT_RX_BYTES] += bytes;
+		eth_input(inst, iface, pkts, n);
+		total += n;
+		if (n < INST_BURST / 2)
+			break;
+	}
+	return total;
+}
+
+static uint32_t lo_receive(struct s7_inst *inst)
+{
+	struct s7_iface *lo = &inst->iface[S7_IFACE_LO];
+	uint32_t n;
+
+	for (n = 0; n < LO_TURN && inst->lo_head; n++) {
+		struct s7_pkt *pkt = inst->lo_head;
+
+		inst->lo_head = pkt->next;
+		if (!inst->lo_head)
+			inst->lo_tail = &inst->lo_head;
+		inst->lo_count--;
+		pkt->next = NULL;
+		lo->rx_pkts++;
+		lo->rx_bytes += pkt->total;
+		ip_input(inst, lo, pkt);
+	}
+	return n;
+}
+
+uint32_t inst_drive(struct s7_inst *inst)
+{
+	uint32_t done = 0;
+
+	for (uint32_t i = 1; i < inst->iface_count; i++)
+		done += iface_receive(inst, &inst->iface[i]);
+	if (inst->lo_head)
+		done += lo_receive(inst);
+	if (wheel_due(&inst->wheel, inst->now))
+		wheel_run(&inst->wheel, inst->now, inst_timers, inst);
+	inst_flush(inst);
+
+	inst->stat[STAT_DRIVES]++;
+	if (!done)
+		inst->stat[STAT_DRIVES_EMPTY]++;
+	atomic_store_explicit(&inst->last_drive, inst->now, memory_order_relaxed);
+	return done;
+}
+
+s7_time inst_next_timer(const struct s7_inst *inst)
+{
+	if (inst->lo_head)
+		return inst->now;
+	return wheel_next(&inst->wheel);
+}

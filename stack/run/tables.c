@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tables.c - the tables by which the arena names functions: timers, protocols, wait nodes, set-up steps
+ *
+ * Declared by the layer that calls through them (wheel.h, sk.h, tables.h), filled here. Constant, one a process image.
+ */
+#include "stack/run/tables.h"
+
+#include "stack/core/sk.h"
+#include "stack/ip/ip.h"
+#include "stack/sock/epoll.h"
+#include "stack/tcp/tcp.h"
+#include "stack/udp/udp.h"
+
+static void no_timer(void *ctx, struct s7_timer *timer, s7_time now)
+{
+	(void)ctx;
+	(void)timer;
+	(void)now;
+	assert(!"a timer without a kind fired");
+}
+
+const s7_timer_fn inst_timers[TIMER_KIND_COUNT] = {
+	[TIMER_NONE] = no_timer,
+	[TIMER_TCP] = tcp_timer,
+	[TIMER_TCP_DELACK] = tcp_delack_timer,
+	[TIMER_TCP_REQ] = tcp_req_timer,
+	[TIMER_TIME_WAIT] = tcp_tw_timer,
+	[TIMER_NEIGH] = neigh_timer,
+	[TIMER_FRAG] = frag_timer,
+	[TIMER_HOST] = no_timer,
+};
+
+const struct s7_proto_ops *const s7_protos[PROTO_COUNT] = {
+	[PROTO_TCP] = &tcp_proto_ops,
+	[PROTO_UDP] = &udp_proto_ops,
+};
+
+const s7_wait_fn s7_wait_epoll = epoll_node_event;
+
+const s7_inst_step inst_steps[] = {
+	sk_inst_init,
+	ip_inst_init,
+	tcp_inst_init,
+	udp_inst_init,
+	epoll_inst_init,
+};
+const uint32_t inst_step_count = S7_ARRAY_LEN(inst_steps);

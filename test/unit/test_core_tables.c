@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Flow and port tables: Linux's bind conflicts, who gets a packet, no entry lost. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "stack/core/flow.h"
+
+static struct s7_arena *arena_new(void)
+{
+	return arena_format(calloc(1, 16 << 20), 16 << 20);
+}
+
+static struct s7_ip v4(const char *text)
+{
+	return ip_from_v4(inet_addr(text));
+}
+
+Test(flow, insert_find_remove)
+{
+	static struct s7_flow flows[5000];
+	struct s7_flow_table table;
+	uint64_t key[2] = { 11, 22 };
+	struct s7_arena *arena = arena_new();
+
+	cr_assert_eq(flow_table_init(&table, arena, 5000, key), 0);
+	for (uint32_t i = 0; i < 5000; i++) {
+		flows[i].local = v4("10.0.0.1");
+		flows[i].remote = ip_from_v4(htonl(0x0a000000 + i / 7));
+		flows[i].lport = 80;
+		flows[i].rport = (uint16_t)(1000 + i);
+		flows[i].proto = IPPROTO_TCP;
+		cr_assert_eq(flow_insert(&table, &flows[i]), 0);
+	}
+	flows[4999].linked = 0;
+	cr_assert_eq(flow_insert(&table, &flows[4999]), -EADDRINUSE);
+	flows[4999].linked = 1;
+	for (uint32_t i = 0; i < 5000; i += 2)
+		flow_remove(&table, &flows[i]);
+	for (uint32_t i = 0; i < 5000; i++) {
+		struct s7_flow *found = flow_find(&table, IPPROTO_TCP, &flows[i].local, 80,
+						  &flows[i].remote, flows[i].rport);
+
+		cr_assert_eq(found, i % 2 ? &flows[i] : NULL);
+	}
+	cr_assert_eq(table.count, 2500);
+	free(arena);
+}
+
+struct bind_case {
+	const char *a, *b; /* ":" is [::] */
+	bool v6only_a, reuseaddr, reuseport, listening;
+	uint8_t proto;
+	int want;
+};
+
+static void bind_fill(struct s7_bind *bind, const char *ip, const struct bind_case *c, bool v6only)
+{
+	memset(bind, 0, sizeof(*bind));
+	if (strcmp(ip, ":"))
+		bind->ip = v4(ip);
+	bind->port = 80;
+	bind->proto = c->proto;
+	bind->v6only = v6only;
+	bind->reuseaddr = c->reuseaddr;
+	bind->reuseport = c->reuseport;
+	bind->listening = c->listening;
+}
+
+Test(ports, conflicts_as_linux)
+{
+	static const struct bind_case cases[] = {
+		{ "10.0.0.1", "10.0.0.1", false, false, false, false, IPPROTO_TCP, -EADDRINUSE },
+		{ "10.0.0.1", "10.0.0.2", false, false, false, true, IPPROTO_TCP, 0 },
+		{ "0.0.0.0", "10.0.0.2", false, false, false, true, IPPROTO_TCP, -EADDRINUSE },
+		{ "0.0.0.0", "10.0.0.2", false, true, false, false, IPPROTO_TCP, 0 },
+		{ "0.0.0.0", "10.0.0.2", false, true, false, true, IPPROTO_TCP, -EADDRINUSE },
+		{ "0.0.0.0", "0.0.0.0", false, false, true, true, IPPROTO_TCP, 0 },
+		{ "10.0.0.1", "10.0.0.1", false, true, false, true, IPPROTO_UDP, 0 },
+		{ "10.0.0.1", "10.0.0.1", false, false, false, false, IPPROTO_UDP, -EADDRINUSE },
+		{ ":", "0.0.0.0", false, false, false, true, IPPROTO_TCP, -EADDRINUSE },
+		{ ":", "0.0.0.0", true, false, false, true, IPPROTO_TCP, 0 },
+		{ ":", "10.0.0.1", false, false, false, true, IPPROTO_TCP, -EADDRINUSE },
+	};
+
+	for (size_t i = 0; i < S7_ARRAY_LEN(cases); i++) {
+		struct s7_port_table table;
+		struct s7_bind a, b;
+		struct s7_arena *arena = arena_new();
+
+		port_table_init(&table, arena);
+		bind_fill(&a, cases[i].a, &cases[i], cases[i].v6only_a);
+		bind_fill(&b, cases[i].b, &cases[i], false);
+		cr_assert_eq(port_insert(&table, &a), 0);
+		cr_expect_eq(port_insert(&table, &b), cases[i].want, "case %zu", i);
+		port_remove(&table, &a);
+		port_remove(&table, &b);
+		cr_expect_eq(table.count, 0);
+		free(arena);
+	}
+}
+
+Test(ports, best_match_wins)
+{
+	struct bind_case c = { .reuseaddr = true, .proto = IPPROTO_UDP };
+	struct s7_bind any6, any4, exact, device;
+	struct s7_port_table table;
+	struct s7_arena *arena = arena_new();
+	struct s7_ip mine = v4("10.0.0.1"), other = v4("10.0.0.9");
+
+	port_table_init(&table, arena);
+	bind_fill(&any6, ":", &c, false);
+	bind_fill(&any4, "0.0.0.0", &c, false);
+	bind_fill(&exact, "10.0.0.1", &c, false);
+	bind_fill(&device, "0.0.0.0", &c, false);
+	device.iface = 3;
+	port_insert(&table, &any6);
+	cr_assert_eq(port_find(&table, IPPROTO_UDP, &mine, 80, 0, 0), &any6);
+	port_insert(&table, &any4);
+	cr_assert_eq(port_find(&table, IPPROTO_UDP, &mine, 80, 0, 0), &any4);
+	port_insert(&table, &exact);
+	cr_assert_eq(port_find(&table, IPPROTO_UDP, &mine, 80, 0, 0), &exact);
+	cr_assert_eq(port_find(&table, IPPROTO_UDP, &other, 80, 0, 0), &any4);
+	port_insert(&table, &device);
+	cr_assert_eq(port_find(&table, IPPROTO_UDP, &mine, 80, 2, 0), &device);
+	cr_assert_null(port_find(&table, IPPROTO_UDP, &mine, 81, 0, 0));
+	free(arena);
+}
+
+Test(ports, reuseport_spreads)
+{
+	struct bind_case c = { .reuseport = true, .proto = IPPROTO_TCP, .listening = true };
+	struct s7_bind group[4];
+	int hits[4] = { 0 };
+	struct s7_port_table table;
+	struct s7_arena *arena = arena_new();
+	struct s7_ip mine = v4("10.0.0.1");
+
+	port_table_init(&table, arena);
+	for (int i = 0; i < 4; i++) {
+		bind_fill(&group[i], "0.0.0.0", &c, false);
+		cr_assert_eq(port_insert(&table, &group[i]), 0);
+	}
+	for (uint32_t i = 0; i < 4000; i++) {
+		struct s7_bind *got = port_find(&table, IPPROTO_TCP, &mine, 80, 0, i * 2654435761u);
+
+		hits[got - group]++;
+	}
+	for (int i = 0; i < 4; i++)
+		cr_expect(hits[i] > 800 && hits[i] < 1200, "member %d got %d of 4000", i, hits[i]);
+	free(arena);
+}
