@@ -17,6 +17,8 @@
 #define CONF_ROUTES_MAX 32
 #define CONF_NAME_MAX 32
 #define CONF_TEXT_MAX 256
+#define CONF_FILE_MAX (1024 * 1024) /* a larger configuration is refused */
+#define CONF_WHY_MAX 512	     /* room that holds every message in full */
 
 enum conf_loopback { CONF_LOOPBACK_KERNEL, CONF_LOOPBACK_STACK };
 enum conf_hugepages { CONF_HUGEPAGES_AUTO, CONF_HUGEPAGES_YES, CONF_HUGEPAGES_NO };
@@ -104,6 +106,10 @@ void conf_defaults(struct conf *ret_conf);
  * value and what is allowed (-EINVAL), or why the file cannot be read.
  */
 int conf_read(const char *path, struct conf *ret_conf, char *ret_why, size_t why_len);
+
+/* The same from memory; `name` stands for the file in messages. The text need not end in NUL. */
+int conf_parse_text(const char *text, size_t len, const char *name, struct conf *ret_conf,
+		    char *ret_why, size_t why_len);
 
 /* The short form, SOCK7_INTERFACE=name[:driver][,name...]: defaults and these interfaces. */
 int conf_short(const char *text, struct conf *ret_conf, char *ret_why, size_t why_len);
