@@ -50,6 +50,35 @@ void file_put(struct s7_file *file);
 bool fd_is_internal(int fd);
 void fd_mark_internal(int fd);
 
+/* Descriptor to_fd is now a duplicate of from_fd (dup, F_DUPFD): refers to the same file. Foreign from_fd: clears to_fd. */
+void fd_dup_install(int from_fd, int to_fd);
+/* A kernel descriptor like the one of a stack socket of this family, for accept: number, or -errno. flags: SOCK_CLOEXEC. */
+int fd_placeholder_dup(int domain, int flags);
+
+/*
+ * ---- early.c: sockets made while the stack is not running are plain kernel sockets, remembered here. The first bind,
+ * connect, sendto or epoll_ctl that could be the stack's starts it and makes them sockets of the stack (options
+ * imported from the kernel socket). fd_get_adopt: fd_get() for such calls; addr NULL: adopt in any case. calls_io.c uses it in
+ * sendto/sendmsg/sendmmsg (addr: the destination), calls_epoll.c in epoll_ctl(ADD), calls_opt.c in fcntl(F_DUPFD*).
+ */
+extern uint32_t s7_early_count;
+struct s7_file *early_adopt(int fd, const struct sockaddr *addr, socklen_t len);
+
+static inline struct s7_file *fd_get_adopt(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct s7_file *file = fd_get(fd);
+
+	if (s7_likely(file || !s7_early_count))
+		return file;
+	return early_adopt(fd, addr, len);
+}
+
+/*
+ * True in a thread that is inside boot or is the keeper: wrappers pass through (EAL, libbpf and libmnl make
+ * sockets of their own), and internal descriptors may be closed.
+ */
+extern __thread uint32_t s7_inside __attribute__((tls_model("initial-exec")));
+
 /* ---- boot.c ---- */
 enum boot_state { BOOT_NOT_YET, BOOT_KERNEL, BOOT_RUNNING };
 /* Reads the configuration at the first socket. Cheap when done before. */
@@ -59,6 +88,16 @@ int boot_stack(void);
 struct s7_inst *boot_inst(void);     /* home instance of the calling thread */
 const struct conf *boot_config(void);
 extern struct s7_arena *s7_arena;
+
+/*
+ * ---- kernel_side.c: which side serves. O_NONBLOCK: file->status is the truth for the program (F_GETFL); the
+ * kernel socket has the same bit, except that a listening dual socket's is always set (F_SETFL must leave it so). recv on
+ * the kernel side of a dual datagram socket uses MSG_DONTWAIT.
+ */
+/* Whose is a datagram to dst on this socket: 1 the kernel's (real.sendto on fd), 0 the stack's, -errno. Binds it if unbound. */
+int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst);
+/* Gives the socket wholly to the kernel: every descriptor of it becomes foreign. For options that only the kernel has. */
+void kernel_side_hand_over(struct s7_sock *sk, int fd);
 
 /* ---- time ---- */
 s7_time host_now(void); /* CLOCK_MONOTONIC */
@@ -81,6 +120,28 @@ struct s7_waiter *wait_self(void);
 struct pollfd;
 int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds, uint32_t nkfds,
 	       s7_time deadline, const sigset_t *mask);
+
+/*
+ * What proc.c, fork.c, keeper.c and signal.c want of wait.c, which owns the waiter records (a slab in the arena).
+ */
+int wait_init(struct s7_arena *arena);	   /* at boot: carves the slab. 0, -ENOMEM */
+void wait_ring(struct s7_waiter *waiter);  /* s7_host_ops.ring: bell, or proc_bell_ring(waiter->proc) */
+void wait_ring_process(uint32_t slot);	   /* rings the bells of this process's waiters that have `rung` set */
+void wait_forked(void);			   /* in a forked child: this thread has no waiter record any more */
+void wait_reap_process(uint32_t slot);	   /* that process is dead: frees its waiters, the watcher role, what its calls held */
+void wait_interrupted(void);		   /* a program's handler ran: if this thread is about to sleep it must not; signal safe */
+/* calls_epoll.c: the socket became SIDE_DUAL or SIDE_KERNEL (file.side): fd goes into the real epoll sets of its items too / only */
+void epoll_side_changed(struct s7_sock *sk, int fd);
+
+/* ---- proc.c: process slots; the doorbell by which other processes wake this one ---- */
+struct s7_proc *proc_self(void);     /* this process's slot, NULL before the stack runs */
+int proc_bell_fd(void);		     /* to be in the sleep of one thread of the process; made at first use; -1 if it cannot */
+void proc_bell_ring(uint32_t slot);
+void proc_bell_pass(void);	     /* proc_bell_fd is readable: drains it and rings the process's own waiters */
+/* ---- keeper.c: background thread; wait_self() calls this when it makes a record. Cheap when it runs already. ---- */
+void keeper_need(void);
+/* The keeper's waiter has this in `pad`: a program's thread may take inst->watcher from it (cas) when it goes to sleep. */
+#define WAITER_KEEPER 1
 
 /*
  * ---- signal.c: sigaction and kin are wrapped; a handler that fires while its thread holds a lock (s7_lock_depth) is put off
