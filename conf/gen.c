@@ -54,9 +54,10 @@ static void print_ini(void)
 	enum conf_section section;
 	size_t i;
 
-	puts("# sock7.conf - every key at its default. Generated from conf/keys.c; do not edit there\n"
-	     "# what you can set here: copy it to /etc/sock7.conf, or name it in SOCK7_CONF.\n"
-	     "# Sizes take K, M and G. A comment begins with # or ;.");
+	puts("# sock7.conf - every key with its default, generated from conf/keys.c\n"
+	     "#\n"
+	     "# Copy it to /etc/sock7.conf, or elsewhere and name it in SOCK7_CONF; then uncomment what you\n"
+	     "# want to change. Sizes take K, M and G. A comment begins with # or ;.");
 	for (section = 0; section < CONF_SEC_COUNT; section++) {
 		putchar('\n');
 		print_comment(section_help[section]);

@@ -121,14 +121,29 @@ static int section_close(struct parser *p)
 	return conf_check_iface(p->conf, p->conf->iface_count - 1, &p->iface, p->why, p->why_len);
 }
 
-static int section_open(struct parser *p, const char *title)
+/* Without the space around it. */
+static void trim(char *ret_text, size_t size, const char *text)
+{
+	size_t len;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	len = strlen(text);
+	while (len && isspace((unsigned char)text[len - 1]))
+		len--;
+	snprintf(ret_text, size, "%.*s", (int)len, text);
+}
+
+static int section_open(struct parser *p, const char *text)
 {
 	static const char prefix[] = "interface";
+	char title[64];
 	const char *name = title + sizeof(prefix) - 1;
 	int err = section_close(p);
 
 	if (err)
 		return err;
+	trim(title, sizeof(title), text);
 	if (!strcmp(title, "global")) {
 		p->section = CONF_SEC_GLOBAL;
 	} else if (!strncmp(title, prefix, sizeof(prefix) - 1) &&
