@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is measured: each scenario is a function that yields rows; SCENARIOS is the list bench/run goes through.
+
+A pair of worlds stands side by side, one with the server on the kernel, one with the same server on sock7, both idle but for
+the moment they are measured in; runs alternate, so that a slow minute of the machine hits both.
+"""
+import json
+import os
+import re
+import time
+
+from lib import report
+from lib.world import (BUILD, CLIENT_CORE, Failed, Hugepages, IP_C, IP_S, LIB, SERVER_CORE, World, cpu_seconds)
+
+RUNS = 5
+SECONDS = 2
+RR = os.path.join(BUILD, "bench", "pingpong", "rr")
+BULK = os.path.join(BUILD, "bench", "pingpong", "bulk")
+LOADGEN = os.path.join(BUILD, "bench", "loadgen", "loadgen")
+PRELOAD = {"LD_PRELOAD": LIB}
+
+
+def configure(runs, seconds):
+    global RUNS, SECONDS
+    RUNS, SECONDS = runs, seconds
+
+
+# ---- servers ----------------------------------------------------------------------------------------------------
+
+def nginx_conf(world):
+    web = os.path.join(world.tmp, "web")
+    os.makedirs(web, exist_ok=True)
+    for name, size in (("100", 100), ("100k", 100000)):
+        with open(os.path.join(web, name), "wb") as f:
+            f.write(b"x" * size)
+    path = os.path.join(world.tmp, "nginx.conf")
+    with open(path, "w") as f:
+        f.write(f"""worker_processes 1; daemon off; master_process off; pid {world.tmp}/nginx.pid;
+error_log {world.tmp}/error.log; user root; worker_rlimit_nofile 8192;
+events {{ worker_connections 4096; }}
+http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000;
+  server {{ listen 80; root {web}; }} }}
+""")
+    return path
+
+
+def start_nginx(world, env):
+    program = world.start("s", "nginx", "-c", nginx_conf(world), core=SERVER_CORE, env=env, log="nginx")
+    return program, 80
+
+
+def start_redis(world, env):
+    program = world.start("s", "redis-server", "--port", "6379", "--bind", "0.0.0.0", "--protected-mode", "no",
+                          "--save", "", core=SERVER_CORE, env=env, log="redis")
+    return program, 6379
+
+
+def start_rr(proto):
+    def start(world, env):
+        program = world.start("s", RR, "server", proto, "0.0.0.0", "7000", core=SERVER_CORE, env=env, log="rr")
+        return program, 7000
+    return start
+
+
+def start_bulk(world, env):
+    program = world.start("s", BULK, "server", "0.0.0.0", "7001", core=SERVER_CORE, env=env, log="bulk")
+    return program, 7001
+
+
+class Pair:
+    """The same server twice: on the kernel and on sock7 (af_packet on the veth)."""
+
+    def __init__(self, start, udp=False):
+        self.sides = []
+        for env in ({}, "sock7"):
+            world = World()
+            world.offloads_off("c")
+            if env == "sock7":
+                env = {**PRELOAD, "SOCK7_INTERFACE": world.dev["s"]}
+            program, port = start(world, env)
+            if udp:
+                time.sleep(0.5)
+            else:
+                world.wait_port("c", IP_S, port, program)
+            self.sides.append((world, program))
+
+    def measure(self, client):
+        """client(world) -> dict of figures; RUNS times, interleaved. Returns (kernel figures, sock7 figures)."""
+        got = ([], [])
+        for _ in range(RUNS):
+            for i, (world, program) in enumerate(self.sides):
+                before = cpu_seconds(program.pid)
+                figures = client(world)
+                figures["cpu"] = cpu_seconds(program.pid) - before
+                got[i].append(figures)
+        return got
+
+    def close(self):
+        for world, _ in self.sides:
+            world.close()
+
+
+def rows_of(scenario, link, kernel, ours, key, unit, lower=False, per=None):
+    yield report.row(scenario, link, unit, [f[key] for f in ours], [f[key] for f in kernel], lower)
+    if per:
+        yield report.row(scenario, link, f"server CPU us/{per}", [f["cpu"] * 1e6 / max(f["count"], 1) for f in ours],
+                         [f["cpu"] * 1e6 / max(f["count"], 1) for f in kernel], True)
+
+
+# ---- clients ----------------------------------------------------------------------------------------------------
+
+def wrk(path, connections, close=False):
+    def run(world):
+        extra = ["-H", "Connection: close"] if close else []
+        out = world.run("c", "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}", *extra, f"http://{IP_S}/{path}",
+                        core=CLIENT_CORE)
+        count = int(re.search(r"(\d+) requests in", out).group(1))
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
+        if not count:
+            raise Failed("wrk: no request was answered")
+        return {"count": count, "rate": rate}
+    return run
+
+
+def redis_benchmark(pipeline):
+    def run(world):
+        count = 200000 * (4 if pipeline > 1 else 1)
+        out = world.run("c", "redis-benchmark", "-h", IP_S, "-c", "50", "-n", str(count), "-t", "get", "-P",
+                        str(pipeline), "--csv", core=CLIENT_CORE)
+        rate = float(out.strip().splitlines()[-1].split(",")[1].strip('"'))
+        return {"count": count, "rate": rate}
+    return run
+
+
+def rr_client(proto, side_env=None, count=20000):
+    def run(world):
+        out = world.run("c", RR, "client", proto, IP_S, "7000", str(count), "1", core=CLIENT_CORE,
+                        env=side_env)
+        return {"count": count, "median": float(re.search(r"median[ =:]+([\d.]+)", out).group(1))}
+    return run
+
+
+def bulk_client(streams, direction):
+    def run(world):
+        out = world.run("c", BULK, "client", IP_S, "7001", str(SECONDS), str(streams), direction, core=CLIENT_CORE)
+        rate = float(re.search(r"([\d.]+)\s*Gbit/s", out).group(1))
+        return {"count": rate * SECONDS, "rate": rate}
+    return run
+
+
+# ---- scenarios over a veth, kernel clients -----------------------------------------------------------------------
+
+def on_pair(start, client, scenario, key, unit, lower=False, per=None, udp=False):
+    def scene():
+        pair = Pair(start, udp)
+        try:
+            kernel, ours = pair.measure(client)
+            yield from rows_of(scenario, "veth, kernel client", kernel, ours, key, unit, lower, per)
+        finally:
+            pair.close()
+    return scene
+
+
+def idle():
+    pair = Pair(start_nginx)
+    try:
+        for world, _ in pair.sides:
+            wrk("100", 10)(world)
+        figures = []
+        for _, program in pair.sides:
+            before = cpu_seconds(program.pid)
+            time.sleep(10)
+            figures.append((cpu_seconds(program.pid) - before) * 10)
+        yield report.row("idle nginx", "veth, kernel client", "% of a core", [figures[1]], [figures[0]], True,
+                         "a tick of 10 ms is the smallest unit")
+    finally:
+        pair.close()
+
+
+# ---- links of sock7's own: memif, virtio_user <-> vhost ----------------------------------------------------------
+
+def link_confs(world, link):
+    """Two configuration files, for the server and the client of a link."""
+    sock = os.path.join(world.tmp, link + ".sock")
+    huge = "yes" if link == "vhost" else "no"
+    sides = {
+        "memif": (("memif", "role=server,rsize=11,bsize=2048"), ("memif", "role=client,rsize=11,bsize=2048")),
+        "vhost": (("vhost", "tso=1"), ("virtio_user", "queue_size=1024,packed_vq=1,in_order=1")),
+    }[link]
+    paths = []
+    for name, ip, (driver, devargs) in zip(("s", "c"), (IP_S, IP_C), sides):
+        path = os.path.join(world.tmp, f"{link}-{name}.conf")
+        with open(path, "w") as f:
+            f.write(f"[global]\nhugepages = {huge}\nmemory = 256M\n[interface {link}0]\ndriver = {driver}\n"
+                    f"device = {sock}\ndevargs = {devargs}\naddress = {ip}/24\nspin_us = 50\n")
+        paths.append(path)
+    return paths
+
+
+def own_link_world(link):
+    if link == "vhost":
+        Hugepages()
+    world = World()
+    for side in ("s", "c"):  # the veth would be a second way to the same addresses
+        world.run(side, "ip", "link", "set", world.dev[side], "down")
+    return world
+
+
+def rr_own_link(link, proto):
+    """Round trip of one message, both ends on sock7, beside the kernel's loopback."""
+    def scene():
+        world = own_link_world(link)
+        kernel_world = World()
+        try:
+            conf_s, conf_c = link_confs(world, link)
+            server = world.start("s", RR, "server", proto, "0.0.0.0", "7000", core=SERVER_CORE,
+                                 env={**PRELOAD, "SOCK7_CONF": conf_s}, log="rr")
+            kernel_world.start("s", RR, "server", proto, "0.0.0.0", "7000", core=SERVER_CORE, log="rr")
+            time.sleep(2)
+            ours, kernel = [], []
+            for _ in range(RUNS):
+                if server.poll() is not None:
+                    raise Failed("the server ended: " + open(server.log_path).read()[-200:])
+                ours.append(rr_client(proto, {**PRELOAD, "SOCK7_CONF": conf_c})(world)["median"])
+                kernel.append(rr_client(proto)(kernel_world)["median"])
+            yield report.row(f"{proto} round trip", f"sock7 both ends, {link}", "us", ours, kernel, True,
+                             "kernel: over veth")
+        finally:
+            world.close()
+            kernel_world.close()
+    return scene
+
+
+def loadgen_device(world, link):
+    sock = os.path.join(world.tmp, link + ".sock")
+    if link == "memif":
+        return ["--dev", f"net_memif0,role=client,socket={sock},socket-abstract=no,bsize=2048,rsize=11"]
+    return ["--huge", "--dev", f"virtio_user0,path={sock},queues=1,queue_size=1024,packed_vq=1,in_order=1"]
+
+
+def capacity(link, start, mode, kernel_client, scenario, conns, pipeline=1, path="/100"):
+    """Requests per second of one server core under the DPDK load generator; the kernel's from its CPU per request."""
+    def scene():
+        world = own_link_world(link)
+        kernel_world = World()
+        kernel_world.offloads_off("c")
+        try:
+            conf_s, _ = link_confs(world, link)
+            server, port = start(world, {**PRELOAD, "SOCK7_CONF": conf_s})
+            kernel, kernel_port = start(kernel_world, {})
+            kernel_world.wait_port("c", IP_S, kernel_port, kernel)
+            time.sleep(2)
+            ours, other, ours_cpu, other_cpu = [], [], [], []
+            for _ in range(RUNS):
+                before = cpu_seconds(server.pid)
+                out = world.run("c", LOADGEN, *loadgen_device(world, link), "--ip", IP_C + "/24", "--peer", IP_S,
+                                "--port", str(port), "--mode", mode, "--conns", str(conns), "--pipeline",
+                                str(pipeline), "--path", path, "--seconds", str(SECONDS), "--warmup", "1",
+                                "--json", "--core", str(CLIENT_CORE))
+                got = json.loads([line for line in out.splitlines() if line.startswith("{")][-1])
+                rate = got.get("requests_per_s") or got["rate"]
+                ours.append(rate)
+                ours_cpu.append((cpu_seconds(server.pid) - before) * 1e6 / (rate * (SECONDS + 1)))
+                before = cpu_seconds(kernel.pid)
+                figures = kernel_client(kernel_world)
+                used = cpu_seconds(kernel.pid) - before
+                other_cpu.append(used * 1e6 / figures["count"])
+                other.append(figures["count"] / used if used else 0)
+            yield report.row(scenario, f"{link}, DPDK load generator", "requests/s of a server core", ours, other,
+                             note="kernel: capacity computed from its CPU per request over veth")
+            yield report.row(scenario, f"{link}, DPDK load generator", "server CPU us/request", ours_cpu, other_cpu,
+                             True)
+        finally:
+            world.close()
+            kernel_world.close()
+    return scene
+
+
+SCENARIOS = {
+    "http-1": on_pair(start_nginx, wrk("100", 1), "nginx 100 B, 1 connection", "rate", "requests/s", per="request"),
+    "http-10": on_pair(start_nginx, wrk("100", 10), "nginx 100 B, 10 connections", "rate", "requests/s",
+                       per="request"),
+    "http-100": on_pair(start_nginx, wrk("100", 100), "nginx 100 B, 100 connections", "rate", "requests/s",
+                        per="request"),
+    "http-close": on_pair(start_nginx, wrk("100", 50, close=True), "nginx, a connection per request", "rate",
+                          "requests/s", per="request"),
+    "http-100k": on_pair(start_nginx, wrk("100k", 10), "nginx 100 KB", "rate", "requests/s", per="request"),
+    "redis": on_pair(start_redis, redis_benchmark(1), "redis GET, -c 50", "rate", "requests/s", per="request"),
+    "redis-p16": on_pair(start_redis, redis_benchmark(16), "redis GET, -c 50 -P 16", "rate", "requests/s",
+                         per="request"),
+    "rr-tcp": on_pair(start_rr("tcp"), rr_client("tcp"), "tcp round trip", "median", "us", lower=True),
+    "rr-udp": on_pair(start_rr("udp"), rr_client("udp"), "udp round trip", "median", "us", lower=True, udp=True),
+    "bulk-1": on_pair(start_bulk, bulk_client(1, "--rx"), "bulk out, 1 stream", "rate", "Gbit/s"),
+    "bulk-8": on_pair(start_bulk, bulk_client(8, "--rx"), "bulk out, 8 streams", "rate", "Gbit/s"),
+    "bulk-in-1": on_pair(start_bulk, bulk_client(1, "--tx"), "bulk in, 1 stream", "rate", "Gbit/s"),
+    "idle": idle,
+    "rr-tcp-memif": rr_own_link("memif", "tcp"),
+    "rr-udp-memif": rr_own_link("memif", "udp"),
+    "rr-tcp-vhost": rr_own_link("vhost", "tcp"),
+    "cap-http-memif": capacity("memif", start_nginx, "http", wrk("100", 100), "nginx 100 B, 100 connections", 100),
+    "cap-close-memif": capacity("memif", start_nginx, "http-close", wrk("100", 50, close=True),
+                                "nginx, a connection per request", 100),
+    "cap-redis-memif": capacity("memif", start_redis, "redis-get", redis_benchmark(1), "redis GET", 50),
+    "cap-redis-p16-memif": capacity("memif", start_redis, "redis-get", redis_benchmark(16), "redis GET, -P 16", 50,
+                                    pipeline=16),
+    "cap-http-vhost": capacity("vhost", start_nginx, "http", wrk("100", 100), "nginx 100 B, 100 connections", 100),
+    "cap-100k-vhost": capacity("vhost", start_nginx, "http", wrk("100k", 10), "nginx 100 KB", 10, path="/100k"),
+}
