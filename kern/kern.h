@@ -60,24 +60,50 @@ int kern_watch_drain(int fd);
 /* The gateway's or a neighbour's link address as the kernel knows it. 0, -ENOENT, -errno. */
 int kern_neigh_get(int ifindex, const struct s7_ip *ip, uint8_t ret_mac[6]);
 
+/*
+ * A number of /proc/sys/net of the caller's network namespace, as it is now: "core/rmem_max", "core/somaxconn". A value
+ * beyond 32 bits counts as UINT32_MAX. 0, -ENOENT, -EINVAL (not a number), -errno.
+ */
+int kern_sysctl_u32(const char *name, uint32_t *ret_value);
+/* Three numbers: "ipv4/tcp_rmem" (min, default, max). */
+int kern_sysctl_triple(const char *name, uint32_t ret_values[3]);
+
+/* Plain numbers, so that a child by fork may use a copy. All descriptors are close-on-exec. */
 struct kern_silencer {
-	int map_fd, prog_fd, link_fd, beat_fd; /* link_fd -1: clsact fallback */
+	int map_fd, prog_fd, link_fd, beat_fd; /* link_fd -1: clsact fallback; beat_fd -1: TCX */
+	int drops_fd;
 	int ifindex;
+	uint32_t handle; /* of the clsact filter */
 	bool clsact;
 };
 
-/* Attaches to a netdev. 0 or -errno with one line in ret_why (privilege, kernel too old...). */
+/*
+ * Attaches to a netdev of the caller's network namespace. 0 or -errno with one line in ret_why (privilege, kernel too
+ * old...). On the clsact path filters that dead owners left on the netdev are removed.
+ */
 int silencer_open(int ifindex, struct kern_silencer *ret_s, char *ret_why, size_t why_len);
 
 /*
  * Owns / disowns (proto, address or any, port in host order) on the netdev. Idempotent; counting is the caller's.
- * An entry for IPv4-any and for IPv6-any are different (::ffff:0.0.0.0 and ::).
+ * An entry for IPv4-any and for IPv6-any are different (::ffff:0.0.0.0 and ::). "Any" silences every destination that is
+ * this host's (broadcast and multicast included), whichever netdev has the address, as long as the frame came in by this
+ * one and untagged; packets that the kernel forwards, and frames for other stations or VLANs, pass. A specific address also
+ * matches inside VLAN tags. Effective for the next frame. Own before the first packet leaves. -E2BIG: 65536 entries.
+ * Disowning what is not owned is no error.
  */
 int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 
 /* Call at least once a second while alive (needed for clsact only; cheap otherwise). */
 void silencer_beat(const struct kern_silencer *s);
+
+/* Frames kept from the kernel so far. 0 or -errno. */
+int silencer_drops(const struct kern_silencer *s, uint64_t *ret_drops);
+
+/*
+ * Gives the descriptors back. TCX: the kernel hears again once every process that inherited them has. clsact: at once, for
+ * all of them, so the last process calls it; one that just dies leaves a filter that passes everything after 2 s.
+ */
 void silencer_close(struct kern_silencer *s);
 
 #endif

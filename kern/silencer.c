@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * silencer.c - keeps the kernel from answering for what sock7 owns on a netdev
+ *
+ * Idea: a hash map of owned endpoints and a program at TC ingress that drops what matches (silencer_prog.c). Packet
+ * sockets, and with them the af_packet port, see a frame before TC ingress does, so only the kernel's own stack goes deaf.
+ * Lifetime: as a TCX link (kernel 6.6) the attachment is a descriptor; it ends with the last process that holds one,
+ * however that died. Without TCX: a clsact filter with a heartbeat (silencer_tc.c). Which of both is found by trying.
+ * Invariant: from silencer_open() on the map is the only state; own and disown are one system call, atomic against
+ * frames in flight and against other processes that inherited the descriptors.
+ * Context: no lock needed. Called by: shim/ (boot, bind, connect, close, keeper).
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kern/kern.h"
+#include "kern/silencer_prog.h"
+#include "kern/silencer_tc.h"
+
+#define OWNED_MAX 65536
+#define CPUS_MAX 1024
+#define ATTACH_TCX_INGRESS 46 /* BPF_TCX_INGRESS, younger than the oldest headers we build with */
+
+/* The program uses bpf_fib_lookup, which the kernel gives to GPL-compatible programs only. */
+#define PROG_LICENSE "Dual BSD/GPL"
+
+static s7_time clock_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (s7_time)ts.tv_sec * S7_SEC + (s7_time)ts.tv_nsec;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_all(struct kern_silencer *s)
+{
+	close_fd(&s->link_fd);
+	close_fd(&s->prog_fd);
+	close_fd(&s->beat_fd);
+	close_fd(&s->drops_fd);
+	close_fd(&s->map_fd);
+}
+
+/* One line for people; returns err. */
+static int fail(int err, const char *what, char *ret_why, size_t why_len)
+{
+	const char *hint = "";
+
+	if (err == -EPERM || err == -EACCES)
+		hint = "; needs root or CAP_BPF and CAP_NET_ADMIN";
+	else if (err == -ENOSYS || err == -EINVAL || err == -EOPNOTSUPP)
+		hint = "; the kernel is too old or built without it (needs BPF_SYSCALL and NET_CLS_BPF or TCX)";
+	snprintf(ret_why, why_len, "%s: %s%s", what, strerror(-err), hint);
+	return err;
+}
+
+static int create_maps(struct kern_silencer *s, bool beat)
+{
+	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, sparse, .map_flags = BPF_F_NO_PREALLOC);
+
+	s->map_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "sock7_owned", sizeof(struct silencer_key), 1, OWNED_MAX,
+				   &sparse);
+	if (s->map_fd < 0)
+		return s->map_fd;
+	s->drops_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "sock7_drops", sizeof(uint32_t), sizeof(uint64_t),
+				     1, NULL);
+	if (s->drops_fd < 0)
+		return s->drops_fd;
+	if (!beat)
+		return 0;
+	s->beat_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, SILENCER_BEAT_NAME, sizeof(uint32_t), sizeof(s7_time), 1,
+				    NULL);
+	return s->beat_fd < 0 ? s->beat_fd : 0;
+}
+
+static int load_program(struct kern_silencer *s)
+{
+	struct silencer_prog prog;
+	int err;
+
+	err = silencer_prog_build(s->map_fd, s->drops_fd, s->beat_fd, &prog);
+	if (err)
+		return err;
+	s->prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, SILENCER_PROG_NAME, PROG_LICENSE, prog.insn, prog.count,
+				   NULL);
+	return s->prog_fd < 0 ? s->prog_fd : 0;
+}
+
+static int attach(enum silencer_way way, struct kern_silencer *s)
+{
+	if (way == SILENCER_TCX) {
+		s->link_fd = bpf_link_create(s->prog_fd, s->ifindex, (enum bpf_attach_type)ATTACH_TCX_INGRESS,
+					     NULL);
+		return s->link_fd < 0 ? s->link_fd : 0;
+	}
+	silencer_beat(s);
+	(void)silencer_tc_reap(s->ifindex, clock_now());
+	return silencer_tc_attach(s->ifindex, s->prog_fd, &s->handle);
+}
+
+int silencer_open_by(enum silencer_way way, int ifindex, struct kern_silencer *ret_s, char *ret_why,
+		     size_t why_len)
+{
+	struct kern_silencer s = { .map_fd = -1, .prog_fd = -1, .link_fd = -1, .beat_fd = -1, .drops_fd = -1,
+				   .ifindex = ifindex, .clsact = way == SILENCER_CLSACT };
+	const char *what = "creating BPF maps";
+	int err;
+
+	err = create_maps(&s, s.clsact);
+	if (!err) {
+		what = "loading the BPF program that silences the kernel";
+		err = load_program(&s);
+	}
+	if (!err) {
+		what = s.clsact ? "attaching a BPF filter to clsact ingress" : "attaching a BPF program to TCX ingress";
+		err = attach(way, &s);
+	}
+	if (err) {
+		close_all(&s);
+		return fail(err, what, ret_why, why_len);
+	}
+	*ret_s = s;
+	return 0;
+}
+
+int silencer_open(int ifindex, struct kern_silencer *ret_s, char *ret_why, size_t why_len)
+{
+	int err;
+
+	err = silencer_open_by(SILENCER_TCX, ifindex, ret_s, ret_why, why_len);
+	/* What a kernel says that does not know the attach type, or was built without it. */
+	if (err == -EINVAL || err == -EOPNOTSUPP || err == -ENOSYS)
+		err = silencer_open_by(SILENCER_CLSACT, ifindex, ret_s, ret_why, why_len);
+	return err;
+}
+
+static struct silencer_key make_key(uint8_t proto, const struct s7_ip *ip, uint16_t port)
+{
+	struct silencer_key key = { .port = htons(port), .proto = proto };
+
+	memcpy(key.ip, ip->b, sizeof(key.ip));
+	return key;
+}
+
+int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port)
+{
+	struct silencer_key key = make_key(proto, ip, port);
+	uint8_t owned = 1;
+
+	return bpf_map_update_elem(s->map_fd, &key, &owned, BPF_ANY);
+}
+
+int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port)
+{
+	struct silencer_key key = make_key(proto, ip, port);
+	int err;
+
+	err = bpf_map_delete_elem(s->map_fd, &key);
+	return err == -ENOENT ? 0 : err;
+}
+
+void silencer_beat(const struct kern_silencer *s)
+{
+	uint32_t slot = 0;
+	s7_time now;
+
+	if (s->beat_fd < 0)
+		return;
+	now = clock_now();
+	(void)bpf_map_update_elem(s->beat_fd, &slot, &now, BPF_ANY);
+}
+
+int silencer_drops(const struct kern_silencer *s, uint64_t *ret_drops)
+{
+	uint64_t per_cpu[CPUS_MAX], sum = 0;
+	int cpus = libbpf_num_possible_cpus(), err;
+	uint32_t slot = 0;
+
+	if (cpus < 0)
+		return cpus;
+	if (cpus > CPUS_MAX)
+		return -E2BIG;
+	err = bpf_map_lookup_elem(s->drops_fd, &slot, per_cpu);
+	if (err)
+		return err;
+	for (int i = 0; i < cpus; i++)
+		sum += per_cpu[i];
+	*ret_drops = sum;
+	return 0;
+}
+
+void silencer_close(struct kern_silencer *s)
+{
+	if (s->clsact)
+		(void)silencer_tc_detach(s->ifindex, s->handle);
+	close_all(s);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sysctl.c - numbers of /proc/sys/net
+ *
+ * Idea: read when a socket needs them (they change between sockets, and with the network namespace of the calling
+ * thread), parsed strictly: whole numbers apart by blanks, nothing else.
+ * Context: any thread, no lock. Called by: shim/ (boot, socket creation).
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "kern/kern.h"
+
+#define SYSCTL_TEXT_MAX 128
+
+static int read_text(const char *name, char text[SYSCTL_TEXT_MAX])
+{
+	char path[256];
+	ssize_t n;
+	int fd, err;
+
+	if (snprintf(path, sizeof(path), "/proc/sys/net/%s", name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, text, SYSCTL_TEXT_MAX - 1);
+	} while (n < 0 && errno == EINTR);
+	err = n < 0 ? -errno : 0;
+	close(fd);
+	if (!err)
+		text[n] = '\0';
+	return err;
+}
+
+static int read_numbers(const char *name, uint32_t *ret_values, uint32_t count)
+{
+	char text[SYSCTL_TEXT_MAX], *at = text;
+	uint32_t values[3];
+	int err;
+
+	err = read_text(name, text);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < count; i++) {
+		unsigned long long value;
+		char *end;
+
+		while (isspace((unsigned char)*at))
+			at++;
+		if (!isdigit((unsigned char)*at))
+			return -EINVAL;
+		value = strtoull(at, &end, 10);
+		values[i] = (uint32_t)s7_min(value, UINT32_MAX);
+		at = end;
+	}
+	while (isspace((unsigned char)*at))
+		at++;
+	if (*at)
+		return -EINVAL;
+	memcpy(ret_values, values, count * sizeof(values[0]));
+	return 0;
+}
+
+int kern_sysctl_u32(const char *name, uint32_t *ret_value)
+{
+	return read_numbers(name, ret_value, 1);
+}
+
+int kern_sysctl_triple(const char *name, uint32_t ret_values[3])
+{
+	return read_numbers(name, ret_values, 3);
+}
