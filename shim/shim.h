@@ -140,8 +140,11 @@ void proc_bell_ring(uint32_t slot);
 void proc_bell_pass(void);	     /* proc_bell_fd is readable: drains it and rings the process's own waiters */
 /* ---- keeper.c: background thread; wait_self() calls this when it makes a record. Cheap when it runs already. ---- */
 void keeper_need(void);
-/* The keeper's waiter has this in `pad`: a program's thread may take inst->watcher from it (cas) when it goes to sleep. */
-#define WAITER_KEEPER 1
+/*
+ * inst->watcher while the keeper sleeps on the ports for want of a program's thread. A thread of a program that goes to
+ * sleep takes the role from it (cas WATCHER_KEEPER -> own id) and rings nobody; the keeper notices when it wakes.
+ */
+#define WATCHER_KEEPER 0x80000000u
 
 /*
  * ---- signal.c: sigaction and kin are wrapped; a handler that fires while its thread holds a lock (s7_lock_depth) is put off
@@ -161,6 +164,8 @@ static inline long ret_errno(long ret)
 }
 
 /* ---- log.c ---- */
+void log_setup(const struct conf *conf);
+void log_line(enum s7_log_level level, const char *line); /* s7_host_ops.log */
 void shim_log(enum s7_log_level level, const char *fmt, ...) S7_PRINTF(2, 3);
 
 #endif

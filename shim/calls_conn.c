@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * calls_conn.c - the calls that make, name, connect and close sockets
+ *
+ * Each wrapper is a lookup and one call; foreign descriptors go to libc. What a call decides about the kernel socket
+ * behind is in kernel_side.c. Blocking (accept, connect, lingering close) waits in wait_sock() without any lock.
+ * Context: any thread of the program, signal handlers included where POSIX allows.
+ */
+#include <fcntl.h>
+#include <linux/close_range.h>
+
+#include "shim/internal.h"
+
+#define LINGER_LOOK (10 * S7_MS) /* how often a lingering close looks whether all is acknowledged */
+
+__thread uint32_t s7_inside;
+
+static s7_time deadline_of(s7_time timeout)
+{
+	return timeout ? host_now() + timeout : S7_NEVER;
+}
+
+static bool is_nonblocking(const struct s7_sock *sk)
+{
+	return atomic_load_explicit(&sk->file.status, memory_order_relaxed) & O_NONBLOCK;
+}
+
+/* ---- socket ---- */
+
+static bool is_stack_kind(int domain, int type, int protocol)
+{
+	int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (domain != AF_INET && domain != AF_INET6)
+		return false;
+	if (base == SOCK_STREAM)
+		return protocol == 0 || protocol == IPPROTO_TCP;
+	return base == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP);
+}
+
+static int socket_enter(int fd, int domain, int type, int protocol)
+{
+	int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), err;
+	struct s7_sock *sk;
+
+	err = sock_create(boot_inst(), domain, base, protocol, host_now(), &sk);
+	if (err) {
+		real.close(fd);
+		return err;
+	}
+	if (type & SOCK_NONBLOCK)
+		atomic_store(&sk->file.status, O_NONBLOCK);
+	fd_install(fd, &sk->file);
+	return fd;
+}
+
+S7_EXPORT int socket(int domain, int type, int protocol)
+{
+	int fd = real.socket(domain, type, protocol);
+
+	if (fd < 0 || s7_inside || !is_stack_kind(domain, type, protocol))
+		return fd;
+	switch (boot_conf()) {
+	case BOOT_RUNNING:
+		return (int)ret_errno(socket_enter(fd, domain, type, protocol));
+	case BOOT_NOT_YET:
+		early_note(fd);
+		return fd;
+	case BOOT_KERNEL:
+		break;
+	}
+	return fd;
+}
+
+S7_EXPORT int socketpair(int domain, int type, int protocol, int sv[2])
+{
+	return real.socketpair(domain, type, protocol, sv);
+}
+
+S7_EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct s7_file *file = fd_get_adopt(fd, addr, len);
+
+	if (!file || file->kind != FILE_SOCK) {
+		return real.bind(fd, addr, len);
+	}
+	return (int)ret_errno(kernel_side_bind(file_sock(file), fd, addr, len));
+}
+
+static int listen_stack(struct s7_sock *sk, int fd, int backlog)
+{
+	int err = 0;
+
+	if (!(sk->bits & SKB_BOUND))
+		err = kernel_side_autobind(sk, fd);
+	if (err)
+		return err;
+	if (sk->file.side == SIDE_KERNEL)
+		return (int)s7_sys2(SYS_listen, fd, backlog);
+	err = sock_listen(sk, backlog, host_now());
+	if (err)
+		return err;
+	return kernel_side_listen(sk, fd, backlog);
+}
+
+S7_EXPORT int listen(int fd, int backlog)
+{
+	struct s7_file *file = fd_get_adopt(fd, NULL, 0);
+
+	if (!file || file->kind != FILE_SOCK)
+		return real.listen(fd, backlog);
+	keeper_need();
+	return (int)ret_errno(listen_stack(file_sock(file), fd, backlog));
+}
+
+/* ---- connect ---- */
+
+static int connect_finish(struct s7_sock *sk, int fd)
+{
+	s7_time timeout = sk->sndtimeo;
+	int err;
+
+	err = wait_sock(sk, fd, EPOLLOUT, deadline_of(timeout), !timeout);
+	if (err == -EAGAIN)
+		return -EINPROGRESS;
+	if (err)
+		return err;
+	inst_lock(sk->inst, host_now());
+	err = sk_take_error(sk);
+	inst_unlock(sk->inst);
+	return err;
+}
+
+/* The destination is the stack's. */
+static int connect_stack(struct s7_sock *sk, int fd, const struct s7_ip *ip, uint16_t port)
+{
+	int err = kernel_side_source(sk, fd, ip, port);
+
+	if (!err)
+		err = sock_connect(sk, ip, port, host_now());
+	if (!err || err == -EINPROGRESS)
+		sk->file.side = SIDE_STACK;
+	if ((err != -EINPROGRESS && err != -EALREADY) || is_nonblocking(sk))
+		return err;
+	keeper_need();
+	return connect_finish(sk, fd);
+}
+
+/* Returns 1 when the socket is the kernel's now and the kernel shall connect it. */
+static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	bool under_way = sk->proto == PROTO_TCP && (sk->bits & (SKB_CONNECTED | SKB_LISTENING));
+	enum s7_route_owner owner = ROUTE_KERNEL;
+	struct s7_ip ip;
+	uint16_t port;
+	uint32_t scope;
+	int err;
+
+	if (len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC) {
+		s7_sys3(SYS_connect, fd, addr, len);
+		return sock_disconnect(sk, host_now());
+	}
+	err = sock_addr_read(sk, addr, len, &ip, &port, &scope);
+	if (err)
+		return err;
+	if (ip_is_any(&ip))
+		ip = ip_from_v4(htonl(INADDR_LOOPBACK));
+	if (under_way || (sk->proto == PROTO_TCP && sk->file.side == SIDE_STACK && sk->flow.rport))
+		return connect_stack(sk, fd, &ip, port);
+
+	if (ip_is_v4(&ip))
+		owner = sock_route_owner(sk, &ip, host_now());
+	if (owner == ROUTE_STACK)
+		return connect_stack(sk, fd, &ip, port);
+	if (owner == ROUTE_NONE || !sk->inst->params.kernel_fallback)
+		return -ENETUNREACH;
+	kernel_side_hand_over(sk, fd);
+	return 1;
+}
+
+S7_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct s7_file *file = fd_get_adopt(fd, addr, len);
+	int ret;
+
+	if (!file || file->kind != FILE_SOCK) {
+		if (s7_unlikely(s7_early_count))
+			early_forget(fd);
+		return real.connect(fd, addr, len);
+	}
+	ret = connect_sock(file_sock(file), fd, addr, len);
+	return ret == 1 ? real.connect(fd, addr, len) : (int)ret_errno(ret);
+}
+
+/* ---- accept ---- */
+
+/* A connection of the stack under a new descriptor, made first: without one the connection stays queued, as in Linux. */
+static int accept_stack(struct s7_sock *sk, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	struct s7_sock *child;
+	int fd, err;
+
+	if (!(sock_poll(sk, host_now()) & (EPOLLIN | EPOLLERR)))
+		return -EAGAIN;
+	fd = fd_placeholder_dup(sk->domain, flags);
+	if (fd < 0)
+		return fd;
+	err = sock_accept(sk, host_now(), &child);
+	if (err) {
+		s7_sys1(SYS_close, fd);
+		return err;
+	}
+	if (flags & SOCK_NONBLOCK)
+		atomic_store(&child->file.status, O_NONBLOCK);
+	child->file.side = SIDE_STACK;
+	if (addr)
+		err = sock_getname(child, true, addr, len);
+	if (err && err != -ENOTCONN) {
+		s7_sys1(SYS_close, fd);
+		file_put(&child->file);
+		return err;
+	}
+	fd_install(fd, &child->file);
+	return fd;
+}
+
+static int accept_once(struct s7_sock *sk, int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	int ret = accept_stack(sk, addr, len, flags);
+
+	if (ret != -EAGAIN || sk->file.side != SIDE_DUAL || !(sk->bits & SKB_LISTENING))
+		return ret;
+	return (int)s7_sys4(SYS_accept4, fd, addr, len, flags);
+}
+
+static int accept_sock(struct s7_sock *sk, int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	s7_time deadline;
+	int ret;
+
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return -EINVAL;
+	if (sk->proto != PROTO_TCP)
+		return -EOPNOTSUPP;
+	if (!(sk->bits & SKB_LISTENING))
+		return -EINVAL;
+	ret = accept_once(sk, fd, addr, len, flags);
+	if (ret != -EAGAIN || is_nonblocking(sk))
+		return ret;
+
+	deadline = deadline_of(sk->rcvtimeo);
+	do {
+		ret = wait_sock(sk, fd, EPOLLIN, deadline, deadline == S7_NEVER);
+		if (ret)
+			return ret;
+		if (fd_sock(fd) != sk)
+			return -EBADF;
+		ret = accept_once(sk, fd, addr, len, flags);
+	} while (ret == -EAGAIN);
+	return ret;
+}
+
+S7_EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	struct s7_sock *sk = fd_sock(fd);
+
+	if (!sk)
+		return real.accept4(fd, addr, len, flags);
+	return (int)ret_errno(accept_sock(sk, fd, addr, len, flags));
+}
+
+S7_EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct s7_sock *sk = fd_sock(fd);
+
+	if (!sk)
+		return real.accept(fd, addr, len);
+	return (int)ret_errno(accept_sock(sk, fd, addr, len, 0));
+}
+
+/* ---- close and dup ---- */
+
+/* SO_LINGER: the last close waits until what was sent is acknowledged, or the time is over. */
+static void close_linger(struct s7_sock *sk, int fd)
+{
+	s7_time end = host_now() + (s7_time)sk->linger_s * S7_SEC;
+	uint32_t left = 1;
+
+	sock_shutdown(sk, SHUT_WR, host_now());
+	for (;;) {
+		s7_time now = host_now();
+		int err;
+
+		inst_lock(sk->inst, now);
+		inst_drive(sk->inst);
+		left = sk->err ? 0 : sk_ops(sk)->outq(sk);
+		inst_unlock(sk->inst);
+		if (!left || now >= end)
+			return;
+		err = wait_sock(sk, fd, 0, s7_min(end, now + LINGER_LOOK), false);
+		if (err != -EAGAIN)
+			return;
+	}
+}
+
+static bool wants_linger(const struct s7_file *file)
+{
+	const struct s7_sock *sk;
+
+	if (file->kind != FILE_SOCK || atomic_load(&file->refs) != 1)
+		return false;
+	sk = file_sock((struct s7_file *)file);
+	return sk->proto == PROTO_TCP && (sk->bits & SKB_LINGER) && sk->linger_s > 0 &&
+	       (sk->bits & SKB_CONNECTED);
+}
+
+/* Whether the caller may not touch this descriptor: it is one of the library's own. */
+static bool is_protected(int fd)
+{
+	return s7_unlikely(fd_is_internal(fd)) && !s7_inside;
+}
+
+S7_EXPORT int close(int fd)
+{
+	struct s7_file *file = fd_get(fd);
+	int ret;
+
+	if (!file) {
+		if (is_protected(fd))
+			return (int)ret_errno(-EBADF);
+		if (s7_unlikely(s7_early_count))
+			early_forget(fd);
+		return real.close(fd);
+	}
+	if (wants_linger(file))
+		close_linger(file_sock(file), fd);
+	file = fd_take(fd);
+	ret = real.close(fd);
+	if (file)
+		file_put(file);
+	return ret;
+}
+
+S7_EXPORT int dup(int fd)
+{
+	struct s7_file *file = fd_get_adopt(fd, NULL, 0);
+	int to = real.dup(fd);
+
+	if (file && to >= 0)
+		fd_dup_install(fd, to);
+	return to;
+}
+
+/* dup2 and dup3: what stood under `to` goes only if the kernel agrees. */
+static int dup_over(int fd, int to, int flags)
+{
+	struct s7_file *old;
+	long ret;
+
+	fd_get_adopt(fd, NULL, 0);
+	if (is_protected(to))
+		return -EBADF;
+	if (s7_unlikely(s7_early_count))
+		early_forget(to);
+	old = fd_take(to);
+	ret = s7_sys3(SYS_dup3, fd, to, flags);
+	if (ret < 0) {
+		if (old)
+			fd_install(to, old);
+		return (int)ret;
+	}
+	fd_dup_install(fd, to);
+	if (old)
+		file_put(old);
+	return to;
+}
+
+S7_EXPORT int dup2(int fd, int to)
+{
+	if (fd == to || (!s7_fds.limit && !s7_early_count && !fd_is_internal(to)))
+		return real.dup2(fd, to);
+	return (int)ret_errno(dup_over(fd, to, 0));
+}
+
+S7_EXPORT int dup3(int fd, int to, int flags)
+{
+	if (fd == to || (!s7_fds.limit && !s7_early_count && !fd_is_internal(to)))
+		return real.dup3(fd, to, flags);
+	return (int)ret_errno(dup_over(fd, to, flags));
+}
+
+/* ---- ranges ---- */
+
+/* Closes [first, last] in which nothing is internal. */
+static int close_piece(uint32_t first, uint32_t last, int flags)
+{
+	struct s7_proc *proc = proc_self();
+	uint32_t fd, high = proc ? proc->fd_high : 0;
+
+	if (s7_early_count)
+		early_forget_range(first, last);
+	for (fd = first; fd <= last && fd < high; fd++)
+		if (fd_get((int)fd))
+			close((int)fd);
+	return real.close_range(first, last, flags);
+}
+
+static int close_between(uint32_t first, uint32_t last, int flags)
+{
+	uint32_t fd, start = first;
+	int ret;
+
+	for (fd = first; fd <= last && fd < S7_FDS_MAX; fd++) {
+		if (!fd_is_internal((int)fd))
+			continue;
+		if (fd > start) {
+			ret = close_piece(start, fd - 1, flags);
+			if (ret)
+				return ret;
+		}
+		start = fd + 1;
+	}
+	return start <= last ? close_piece(start, last, flags) : 0;
+}
+
+S7_EXPORT int close_range(unsigned int first, unsigned int last, int flags)
+{
+	if (first > last || flags & (int)CLOSE_RANGE_CLOEXEC || !(s7_fds.limit || s7_early_count))
+		return real.close_range(first, last, flags);
+	return close_between(first, last, flags);
+}
+
+S7_EXPORT void closefrom(int low)
+{
+	close_range(low < 0 ? 0 : (unsigned int)low, ~0u, 0);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * early.c - internet sockets made before the stack runs
+ *
+ * Idea: a socket is the kernel's until a call decides whose it is, so starting the stack can wait for the first bind,
+ * connect, sendto or epoll_ctl that could be the stack's; a program that only talks to 127.0.0.1 never starts it. Until
+ * then options live in the kernel socket; when the stack starts, every remembered descriptor becomes a socket of the stack
+ * with the options that differ from a fresh kernel socket's (no list of defaults to keep), and with its binding.
+ * A descriptor that the kernel got for good (bound or connected to its addresses) is forgotten.
+ * Bound: descriptors below EARLY_MAX; a higher one starts the stack at once. A child forked before the start
+ * decides for itself. Context: any thread; the bitmap is atomic, adoption runs under boot.c's lock.
+ */
+#include <fcntl.h>
+#include <netinet/tcp.h>
+
+#include "shim/internal.h"
+
+#define EARLY_MAX 4096
+#define OPT_BYTES_MAX 32
+
+uint32_t s7_early_count;
+static uint64_t early[EARLY_MAX / 64];
+
+static bool early_has(int fd)
+{
+	return (uint32_t)fd < EARLY_MAX && (early[fd / 64] >> (fd % 64) & 1);
+}
+
+void early_note(int fd)
+{
+	uint64_t bit = 1ull << (fd % 64);
+
+	if ((uint32_t)fd >= EARLY_MAX) {
+		boot_stack();
+		return;
+	}
+	if (!(__atomic_fetch_or(&early[fd / 64], bit, __ATOMIC_ACQ_REL) & bit))
+		__atomic_fetch_add(&s7_early_count, 1, __ATOMIC_RELAXED);
+}
+
+void early_forget(int fd)
+{
+	uint64_t bit = 1ull << (fd % 64);
+
+	if (early_has(fd) && (__atomic_fetch_and(&early[fd / 64], ~bit, __ATOMIC_ACQ_REL) & bit))
+		__atomic_fetch_sub(&s7_early_count, 1, __ATOMIC_RELAXED);
+}
+
+void early_forget_range(uint32_t first, uint32_t last)
+{
+	uint32_t fd;
+
+	for (fd = first; fd <= last && fd < EARLY_MAX && s7_early_count; fd++)
+		early_forget((int)fd);
+}
+
+void early_drop_all(void)
+{
+	early_forget_range(0, EARLY_MAX - 1);
+}
+
+/* What a program may set before bind; `halve`: the kernel shows twice what was set. */
+static const struct early_opt {
+	int level, name;
+	bool halve;
+} early_opts[] = {
+	{ SOL_SOCKET, SO_REUSEADDR, false },
+	{ SOL_SOCKET, SO_REUSEPORT, false },
+	{ SOL_SOCKET, SO_KEEPALIVE, false },
+	{ SOL_SOCKET, SO_BROADCAST, false },
+	{ SOL_SOCKET, SO_DONTROUTE, false },
+	{ SOL_SOCKET, SO_OOBINLINE, false },
+	{ SOL_SOCKET, SO_LINGER, false },
+	{ SOL_SOCKET, SO_RCVTIMEO, false },
+	{ SOL_SOCKET, SO_SNDTIMEO, false },
+	{ SOL_SOCKET, SO_RCVBUF, true },
+	{ SOL_SOCKET, SO_SNDBUF, true },
+	{ SOL_SOCKET, SO_RCVLOWAT, false },
+	{ SOL_SOCKET, SO_TIMESTAMP, false },
+	{ SOL_SOCKET, SO_TIMESTAMPNS, false },
+	{ SOL_SOCKET, SO_RXQ_OVFL, false },
+	{ SOL_SOCKET, SO_PRIORITY, false },
+	{ SOL_SOCKET, SO_MARK, false },
+	{ SOL_SOCKET, SO_BINDTODEVICE, false },
+	{ SOL_SOCKET, SO_BUSY_POLL, false },
+	{ IPPROTO_IP, IP_TOS, false },
+	{ IPPROTO_IP, IP_TTL, false },
+	{ IPPROTO_IP, IP_MTU_DISCOVER, false },
+	{ IPPROTO_IP, IP_PKTINFO, false },
+	{ IPPROTO_IP, IP_RECVTTL, false },
+	{ IPPROTO_IP, IP_RECVTOS, false },
+	{ IPPROTO_IP, IP_RECVERR, false },
+	{ IPPROTO_IP, IP_FREEBIND, false },
+	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, false },
+	{ IPPROTO_IP, IP_MULTICAST_TTL, false },
+	{ IPPROTO_IP, IP_MULTICAST_LOOP, false },
+	{ IPPROTO_IPV6, IPV6_V6ONLY, false },
+	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, false },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, false },
+	{ IPPROTO_IPV6, IPV6_TCLASS, false },
+	{ IPPROTO_TCP, TCP_NODELAY, false },
+	{ IPPROTO_TCP, TCP_CORK, false },
+	{ IPPROTO_TCP, TCP_MAXSEG, false },
+	{ IPPROTO_TCP, TCP_KEEPIDLE, false },
+	{ IPPROTO_TCP, TCP_KEEPINTVL, false },
+	{ IPPROTO_TCP, TCP_KEEPCNT, false },
+	{ IPPROTO_TCP, TCP_SYNCNT, false },
+	{ IPPROTO_TCP, TCP_LINGER2, false },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, false },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, false },
+	{ IPPROTO_TCP, TCP_QUICKACK, false },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT, false },
+	{ IPPROTO_TCP, TCP_CONGESTION, false },
+	{ IPPROTO_TCP, TCP_FASTOPEN, false },
+	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, false },
+};
+
+static void import_one(struct s7_sock *sk, int fd, int fresh, const struct early_opt *opt)
+{
+	char have[OPT_BYTES_MAX] = "", deflt[OPT_BYTES_MAX] = "";
+	socklen_t len = sizeof(have), deflt_len = sizeof(deflt);
+	int err;
+
+	if (s7_sys6(SYS_getsockopt, fd, opt->level, opt->name, (long)have, (long)&len, 0) < 0)
+		return;
+	if (s7_sys6(SYS_getsockopt, fresh, opt->level, opt->name, (long)deflt, (long)&deflt_len, 0) < 0)
+		return;
+	if (len == deflt_len && !memcmp(have, deflt, sizeof(have)))
+		return;
+	if (opt->halve)
+		*(int *)have /= 2;
+	err = sock_setsockopt(sk, opt->level, opt->name, have, len, host_now());
+	if (err < 0)
+		shim_log(LOG_INFO, "option %d of level %d did not carry over to descriptor %d: %s",
+			 opt->name, opt->level, fd, strerrordesc_np(-err));
+}
+
+static void import_options(struct s7_sock *sk, int fd)
+{
+	long fresh = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, sk->protocol);
+	size_t i;
+
+	if (fresh < 0)
+		return;
+	for (i = 0; i < S7_ARRAY_LEN(early_opts); i++)
+		import_one(sk, fd, (int)fresh, &early_opts[i]);
+	s7_sys1(SYS_close, fresh);
+}
+
+static int kernel_int(int fd, int name)
+{
+	int val = -1;
+	socklen_t len = sizeof(val);
+
+	if (s7_sys6(SYS_getsockopt, fd, SOL_SOCKET, name, (long)&val, (long)&len, 0) < 0)
+		return -1;
+	return val;
+}
+
+static bool is_bound(int fd)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sizeof(name);
+
+	if (s7_sys3(SYS_getsockname, fd, &name, &len) < 0)
+		return false;
+	return ((struct sockaddr_in *)&name)->sin_port != 0; /* sin6_port is at the same place */
+}
+
+static bool is_connected(int fd)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sizeof(name);
+
+	return s7_sys3(SYS_getpeername, fd, &name, &len) >= 0;
+}
+
+static void adopt(int fd)
+{
+	int domain = kernel_int(fd, SO_DOMAIN), type = kernel_int(fd, SO_TYPE);
+	struct s7_sock *sk;
+	long flags;
+
+	if ((domain != AF_INET && domain != AF_INET6) || (type != SOCK_STREAM && type != SOCK_DGRAM))
+		return;
+	if (kernel_int(fd, SO_ACCEPTCONN) != 0 || is_connected(fd))
+		return;
+	if (sock_create(boot_inst(), domain, type, kernel_int(fd, SO_PROTOCOL), host_now(), &sk))
+		return;
+	import_options(sk, fd);
+	flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
+	atomic_store(&sk->file.status, (uint32_t)flags & (O_NONBLOCK | O_ASYNC));
+	fd_install(fd, &sk->file);
+	if (is_bound(fd) && kernel_side_bound(sk, fd))
+		kernel_side_hand_over(sk, fd);
+}
+
+void early_adopt_all(void)
+{
+	int fd;
+
+	for (fd = 0; fd < EARLY_MAX && s7_early_count; fd++) {
+		if (!early_has(fd))
+			continue;
+		early_forget(fd);
+		adopt(fd);
+	}
+}
+
+/* Addresses that are the kernel's whatever the stack's routes will be. */
+static bool kernels_for_sure(const struct sockaddr *addr, socklen_t len)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+	struct s7_ip ip;
+
+	if (addr->sa_family == AF_INET && len >= sizeof(*in)) {
+		ip = ip_from_v4(in->sin_addr.s_addr);
+	} else if (addr->sa_family == AF_INET6 && len >= sizeof(*in6)) {
+		memcpy(ip.b, &in6->sin6_addr, sizeof(ip.b));
+		if (!ip_is_v4(&ip) && !ip_is_any(&ip))
+			return true; /* IPv6 is the kernel's as yet */
+	} else {
+		return true; /* the kernel has the errno for it */
+	}
+	return ip_is_loopback(&ip) && boot_config()->loopback == CONF_LOOPBACK_KERNEL;
+}
+
+struct s7_file *early_adopt(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	if (s7_inside || !early_has(fd))
+		return NULL;
+	if (addr && kernels_for_sure(addr, len))
+		return NULL;
+	if (boot_stack())
+		return NULL;
+	return fd_get(fd);
+}

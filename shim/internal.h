@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * internal.h - what the boot, process and descriptor files of shim/ share among themselves
+ *
+ * The wrappers (calls_*.c) and wait.c need shim.h only.
+ */
+#ifndef S7_SHIM_INTERNAL_H
+#define S7_SHIM_INTERNAL_H
+
+#include "dpdk_port/port.h"
+#include "kern/kern.h"
+#include "shim/shim.h"
+#include "stack/base/sys.h"
+
+/* ---- fdtab.c ---- */
+/* Moves a descriptor of ours out of the program's way (high, close-on-exec) and protects it. Returns the new number. */
+int fd_make_internal(int fd);
+void fd_unmark_internal(int fd);
+/* Lets every number below limit be looked up in this process's slot. */
+void fd_table_start(struct s7_proc *proc);
+/* Takes the file out of every table of every process, dropping those references. */
+void fd_forget_file(struct s7_file *file);
+/* fork: enters all files of this process into another slot, a reference each. */
+void fd_table_copy(struct s7_proc *to);
+/* Empties a table (exit, reaping), giving its references back. Returns how many there were. */
+uint32_t fd_table_drop(struct s7_proc *proc);
+/* In a forked child: the lock and the tables of the parent's threads are nobody's. */
+void fd_forked(struct s7_proc *proc);
+
+/* ---- early.c ---- */
+void early_note(int fd);
+void early_forget(int fd);
+void early_forget_range(uint32_t first, uint32_t last);
+/* The stack runs now: makes sockets of the stack of all that are remembered. */
+void early_adopt_all(void);
+/* The stack will not run: they stay what they are. */
+void early_drop_all(void);
+
+/* ---- kernel_side.c ---- */
+int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len);
+/* The kernel socket is bound: gives the stack's the same name, decides the side. 0, -errno. */
+int kernel_side_bound(struct s7_sock *sk, int fd);
+/* Binds to every address and a port that the kernel picks, on both sides. */
+int kernel_side_autobind(struct s7_sock *sk, int fd);
+/* Source address and port for a connection to dst, reserved in the kernel where it has the address too. */
+int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t dport);
+/* The stack's part of a listener is about to listen: so does the kernel's, if it serves too. */
+int kernel_side_listen(struct s7_sock *sk, int fd, int backlog);
+
+/* ---- boot.c ---- */
+#define S7_PROCESS_SLOT_NONE UINT32_MAX
+
+struct boot_iface {
+	struct s7_port *port;
+	struct s7_netdev_info info;
+	int ifindex;	 /* of the kernel netdev below, 0 none */
+	bool adopt;	 /* takes the kernel's addresses */
+	bool silenced;
+	struct kern_silencer silencer;
+};
+
+/* This process's knowledge of the stack that it (or an ancestor) started. Private; inherited by fork. */
+struct boot {
+	struct conf conf;
+	struct s7_env *env;
+	struct boot_iface iface[CONF_IFACES_MAX]; /* parallel to conf.iface */
+	uint32_t iface_count;
+	uint32_t inst_count;
+	void *pool[S7_INSTS_MAX];
+	int arena_fd;
+	int watch_fd; /* netlink; -1 none */
+	uint32_t boot_pid;
+	char why[256];
+};
+
+extern struct boot s7_boot;
+bool boot_running(void);
+void boot_forked(void);
+
+/* boot_params.c */
+void params_fill(const struct conf *conf, struct s7_params *ret_params);
+
+/* boot_iface.c: ports and silencers; each 0 or -errno with s7_boot.why */
+int boot_ports(void);
+int boot_ifaces(void);
+int boot_silencers(void);
+void boot_ports_close(void);
+void boot_own_port(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
+void boot_beat(void);
+
+/* boot_adopt.c: addresses and routes from the kernel and the configuration, into every instance */
+int boot_adopt(void);
+
+/* ---- proc.c ---- */
+int proc_init(struct s7_arena *arena);
+/* A free slot in state STARTING, or NULL; reaps dead processes when none is free. */
+struct s7_proc *proc_slot_take(void);
+void proc_slot_free(struct s7_proc *proc);
+/* This process lives in the slot from now on. */
+void proc_slot_enter(struct s7_proc *proc);
+uint32_t proc_slot_id(const struct s7_proc *proc);
+/* Reaps processes that died (or became another program by exec): returns how many others live. */
+uint32_t proc_reap(void);
+void proc_bell_forked(void);
+
+/* ---- keeper.c ---- */
+void keeper_forked(void);
+bool keeper_elsewhere(void); /* an active keeper lives in another process */
+/* Sleeps at most max_ns on the ports of all instances (and fd, if >= 0); true if something became readable. */
+bool ports_sleep(int fd, s7_time max_ns);
+
+/* ---- fork.c, exit.c ---- */
+pid_t fork_process(void);
+void exit_leave(void);
+
+/* ---- signal.c ---- */
+void signals_block(sigset_t *ret_old);
+void signals_restore(const sigset_t *old);
+
+#endif

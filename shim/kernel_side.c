@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * kernel_side.c - which side serves a socket: the stack, the kernel socket behind it, or both
+ *
+ * Idea: the kernel is asked first. bind() binds the kernel socket, so conflicts, privileges and port 0 are decided there; the name
+ * that it then shows is given to the stack's socket, and the address tells the side:
+ *	every address (0.0.0.0, ::)		both (a pure IPv6 wildcard: the kernel)
+ *	an address that both have		both
+ *	an address that only the stack has	the stack (the kernel socket holds the port, IP_FREEBIND)
+ *	any other				the kernel
+ * A socket that goes to the kernel leaves the descriptor tables of all processes at that moment, so no wrapper needs to look
+ * at the side. `kernel_fallback = no`: nothing is dual and what would be the kernel's is refused.
+ * IPv6 destinations are the kernel's until the stack speaks IPv6.
+ * Context: no lock held. Called by: calls_conn.c, calls_io.c, early.c.
+ */
+#include <fcntl.h>
+
+#include "shim/internal.h"
+
+#define SOURCE_TRIES 64
+
+static bool fallback(const struct s7_sock *sk)
+{
+	return sk->inst->params.kernel_fallback;
+}
+
+static enum s7_side side_of_local(struct s7_sock *sk, const struct s7_ip *ip)
+{
+	struct s7_inst *inst = sk->inst;
+	enum s7_side side = SIDE_KERNEL;
+	struct s7_iface *iface;
+
+	inst_lock(inst, host_now());
+	iface = ip_local_iface(inst, ip);
+	if (iface && (iface->flags & IFACE_LO))
+		side = inst->params.loopback_stack ? SIDE_STACK : SIDE_KERNEL;
+	else if (iface)
+		side = iface->flags & IFACE_SHARED && fallback(sk) ? SIDE_DUAL : SIDE_STACK;
+	inst_unlock(inst);
+	return side;
+}
+
+static enum s7_side side_of(struct s7_sock *sk, const struct s7_ip *ip)
+{
+	bool v6_alone = !ip_is_v4(ip) && (!ip_is_any(ip) || (sk->bits & SKB_V6ONLY));
+
+	if (v6_alone)
+		return SIDE_KERNEL;
+	if (ip_is_any(ip))
+		return fallback(sk) ? SIDE_DUAL : SIDE_STACK;
+	return side_of_local(sk, ip);
+}
+
+void kernel_side_hand_over(struct s7_sock *sk, int fd)
+{
+	struct s7_file *file = &sk->file;
+	long flags;
+
+	file_ref(file);
+	file->side = SIDE_KERNEL;
+	epoll_side_changed(sk, fd);
+	fd_forget_file(file);
+	flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
+	if (flags >= 0 && ((uint32_t)flags ^ atomic_load(&file->status)) & O_NONBLOCK)
+		s7_sys3(SYS_fcntl, fd, F_SETFL, flags ^ O_NONBLOCK);
+	file_put(file);
+}
+
+static int kernel_name(struct s7_sock *sk, int fd, struct s7_ip *ret_ip, uint16_t *ret_port)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sizeof(name);
+	uint32_t scope;
+	long err;
+
+	err = s7_sys3(SYS_getsockname, fd, &name, &len);
+	if (err < 0)
+		return (int)err;
+	return sock_addr_read(sk, (struct sockaddr *)&name, len, ret_ip, ret_port, &scope);
+}
+
+int kernel_side_bound(struct s7_sock *sk, int fd)
+{
+	enum s7_side side;
+	struct s7_ip ip;
+	uint16_t port;
+	int err;
+
+	err = kernel_name(sk, fd, &ip, &port);
+	if (err)
+		return err;
+	side = side_of(sk, &ip);
+	if (side == SIDE_KERNEL) {
+		if (!fallback(sk))
+			return -EADDRNOTAVAIL;
+		kernel_side_hand_over(sk, fd);
+		return 0;
+	}
+	err = sock_bind(sk, &ip, port, host_now());
+	if (err)
+		return err;
+
+	inst_lock(sk->inst, host_now());
+	if (!ip_is_any(&ip))
+		sk->bits |= SKB_BOUND_ADDR;
+	sk->file.side = side;
+	inst_unlock(sk->inst);
+	if (side == SIDE_DUAL)
+		epoll_side_changed(sk, fd);
+	return 0;
+}
+
+/* Lets the kernel socket bind to an address that only the stack has. */
+static int set_freebind(const struct s7_sock *sk, int fd)
+{
+	int on = 1;
+
+	if (sk->domain == AF_INET6)
+		s7_sys6(SYS_setsockopt, fd, IPPROTO_IPV6, IPV6_FREEBIND, (long)&on, sizeof(on), 0);
+	return (int)s7_sys6(SYS_setsockopt, fd, IPPROTO_IP, IP_FREEBIND, (long)&on, sizeof(on), 0);
+}
+
+static bool stack_has(struct s7_sock *sk, const struct sockaddr *addr, socklen_t len)
+{
+	struct s7_ip ip;
+	uint16_t port;
+	uint32_t scope;
+
+	if (sock_addr_read(sk, addr, len, &ip, &port, &scope) || !ip_is_v4(&ip))
+		return false;
+	return side_of_local(sk, &ip) != SIDE_KERNEL;
+}
+
+/* bind(2) on the kernel socket, with IP_FREEBIND when the kernel lacks the address and the stack has it. */
+static int kernel_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	long err = s7_sys3(SYS_bind, fd, addr, len);
+
+	if (err != -EADDRNOTAVAIL || !stack_has(sk, addr, len))
+		return (int)err;
+	err = set_freebind(sk, fd);
+	if (!err)
+		err = s7_sys3(SYS_bind, fd, addr, len);
+	return (int)err;
+}
+
+int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	int err;
+
+	if (sk->bits & (SKB_BOUND | SKB_CONNECTED))
+		return -EINVAL;
+	err = kernel_bind(sk, fd, addr, len);
+	if (err)
+		return err;
+	return kernel_side_bound(sk, fd);
+}
+
+int kernel_side_autobind(struct s7_sock *sk, int fd)
+{
+	struct sockaddr_storage any = { .ss_family = sk->domain };
+	socklen_t len = sk->domain == AF_INET6 ? sizeof(struct sockaddr_in6) :
+						 sizeof(struct sockaddr_in);
+
+	return kernel_side_bind(sk, fd, (struct sockaddr *)&any, len);
+}
+
+/* Reserves (ip, port) in the kernel, so that no kernel socket uses it while the stack does. */
+static int kernel_reserve(struct s7_sock *sk, int fd, const struct s7_ip *ip, uint16_t port)
+{
+	struct sockaddr_storage name = { 0 };
+	socklen_t len = sizeof(name);
+
+	sock_addr_write(sk, ip, port, (struct sockaddr *)&name, &len);
+	return (int)s7_sys3(SYS_bind, fd, &name, len);
+}
+
+int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t dport)
+{
+	struct s7_ip src;
+	uint16_t port;
+	bool shared;
+	int try, err;
+
+	if (sk->bits & SKB_BOUND)
+		return 0;
+	err = sock_route_source(sk, dst, host_now(), &src, &shared);
+	if (err)
+		return err;
+	for (try = 0; try < SOURCE_TRIES; try++) {
+		inst_lock(sk->inst, host_now());
+		port = sk_pick_port(sk->inst, sk->bind.proto, &src, dst, dport);
+		inst_unlock(sk->inst);
+		if (!port)
+			return -EADDRNOTAVAIL;
+		err = shared ? kernel_reserve(sk, fd, &src, port) : 0;
+		if (!err)
+			err = sock_bind(sk, &src, port, host_now());
+		if (err != -EADDRINUSE)
+			return err;
+	}
+	return -EADDRNOTAVAIL;
+}
+
+int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst)
+{
+	enum s7_route_owner owner = ROUTE_KERNEL;
+	int err;
+
+	if (ip_is_v4(dst))
+		owner = sock_route_owner(sk, dst, host_now());
+	if (owner == ROUTE_NONE || (owner == ROUTE_KERNEL && !fallback(sk)))
+		return -ENETUNREACH;
+	if (!(sk->bits & SKB_BOUND)) {
+		err = kernel_side_autobind(sk, fd);
+		if (err)
+			return err;
+	}
+	return owner == ROUTE_KERNEL || sk->file.side == SIDE_KERNEL;
+}
+
+int kernel_side_listen(struct s7_sock *sk, int fd, int backlog)
+{
+	long flags;
+
+	if (sk->file.side != SIDE_DUAL)
+		return 0;
+	/* accept looks at both queues: the kernel's must never block */
+	flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
+	if (flags >= 0 && !(flags & O_NONBLOCK))
+		s7_sys3(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+	return (int)s7_sys2(SYS_listen, fd, backlog);
+}

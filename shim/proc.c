@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * proc.c - the processes that share the arena, and how they ring each other
+ *
+ * A slot (struct s7_proc) is FREE, STARTING (fork under way, holds references already), LIVE, or REAPING. States change under
+ * arena->proc_lock; a slot's table is changed by its own process, or by the one reaper that set REAPING.
+ * A process is gone when its pid is, when the pid's start time is another's, or when it no longer has the arena's
+ * memfd at the number that all share: then it became another program by exec.
+ * The doorbell is an AF_UNIX datagram socket with an autobound abstract name kept in the slot, so that siblings reach
+ * each other without inheriting anything; one datagram is enough, a full queue is a ring already.
+ * Context: any thread without stack locks. Called by: boot.c, fork.c, exit.c, keeper.c, wait.c.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "shim/internal.h"
+
+static struct s7_proc *self;
+static int bell = -1;
+static struct s7_lock bell_lock;
+
+struct s7_proc *proc_self(void)
+{
+	return self;
+}
+
+uint32_t proc_slot_id(const struct s7_proc *proc)
+{
+	return (uint32_t)(proc - s7_arena->proc);
+}
+
+int proc_init(struct s7_arena *arena)
+{
+	arena->proc = arena_take(arena, S7_PROCS_MAX * sizeof(struct s7_proc), 4096);
+	return arena->proc ? 0 : -ENOMEM;
+}
+
+/* Reads a small file of /proc whole; bytes, or -errno. */
+static long proc_file_read(const char *path, char *buf, size_t room)
+{
+	long fd = s7_sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	long len;
+
+	if (fd < 0)
+		return fd;
+	len = s7_sys3(SYS_read, fd, buf, room - 1);
+	s7_sys1(SYS_close, fd);
+	if (len >= 0)
+		buf[len] = 0;
+	return len;
+}
+
+/* Start time in clock ticks since boot (field 22 of stat); 0 when the process is gone or a zombie. */
+static uint64_t start_time(uint32_t pid)
+{
+	char path[32], text[512], *at;
+	int field;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	if (proc_file_read(path, text, sizeof(text)) <= 0)
+		return 0;
+	at = strrchr(text, ')');
+	if (!at || at[1] != ' ' || at[2] == 'Z' || at[2] == 'X')
+		return 0;
+	for (field = 2; field < 22 && at; field++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+/* Whether that process still has the arena open under the shared number. Unreadable: believe so. */
+static bool has_arena(uint32_t pid)
+{
+	static const char want[] = "/memfd:sock7";
+	char path[48], link[64] = "";
+	long len;
+
+	snprintf(path, sizeof(path), "/proc/%u/fd/%d", pid, s7_boot.arena_fd);
+	len = s7_sys4(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link) - 1);
+	if (len == -ENOENT)
+		return false;
+	return len < 0 || !strncmp(link, want, sizeof(want) - 1);
+}
+
+static bool alive(const struct s7_proc *proc)
+{
+	uint32_t pid = proc->pid ? proc->pid : proc->parent_pid;
+	uint64_t started = start_time(pid);
+
+	if (!started)
+		return s7_sys2(SYS_kill, pid, 0) != -ESRCH && access("/proc/self/stat", F_OK) != 0;
+	if (!proc->pid)
+		return true; /* fork under way in a living parent */
+	if (proc->start_time && started != proc->start_time)
+		return false;
+	return has_arena(pid);
+}
+
+static void reap_one(struct s7_proc *proc)
+{
+	uint32_t pid = proc->pid, slot = proc_slot_id(proc), files;
+
+	files = fd_table_drop(proc);
+	wait_reap_process(slot);
+	shim_log(LOG_INFO, "process %u is gone; gave back %u descriptors", pid, files);
+	proc_slot_free(proc);
+}
+
+uint32_t proc_reap(void)
+{
+	uint32_t i, living = 0;
+
+	for (i = 0; i < S7_PROCS_MAX; i++) {
+		struct s7_proc *proc = &s7_arena->proc[i];
+		uint32_t state = atomic_load(&proc->state);
+		bool mine = false;
+
+		if (proc == self || state == PROC_FREE)
+			continue;
+		if (state == PROC_REAPING && lock_thread_alive(proc->parent_pid))
+			continue;
+		if (state != PROC_REAPING && alive(proc)) {
+			living++;
+			continue;
+		}
+		lock_take(&s7_arena->proc_lock);
+		if (atomic_load(&proc->state) == state) {
+			atomic_store(&proc->state, PROC_REAPING);
+			proc->parent_pid = lock_self(); /* the reaper, from here on */
+			mine = true;
+		}
+		lock_give(&s7_arena->proc_lock);
+		if (mine)
+			reap_one(proc);
+	}
+	return living;
+}
+
+static struct s7_proc *slot_find(void)
+{
+	struct s7_proc *proc = NULL;
+	uint32_t i;
+
+	lock_take(&s7_arena->proc_lock);
+	for (i = 0; i < S7_PROCS_MAX && !proc; i++) {
+		if (atomic_load(&s7_arena->proc[i].state) != PROC_FREE)
+			continue;
+		proc = &s7_arena->proc[i];
+		proc->pid = 0;
+		proc->parent_pid = (uint32_t)s7_sys0(SYS_getpid);
+		proc->fd_high = 0;
+		proc->start_time = 0;
+		proc->bell_len = 0;
+		atomic_store(&proc->state, PROC_STARTING);
+	}
+	lock_give(&s7_arena->proc_lock);
+	return proc;
+}
+
+struct s7_proc *proc_slot_take(void)
+{
+	struct s7_proc *proc = slot_find();
+
+	if (proc)
+		return proc;
+	proc_reap();
+	return slot_find();
+}
+
+void proc_slot_free(struct s7_proc *proc)
+{
+	lock_take(&s7_arena->proc_lock);
+	proc->pid = 0;
+	proc->bell_len = 0;
+	atomic_store(&proc->state, PROC_FREE);
+	lock_give(&s7_arena->proc_lock);
+}
+
+void proc_slot_enter(struct s7_proc *proc)
+{
+	uint32_t pid = (uint32_t)s7_sys0(SYS_getpid);
+
+	self = proc;
+	proc->start_time = start_time(pid);
+	if (proc_file_read("/proc/self/comm", proc->comm, sizeof(proc->comm)) > 0)
+		proc->comm[strcspn(proc->comm, "\n")] = 0;
+	proc->pid = pid;
+	s7_boot.env->proc = proc_slot_id(proc);
+	atomic_store(&proc->state, PROC_LIVE);
+}
+
+/* ---- the doorbell ---- */
+
+static int bell_open(void)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(name);
+	long fd;
+
+	fd = s7_sys3(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (s7_sys3(SYS_bind, fd, &name, sizeof(sa_family_t)) < 0 ||
+	    s7_sys3(SYS_getsockname, fd, &name, &len) < 0 ||
+	    len - offsetof(struct sockaddr_un, sun_path) > sizeof(self->bell_name)) {
+		s7_sys1(SYS_close, fd);
+		return -1;
+	}
+	len -= (socklen_t)offsetof(struct sockaddr_un, sun_path);
+	memcpy(self->bell_name, name.sun_path, len);
+	__atomic_store_n(&self->bell_len, len, __ATOMIC_RELEASE);
+	return fd_make_internal((int)fd);
+}
+
+int proc_bell_fd(void)
+{
+	int fd = __atomic_load_n(&bell, __ATOMIC_ACQUIRE);
+
+	if (s7_likely(fd >= 0) || !self)
+		return fd;
+	lock_take(&bell_lock);
+	if (bell < 0)
+		__atomic_store_n(&bell, bell_open(), __ATOMIC_RELEASE);
+	lock_give(&bell_lock);
+	return bell;
+}
+
+void proc_bell_ring(uint32_t slot)
+{
+	const struct s7_proc *to = &s7_arena->proc[slot];
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	uint32_t len = __atomic_load_n(&to->bell_len, __ATOMIC_ACQUIRE);
+	int fd = proc_bell_fd();
+
+	if (!len || len > sizeof(to->bell_name) || fd < 0)
+		return;
+	memcpy(name.sun_path, to->bell_name, len);
+	s7_sys6(SYS_sendto, fd, (long)"", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (long)&name,
+		(long)(offsetof(struct sockaddr_un, sun_path) + len));
+}
+
+void proc_bell_pass(void)
+{
+	char byte;
+
+	while (s7_sys6(SYS_recvfrom, bell, (long)&byte, 1, MSG_DONTWAIT, 0, 0) >= 0)
+		;
+	wait_ring_process(proc_slot_id(self));
+}
+
+void proc_bell_forked(void)
+{
+	memset(&bell_lock, 0, sizeof(bell_lock));
+	if (bell >= 0) {
+		fd_unmark_internal(bell);
+		s7_sys1(SYS_close, bell);
+		bell = -1;
+	}
+}
