@@ -2,10 +2,11 @@
 /*
  * http.c - HTTP/1.1: GET on kept or fresh connections, and a responder
  *
- * Idea: a head that lies complete in one segment is parsed where it lies; only one that comes in pieces is gathered in
- * the connection's line buffer. A body is counted, not looked at. A reply must say its length
- * (Content-Length, once, digits only), except that without one a server that closes ends it by closing.
- * Chunked replies are refused by name: they are no reply to what a benchmark asks.
+ * Idea: a head that lies complete in one segment is parsed where it lies; only one that comes in
+ * pieces is gathered in the connection's line buffer. A body is counted, not looked at. A reply
+ * must say its length (Content-Length, once, digits only), except that without one a server that
+ * closes ends it by closing. Chunked replies are refused by name: they are no reply to what a
+ * benchmark asks.
  * Bound: a head of TCP_LINE bytes.
  * Context: the poll loop.   Called by: tcp_in.c through the table of modes.
  */
@@ -119,9 +120,8 @@ static int parse_reply(const uint8_t *p, uint32_t len, struct http_head *ret_hea
 
 	ret_head->length = HTTP_UNTIL_CLOSE;
 	ret_head->close = false;
-	if (eol - s < 13 || memcmp(s, "HTTP/1.", 7) || s[8] != ' ' || !isdigit((unsigned char)s[9]) ||
-	    !isdigit((unsigned char)s[10]) || !isdigit((unsigned char)s[11]) ||
-	    (s[12] != ' ' && s[12] != '\r'))
+	if (eol - s < 13 || memcmp(s, "HTTP/1.", 7) || s[8] != ' ' || !isdigit(p[9]) ||
+	    !isdigit(p[10]) || !isdigit(p[11]) || (s[12] != ' ' && s[12] != '\r'))
 		return -EBADMSG;
 	ret_head->status = (uint32_t)((s[9] - '0') * 100 + (s[10] - '0') * 10 + (s[11] - '0'));
 	if (ret_head->status < 200)
@@ -140,8 +140,8 @@ static int build_request(struct lg *lg, const char *connection)
 
 	if (!host)
 		host = inet_ntop(AF_INET, &lg->conf.peer_be, peer, sizeof(peer));
-	n = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", lg->conf.path, host,
-		     connection);
+	n = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", lg->conf.path,
+		     host, connection);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -EMSGSIZE;
 	return tcp_pattern(lg, text, (uint64_t)n);
@@ -255,7 +255,8 @@ static int server_init(struct lg *lg)
 	int n, err;
 
 	n = snprintf(head, sizeof(head),
-		     "HTTP/1.1 200 OK\r\nServer: loadgen\r\nContent-Type: application/octet-stream\r\n"
+		     "HTTP/1.1 200 OK\r\nServer: loadgen\r\n"
+		     "Content-Type: application/octet-stream\r\n"
 		     "Content-Length: %llu\r\n\r\n", (unsigned long long)size);
 	text = malloc((size_t)n + size);
 	if (!text)

@@ -2,9 +2,10 @@
 /*
  * lg.h - the load generator's words: configuration, the one object everything hangs from
  *
- * loadgen is one thread polling one DPDK port. It shares no code with sock7's stack on purpose: a fault of
- * the stack must not be mirrored by the program that measures it. Time is the TSC; ticks everywhere inside,
- * microseconds only in reports. Addresses and ports are in network order where the name ends in _be.
+ * loadgen is one thread polling one DPDK port. It shares no code with sock7's stack on purpose: a
+ * fault of the stack must not be mirrored by the program that measures it. Time is the TSC; ticks
+ * everywhere inside, microseconds only in reports. Addresses and ports are in network order where
+ * the name ends in _be.
  */
 #ifndef LG_H
 #define LG_H
@@ -41,19 +42,19 @@ struct lg_conf {
 struct lg;
 
 /*
- * One mode, seen from one side. All callbacks run inside the poll loop; they may call tcp_queue(), tcp_close()
- * and tcp_abort() on the connection they are given.
+ * One mode, seen from one side. All callbacks run inside the poll loop; they may call tcp_queue(),
+ * tcp_close() and tcp_abort() on the connection they are given.
  */
 struct lg_app {
 	/* Builds the transmit pattern and the mode's private state. 0 or -errno. */
 	int (*init)(struct lg *lg);
-	/* Starts the mode's traffic once the peer's MAC is known (datagram modes). NULL: connect instead. */
+	/* Starts the traffic once the peer's MAC is known (datagram modes). NULL: connect. */
 	void (*start)(struct lg *lg);
 	void (*open)(struct lg *lg, struct lg_conn *c);
 	void (*data)(struct lg *lg, struct lg_conn *c, const uint8_t *data, uint32_t len);
 	/* The peer sent FIN. */
 	void (*fin)(struct lg *lg, struct lg_conn *c);
-	/* The connection is over: 0 both sides closed, else -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT... */
+	/* The connection is over: 0 closed by both, else -ECONNREFUSED, -ECONNRESET... */
 	void (*gone)(struct lg *lg, struct lg_conn *c, int why);
 	void (*datagram)(struct lg *lg, const struct lg_dgram *dgram);
 	/* Looked at about every millisecond (datagram modes: timeouts). */

@@ -2,8 +2,8 @@
 /*
  * main.c - the modes, the poll loop, the phases of a run
  *
- * A run: port up -> peer's MAC known -> all connections there (or the first reply) -> warm-up -> measured
- * time -> connections closed -> report. A responder measures from its first request on.
+ * A run: port up -> peer's MAC known -> all connections there (or the first reply) -> warm-up ->
+ * measured time -> connections closed -> report. A responder measures from its first request on.
  * Exit status: 0 measured, 1 nothing could be measured, 2 usage.
  * Context: one thread. The only file-scope variable is the flag that a signal sets.
  */

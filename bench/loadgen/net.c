@@ -2,10 +2,12 @@
 /*
  * net.c - Ethernet, ARP, IPv4 and ICMP echo towards one peer
  *
- * Idea: there is one peer, so the Ethernet and IPv4 headers of every frame we send are one template whose length
- * and checksum alone change. Everything that is received is checked (lengths, header checksum, transport
- * checksum unless the device or --trust-csum vouches for it) and dropped into a named counter.
- * Invariant: nothing reads beyond the frame's length; a frame in several buffers is copied flat first.
+ * Idea: there is one peer, so the Ethernet and IPv4 headers of every frame we send are one
+ * template whose length and checksum alone change. Everything that is received is checked
+ * (lengths, header checksum, transport checksum unless the device or --trust-csum vouches for it)
+ * and dropped into a named counter.
+ * Invariant: nothing reads beyond the frame's length; a frame in several buffers is copied flat
+ * first.
  * Context: the poll loop.   Called by: main.c; calls tcp_input() and udp_input().
  */
 #include "net.h"
@@ -176,8 +178,9 @@ void net_send(struct lg *lg, struct rte_mbuf *m, uint8_t proto, uint8_t *l4, uin
 	if (lg->port.tx_csum && proto != IPPROTO_ICMP) {
 		m->l2_len = NET_ETH_LEN;
 		m->l3_len = NET_HDR_LEN - NET_ETH_LEN;
-		m->ol_flags |= RTE_MBUF_F_TX_IPV4 | (proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM :
-									    RTE_MBUF_F_TX_UDP_CKSUM);
+		m->ol_flags |= RTE_MBUF_F_TX_IPV4;
+		m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM :
+						      RTE_MBUF_F_TX_UDP_CKSUM;
 		sum = net_fold(pseudo);
 	} else {
 		memcpy(l4 + sum_off, &sum, 2);

@@ -45,7 +45,8 @@ void net_input(struct lg *lg, struct rte_mbuf *m);
 struct rte_mbuf *net_frame(struct lg *lg, uint8_t proto, uint32_t l4_len, uint8_t **ret_l4);
 
 /*
- * Writes the transport checksum at sum_off of the l4 header (or leaves it to the device), queues the frame.
+ * Writes the transport checksum at sum_off of the l4 header (or leaves it to the device), queues
+ * the frame.
  */
 void net_send(struct lg *lg, struct rte_mbuf *m, uint8_t proto, uint8_t *l4, uint32_t l4_len,
 	      uint32_t sum_off);

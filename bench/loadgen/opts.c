@@ -2,8 +2,9 @@
 /*
  * opts.c - the command line, from one table
  *
- * Idea: an option is a row: name, kind, where its value goes, range, default, help; parsing and --help read
- * the rows. What options mean together is checked once, at the end, so that none is silently without effect.
+ * Idea: an option is a row: name, kind, where its value goes, range, default, help; parsing and
+ * --help read the rows. What options mean together is checked once, at the end, so that none is
+ * silently without effect.
  * Called by: main.c.
  */
 #include <arpa/inet.h>
@@ -25,49 +26,54 @@ static const struct opt {
 	const char *text, *def_text;
 } opts[] = {
 #define AT(field) offsetof(struct lg_conf, field)
-	{ "dev", OPT_TEXT, AT(dev), 0, 0, 0,
-	  "DPDK vdev: net_memif0,role=client,socket=/tmp/x,socket-abstract=no | net_vhost0,iface=... | "
-	  "virtio_user0,path=... | net_af_packet0,iface=...", NULL },
-	{ "ip", OPT_PREFIX, AT(ip_be), 0, 0, 0, "own address and prefix: 10.7.0.2/24", NULL },
-	{ "mac", OPT_MAC, AT(mac), 0, 0, 0, "own MAC (default: the device's)", NULL },
-	{ "peer", OPT_IP, AT(peer_be), 0, 0, 0, "the server's address (--respond: the client's)", NULL },
-	{ "gw", OPT_IP, AT(gw_be), 0, 0, 0, "next hop to a peer outside the prefix", NULL },
-	{ "port", OPT_NUMBER, AT(port), 1, 65535, 80, "the server's port", NULL },
-	{ "mode", OPT_TEXT, AT(mode), 0, 0, 0, "what to do; see below", "http" },
-	{ "respond", OPT_FLAG, AT(respond), 0, 0, 0, "be the server of the mode", NULL },
+	{ "dev", OPT_TEXT, AT(dev),
+	  .text = "DPDK vdev: net_memif0,role=client,socket=/tmp/x,socket-abstract=no | "
+		  "net_vhost0,iface=... | virtio_user0,path=... | net_af_packet0,iface=..." },
+	{ "ip", OPT_PREFIX, AT(ip_be), .text = "own address and prefix: 10.7.0.2/24" },
+	{ "mac", OPT_MAC, AT(mac), .text = "own MAC (default: the device's)" },
+	{ "peer", OPT_IP, AT(peer_be), .text = "the server's address (--respond: the client's)" },
+	{ "gw", OPT_IP, AT(gw_be), .text = "next hop to a peer outside the prefix" },
+	{ "port", OPT_NUMBER, AT(port), 1, 65535, 80, .text = "the server's port" },
+	{ "mode", OPT_TEXT, AT(mode), .text = "what to do; see below", .def_text = "http" },
+	{ "respond", OPT_FLAG, AT(respond), .text = "be the server of the mode" },
 	{ "conns", OPT_NUMBER, AT(conns), 1, 65000, 1,
-	  "connections (--respond: how many at most, default 16384)", NULL },
-	{ "pipeline", OPT_NUMBER, AT(pipeline), 1, 65535, 1, "requests in a batch", NULL },
-	{ "path", OPT_TEXT, AT(path), 0, 0, 0, "HTTP path", "/" },
-	{ "host", OPT_TEXT, AT(host), 0, 0, 0, "HTTP Host (default: the peer's address)", NULL },
-	{ "client-close", OPT_FLAG, AT(client_close), 0, 0, 0,
-	  "http-close: we send the first FIN, the request does not ask for it", NULL },
-	{ "key", OPT_TEXT, AT(key), 0, 0, 0, "redis key", "loadgen" },
+	  .text = "connections (--respond: how many at most, default 16384)" },
+	{ "pipeline", OPT_NUMBER, AT(pipeline), 1, 65535, 1, .text = "requests in a batch" },
+	{ "path", OPT_TEXT, AT(path), .text = "HTTP path", .def_text = "/" },
+	{ "host", OPT_TEXT, AT(host), .text = "HTTP Host (default: the peer's address)" },
+	{ "client-close", OPT_FLAG, AT(client_close),
+	  .text = "http-close: we send the first FIN, the request does not ask for it" },
+	{ "key", OPT_TEXT, AT(key), .text = "redis key", .def_text = "loadgen" },
 	{ "size", OPT_NUMBER, AT(size), 1, 1 << 24, 1,
-	  "bytes of an echo, of a redis value; --respond: of a body", NULL },
-	{ "seconds", OPT_MS, AT(seconds), 0, 1e6, 10, "measured time; 0: until a signal", NULL },
-	{ "warmup", OPT_MS, AT(warmup), 0, 1e4, 1, "time before that", NULL },
-	{ "requests", OPT_NUMBER, AT(requests), 0, 1e15, 0, "stop after so many; 0: no limit", NULL },
-	{ "wait", OPT_MS, AT(wait), 0, 1e5, 30, "how long the device and the peer may take to come", NULL },
-	{ "mtu", OPT_NUMBER, AT(mtu), 576, 9000, 1500, "IP packet size", NULL },
-	{ "window", OPT_NUMBER, AT(window), 1024, 1 << 30, 262144, "receive window", NULL },
-	{ "rto-ms", OPT_NUMBER, AT(rto_ms), 5, 10000, 200, "first retransmission timeout", NULL },
-	{ "ports", OPT_PORTS, AT(port_lo), 0, 0, 0, "own ports: LOW-HIGH (default 10000-65535)", NULL },
-	{ "max-connecting", OPT_NUMBER, AT(max_connecting), 1, 65000, 256, "handshakes at a time", NULL },
-	{ "loss", OPT_NUMBER, AT(loss_permille), 0, 500, 0, "throw away so many of 1000 received frames",
-	  NULL },
-	{ "trust-csum", OPT_FLAG, AT(trust_csum), 0, 0, 0, "do not check received checksums", NULL },
-	{ "core", OPT_NUMBER, AT(core), 0, 1023, -1, "CPU to run on (default: not pinned)", NULL },
-	{ "huge", OPT_FLAG, AT(huge), 0, 0, 0, "use hugepages (virtio_user, vhost, zero-copy memif)", NULL },
-	{ "yield", OPT_FLAG, AT(yield), 0, 0, 0, "sched_yield() when idle: for shared cores", NULL },
-	{ "cpu-of", OPT_TEXT, AT(cpu_of), 0, 0, 0, "PID[,PID...]: report their CPU time", NULL },
-	{ "json", OPT_FLAG, AT(json), 0, 0, 0, "one line of JSON to stdout, text to stderr", NULL },
+	  .text = "bytes of an echo, of a redis value; --respond: of a body" },
+	{ "seconds", OPT_MS, AT(seconds), 0, 1e6, 10, .text = "measured time; 0: until a signal" },
+	{ "warmup", OPT_MS, AT(warmup), 0, 1e4, 1, .text = "time before that" },
+	{ "requests", OPT_NUMBER, AT(requests), 0, 1e15, 0,
+	  .text = "stop after so many; 0: no limit" },
+	{ "wait", OPT_MS, AT(wait), 0, 1e5, 30,
+	  .text = "how long the device and the peer may take to come" },
+	{ "mtu", OPT_NUMBER, AT(mtu), 576, 9000, 1500, .text = "IP packet size" },
+	{ "window", OPT_NUMBER, AT(window), 1024, 1 << 30, 262144, .text = "receive window" },
+	{ "rto-ms", OPT_NUMBER, AT(rto_ms), 5, 10000, 200, .text = "first retransmission timeout" },
+	{ "ports", OPT_PORTS, AT(port_lo), .text = "own ports: LOW-HIGH (default 10000-65535)" },
+	{ "max-connecting", OPT_NUMBER, AT(max_connecting), 1, 65000, 256,
+	  .text = "handshakes at a time" },
+	{ "loss", OPT_NUMBER, AT(loss_permille), 0, 500, 0,
+	  .text = "throw away so many of 1000 received frames" },
+	{ "trust-csum", OPT_FLAG, AT(trust_csum), .text = "do not check received checksums" },
+	{ "core", OPT_NUMBER, AT(core), 0, 1023, -1, .text = "CPU to run on (default: not pinned)" },
+	{ "huge", OPT_FLAG, AT(huge),
+	  .text = "use hugepages (virtio_user, vhost, zero-copy memif)" },
+	{ "yield", OPT_FLAG, AT(yield), .text = "sched_yield() when idle: for shared cores" },
+	{ "cpu-of", OPT_TEXT, AT(cpu_of), .text = "PID[,PID...]: report their CPU time" },
+	{ "json", OPT_FLAG, AT(json), .text = "one line of JSON to stdout, text to stderr" },
 #undef AT
 };
 
 static const char *const mode_help =
-	"modes: http (kept connections), http-close (a connection per request), redis-get, redis-set,\n"
-	"       tcp-rr, udp-rr (echo of --size bytes), tcp-bulk-rx, tcp-bulk-tx (seen from the client)\n";
+	"modes: http (kept connections), http-close (a connection per request),\n"
+	"       redis-get, redis-set, tcp-rr, udp-rr (echo of --size bytes),\n"
+	"       tcp-bulk-rx, tcp-bulk-tx (seen from the client)\n";
 
 static int complain(const struct opt *opt, const char *value, const char *want)
 {
@@ -84,7 +90,8 @@ static int put_number(const struct opt *opt, const char *value, void *at)
 
 	if (end == value || *end || number < opt->min || number > opt->max ||
 	    (!ms && number != (double)(uint64_t)number)) {
-		snprintf(want, sizeof(want), "a number from %.0f to %.0f is needed", opt->min, opt->max);
+		snprintf(want, sizeof(want), "a number from %.0f to %.0f is needed", opt->min,
+			 opt->max);
 		return complain(opt, value, want);
 	}
 	stored = (uint64_t)(ms ? number * 1000 : number);
@@ -150,7 +157,9 @@ static int put(const struct opt *opt, const char *value, struct lg_conf *conf)
 	case OPT_MS:
 		return put_number(opt, value, at);
 	case OPT_IP:
-		return inet_pton(AF_INET, value, at) == 1 ? 0 : complain(opt, value, "an IPv4 address is needed");
+		if (inet_pton(AF_INET, value, at) == 1)
+			return 0;
+		return complain(opt, value, "an IPv4 address is needed");
 	case OPT_PREFIX:
 		return put_prefix(opt, value, conf);
 	case OPT_MAC:

@@ -2,10 +2,12 @@
 /*
  * port.c - EAL, one vdev, one queue pair, a transmit queue in front of it
  *
- * Idea: the device is hot-plugged after EAL is up (rte_vdev_init), so that a peer which does not exist yet is
- * a reason to try again and not to fail. Transmission never drops: what the device refuses stays in a short
- * queue, and the senders above look at port_room() before they build a frame (backpressure).
- * Context: the main thread, which is the only EAL worker.   Called by: main.c, net.c, tcp_out.c, udp.c.
+ * Idea: the device is hot-plugged after EAL is up (rte_vdev_init), so that a peer which does not
+ * exist yet is a reason to try again and not to fail. Transmission never drops: what the device
+ * refuses stays in a short queue, and the senders above look at port_room() before they build a
+ * frame (backpressure).
+ * Context: the main thread, which is the only EAL worker.   Called by: main.c, net.c, tcp_out.c,
+ * udp.c.
  */
 #include "port.h"
 
@@ -43,7 +45,7 @@ int port_eal_start(const struct lg_conf *conf)
 		snprintf(lcores, sizeof(lcores), "0@(0-%ld)", sysconf(_SC_NPROCESSORS_ONLN) - 1);
 	snprintf(mem, sizeof(mem), "%d", PORT_MEM_MB);
 	argv[argc++] = "loadgen";
-	/* without hugepages there is nothing that could outlive the process, and EAL refuses both together */
+	/* without hugepages nothing could outlive the process, and EAL refuses both together */
 	argv[argc++] = conf->huge ? "--in-memory" : "--no-shconf";
 	argv[argc++] = "--no-telemetry";
 	argv[argc++] = "--no-pci";
@@ -136,7 +138,7 @@ static int port_configure(struct lg_port *port, const struct lg_conf *conf)
 	return err;
 }
 
-/* The last word on the MAC: the command line's, else the device's, else one made from our address. */
+/* The MAC: the command line's, else the device's, else one made from our address. */
 static int port_mac(struct lg_port *port, const struct lg_conf *conf)
 {
 	struct rte_ether_addr mac;
@@ -203,7 +205,7 @@ int port_open(struct lg_port *port, const struct lg_conf *conf)
 		fprintf(stderr, "loadgen: port %s does not come up: %s\n", conf->dev,
 			rte_strerror(-err));
 	else
-		rte_eth_promiscuous_enable(port->id); /* with --mac; devices without it do not filter */
+		rte_eth_promiscuous_enable(port->id); /* for --mac; who cannot does not filter */
 	return err;
 }
 

@@ -28,8 +28,9 @@ struct lg_port {
 int port_eal_start(const struct lg_conf *conf);
 
 /*
- * Creates the device of conf->dev and starts it. A memif client whose server does not listen yet, a
- * virtio_user without its vhost: tried again until conf->wait has passed. 0 or -errno, message printed.
+ * Creates the device of conf->dev and starts it. A memif client whose server does not listen yet,
+ * a virtio_user without its vhost: tried again until conf->wait has passed. 0 or -errno, message
+ * printed.
  */
 int port_open(struct lg_port *port, const struct lg_conf *conf);
 void port_close(struct lg_port *port);

@@ -2,8 +2,8 @@
 /*
  * raw.c - TCP without a protocol on it: ping-pong of --size bytes, bulk in either direction
  *
- * Idea: an echo's reply is known by its length alone; bulk is an endless limit of the stream, or nothing but
- * receiving, which tcp_in.c counts.
+ * Idea: an echo's reply is known by its length alone; bulk is an endless limit of the stream, or
+ * nothing but receiving, which tcp_in.c counts.
  * Context: the poll loop.   Called by: tcp_in.c through the table of modes.
  */
 #include <errno.h>

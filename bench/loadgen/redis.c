@@ -2,9 +2,10 @@
 /*
  * redis.c - RESP: GET and SET with pipelining, and a responder
  *
- * Idea: the client reads one reply at a time: a line, and behind a '$' line its bytes. An error reply ('-') is a reply
- * and is counted as one; anything that is no reply ends the connection. The responder reads commands as
- * arrays of strings and answers each with the same bytes, whatever the command is.
+ * Idea: the client reads one reply at a time: a line, and behind a '$' line its bytes. An error
+ * reply ('-') is a reply and is counted as one; anything that is no reply ends the connection. The
+ * responder reads commands as arrays of strings and answers each with the same bytes, whatever the
+ * command is.
  * Context: the poll loop.   Called by: tcp_in.c through the table of modes.
  */
 #include <ctype.h>

@@ -2,8 +2,9 @@
 /*
  * stats.c - what was counted, and how it is told
  *
- * Idea: a counter is a row (JSON name, text, whether it counts as an error); the text and the JSON line are
- * both printed from the rows. Latencies are TSC ticks in a log-linear histogram and become microseconds here.
+ * Idea: a counter is a row (JSON name, text, whether it counts as an error); the text and the JSON
+ * line are both printed from the rows. Latencies are TSC ticks in a log-linear histogram and
+ * become microseconds here.
  * Context: the poll loop is over, or stands still.   Called by: main.c.
  */
 #include "stats.h"
@@ -28,16 +29,17 @@ static const struct ctr_row {
 	[CTR_RESETS] = { "resets", "established connections reset by the peer", true, false },
 	[CTR_REFUSED] = { "refused", "connections refused", true, false },
 	[CTR_TIMEOUTS] = { "timeouts", "connections given up without an answer", true, false },
-	[CTR_CLOSED_EARLY] = { "closed_early", "closed before the reply was complete", true, false },
+	[CTR_CLOSED_EARLY] = { "closed_early", "closed before the reply was complete", true,
+			       false },
 	[CTR_BAD_STATUS] = { "bad_status", "replies that are an error (HTTP not 2xx, RESP -)", true,
 			     false },
 	[CTR_BAD_REPLY] = { "bad_reply", "replies that do not parse", true, false },
 	[CTR_RX_FRAMES] = { "rx_frames", "frames received", false, false },
-	[CTR_OUT_OF_ORDER] = { "out_of_order", "segments dropped behind a hole", false, false },
-	[CTR_BAD_CSUM] = { "bad_checksum", "wrong checksum; a kernel peer on a veth: ethtool -K DEV "
-			   "tx off tso off gso off, or --trust-csum", false, true },
-	[CTR_TRUNCATED] = { "truncated", "frames shorter than their IP length; a kernel peer on a veth: "
-			    "ethtool -K DEV tso off gso off", false, true },
+	[CTR_OUT_OF_ORDER] = { "out_of_order", "segments that came behind a hole", false, true },
+	[CTR_BAD_CSUM] = { "bad_checksum", "wrong checksum; a kernel peer on a veth: "
+			   "ethtool -K DEV tx off tso off gso off, or --trust-csum", false, true },
+	[CTR_TRUNCATED] = { "truncated", "frames shorter than their IP length; a kernel peer on a "
+			    "veth: ethtool -K DEV tso off gso off", false, true },
 	[CTR_MALFORMED] = { "malformed", "packets that do not parse, fragments", false, true },
 	[CTR_UNREACHABLE] = { "unreachable", "ICMP destination unreachable", false, true },
 	[CTR_NO_BUFFER] = { "no_buffer", "packet pool empty", false, true },
@@ -48,7 +50,9 @@ static_assert(LG_ARRAY_LEN(ctr_rows) == CTR_COUNT, "a row for each counter");
 static const struct percentile {
 	const char *name;
 	double share;
-} percentiles[] = { { "p50_us", 0.5 }, { "p90_us", 0.9 }, { "p99_us", 0.99 }, { "p999_us", 0.999 } };
+} percentiles[] = {
+	{ "p50_us", 0.5 }, { "p90_us", 0.9 }, { "p99_us", 0.99 }, { "p999_us", 0.999 }
+};
 
 /* CPU seconds of the processes listed in --cpu-of, from field 14 and 15 of their stat. */
 static double cpu_of(const char *pids)
@@ -123,6 +127,18 @@ static double hist_us(const struct lg *lg, double share)
 		(double)(1ull << shift) / 2) * 1e6 / (double)lg->hz;
 }
 
+static double cpu_us_per_request(const struct lg_stats *st)
+{
+	return (st->cpu_to - st->cpu_from) * 1e6 / (double)RTE_MAX(st->ctr[CTR_REQUESTS], 1u);
+}
+
+static double mean_us(const struct lg *lg)
+{
+	const struct lg_hist *hist = &lg->stats.latency;
+
+	return (double)hist->sum / (double)hist->count * 1e6 / (double)lg->hz;
+}
+
 static uint64_t errors(const struct lg_stats *st)
 {
 	uint64_t sum = 0;
@@ -145,8 +161,7 @@ static void report_text(const struct lg *lg, FILE *to, double secs)
 		(double)st->ctr[CTR_REQUESTS] / secs, (double)st->ctr[CTR_BYTES_RX] * 8e-9 / secs,
 		(double)st->ctr[CTR_BYTES_TX] * 8e-9 / secs);
 	if (st->latency.count) {
-		fprintf(to, "  latency us: mean %.2f",
-			(double)st->latency.sum / (double)st->latency.count * 1e6 / (double)lg->hz);
+		fprintf(to, "  latency us: mean %.2f", mean_us(lg));
 		for (i = 0; i < LG_ARRAY_LEN(percentiles); i++)
 			fprintf(to, "  p%g %.2f", percentiles[i].share * 100,
 				hist_us(lg, percentiles[i].share));
@@ -154,8 +169,7 @@ static void report_text(const struct lg *lg, FILE *to, double secs)
 	}
 	if (lg->conf.cpu_of)
 		fprintf(to, "  cpu of %s: %.2f s, %.3f us a request\n", lg->conf.cpu_of,
-			st->cpu_to - st->cpu_from,
-			(st->cpu_to - st->cpu_from) * 1e6 / (double)RTE_MAX(st->ctr[CTR_REQUESTS], 1u));
+			st->cpu_to - st->cpu_from, cpu_us_per_request(st));
 	fprintf(to, "  errors %llu, retransmits %llu\n", (unsigned long long)errors(st),
 		(unsigned long long)st->ctr[CTR_RETRANSMITS]);
 	for (i = 0; i < CTR_COUNT; i++)
@@ -170,16 +184,17 @@ static void report_json(const struct lg *lg, double secs)
 	uint32_t i;
 
 	printf("{\"mode\":\"%s\",\"respond\":%s,\"conns\":%llu,\"pipeline\":%llu,\"seconds\":%.6f,"
-	       "\"requests_per_s\":%.1f,\"bytes_rx_per_s\":%.1f,\"bytes_tx_per_s\":%.1f,\"errors\":%llu",
+	       "\"requests_per_s\":%.1f,\"bytes_rx_per_s\":%.1f,\"bytes_tx_per_s\":%.1f,"
+	       "\"errors\":%llu",
 	       lg->conf.mode, lg->conf.respond ? "true" : "false",
 	       (unsigned long long)lg->conf.conns, (unsigned long long)lg->conf.pipeline, secs,
 	       (double)st->ctr[CTR_REQUESTS] / secs, (double)st->ctr[CTR_BYTES_RX] / secs,
 	       (double)st->ctr[CTR_BYTES_TX] / secs, (unsigned long long)errors(st));
 	if (st->latency.count) {
-		printf(",\"mean_us\":%.3f", (double)st->latency.sum / (double)st->latency.count * 1e6 /
-						    (double)lg->hz);
+		printf(",\"mean_us\":%.3f", mean_us(lg));
 		for (i = 0; i < LG_ARRAY_LEN(percentiles); i++)
-			printf(",\"%s\":%.3f", percentiles[i].name, hist_us(lg, percentiles[i].share));
+			printf(",\"%s\":%.3f", percentiles[i].name,
+			       hist_us(lg, percentiles[i].share));
 		printf(",\"max_us\":%.3f", (double)st->latency.max * 1e6 / (double)lg->hz);
 	}
 	for (i = 0; i < CTR_COUNT; i++)
@@ -190,8 +205,7 @@ static void report_json(const struct lg *lg, double secs)
 	       st->own_cpu_to - st->own_cpu_from);
 	if (lg->conf.cpu_of)
 		printf(",\"cpu_s\":%.3f,\"cpu_us_per_request\":%.4f", st->cpu_to - st->cpu_from,
-		       (st->cpu_to - st->cpu_from) * 1e6 /
-			       (double)RTE_MAX(st->ctr[CTR_REQUESTS], 1u));
+		       cpu_us_per_request(st));
 	printf("}\n");
 }
 

@@ -2,12 +2,12 @@
 /*
  * tcp.c - connections: slots, ports, connecting, timers, the end
  *
- * Idea: there is one peer and one server port, so the ephemeral port alone names a connection, in both roles. A
- * client's slot lives for ever and is connected again and again, each time from the next port in the cycle.
- * TIME_WAIT on the server's side is passed by beginning above the last sequence number the port used
- * (RFC 9293 3.10.7.4, RFC 6191); on our side there is none.
- * Bound: --max-connecting handshakes at a time. Timers are looked at in a slow round over the slots (16 ms for
- * all), which is exact enough for retransmission after tens of milliseconds.
+ * Idea: there is one peer and one server port, so the ephemeral port alone names a connection, in
+ * both roles. A client's slot lives for ever and is connected again and again, each time from the
+ * next port in the cycle. TIME_WAIT on the server's side is passed by beginning above the last
+ * sequence number the port used (RFC 9293 3.10.7.4, RFC 6191); on our side there is none.
+ * Bound: --max-connecting handshakes at a time. Timers are looked at in a slow round over the
+ * slots (16 ms for all), which is exact enough for retransmission after tens of milliseconds.
  * Context: the poll loop.   Called by: main.c, tcp_in.c and the modes.
  */
 #include "tcp.h"
@@ -192,6 +192,7 @@ void tcp_gone(struct lg *lg, struct lg_conn *c, int why)
 		tcp->open--;
 	else
 		tcp->connecting--;
+	tcp_drop_held(lg, c);
 	tcp->by_port[port] = 0;
 	tcp->port_seq[port] = tcp_seq(c, c->max);
 	c->state = TCP_CLOSED;

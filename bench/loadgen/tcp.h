@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tcp.h - a small TCP for one peer: in-order receive, go-back-N send, no congestion control
+ * tcp.h - a small TCP for one peer: go-back-N on timeout, fast retransmission, no congestion
+ * control
  *
- * The transmit stream of every connection is the same bytes over and over (the mode's *pattern*: one request,
- * one reply, a block of bulk data), so there is no send buffer: byte n of the stream is pattern[n % length], also when it is
- * sent again. A mode only says how far the stream may go (tcp_queue()).
+ * The transmit stream of every connection is the same bytes over and over (the mode's *pattern*:
+ * one request, one reply, a block of bulk data), so there is no send buffer: byte n of the stream
+ * is pattern[n % length], also when it is sent again. A mode only says how far the stream may go
+ * (tcp_queue()).
  */
 #ifndef LG_TCP_H
 #define LG_TCP_H
@@ -42,6 +44,7 @@ struct lg_conn {
 	/* Offsets in the transmit stream; FIN, when wanted, is the byte at `limit`. */
 	uint64_t una, nxt, max, limit;
 	uint64_t recover;  /* una must pass this before fast retransmission is over; 0: is not on */
+	struct rte_mbuf *held; /* segments behind a hole */
 	uint64_t timer_at; /* retransmission, or next try to connect; 0: off */
 	struct lg_conn_app app;
 } __attribute__((aligned(64)));
@@ -49,7 +52,7 @@ struct lg_conn {
 struct lg_tcp {
 	struct lg_conn *conns;
 	uint32_t count;
-	uint32_t open, connecting;
+	uint32_t open, connecting, held_count;
 	uint32_t *by_port;  /* ephemeral port -> connection + 1 */
 	uint32_t *port_seq; /* sequence number to begin above when the port is used again */
 	uint32_t *dirty, dirty_count;
@@ -105,6 +108,12 @@ void tcp_send_rst(struct lg *lg, uint16_t lport, uint16_t rport, uint32_t seq, u
 void tcp_resend_first(struct lg *lg, struct lg_conn *c);
 /* false: the port takes no more for now, come again. */
 bool tcp_output(struct lg *lg, struct lg_conn *c);
+/* tcp_reass.c: keeps a segment behind a hole, if there is room for it */
+void tcp_hold(struct lg *lg, struct lg_conn *c, uint32_t seq, const uint8_t *data, uint32_t len,
+	      bool fin);
+/* The next kept segment that begins at rcv_nxt or before, for the caller to free; or NULL. */
+struct rte_mbuf *tcp_take_held(struct lg *lg, struct lg_conn *c, uint32_t *ret_seq, bool *ret_fin);
+void tcp_drop_held(struct lg *lg, struct lg_conn *c);
 /* tcp.c, for tcp_in.c */
 void tcp_gone(struct lg *lg, struct lg_conn *c, int why);
 struct lg_conn *tcp_passive(struct lg *lg, uint16_t rport);

@@ -2,11 +2,12 @@
 /*
  * tcp_in.c - received segments
  *
- * Idea: RFC 9293 3.10.7 in its order, less what a load generator can do without: data behind a hole is
- * dropped and asked for again (a duplicate acknowledgement), there is no urgent data, no simultaneous open,
- * and everything received is consumed at once, so the window never closes. Three duplicate
- * acknowledgements send the first hole again; partial ones the next (RFC 6582).
- * Context: the poll loop; a mode's callback may have ended the connection, so its state is looked at after each.
+ * Idea: RFC 9293 3.10.7 in its order, less what a load generator can do without: there is no
+ * urgent data, no simultaneous open, and everything received is consumed at once, so the window
+ * never closes. Three duplicate acknowledgements send the first hole again; partial ones the next
+ * (RFC 6582).
+ * Context: the poll loop; a mode's callback may have ended the connection, so its state is looked
+ * at after each.
  * Called by: net.c.
  */
 #include <errno.h>
@@ -101,7 +102,8 @@ static void passive_open(struct lg *lg, const struct segment *seg)
 {
 	struct lg_conn *c;
 
-	if (seg->dport != lg->conf.port || (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN) {
+	if (seg->dport != lg->conf.port ||
+	    (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN) {
 		refuse(lg, seg);
 		return;
 	}
@@ -174,10 +176,29 @@ static bool take_ack(struct lg *lg, struct lg_conn *c, const struct segment *seg
 	return true;
 }
 
-static void take_data(struct lg *lg, struct lg_conn *c, struct segment *seg)
+/* Bytes and FIN from seq on, which is not beyond rcv_nxt; what is old of them is cut off. */
+static void deliver(struct lg *lg, struct lg_conn *c, uint32_t seq, const uint8_t *data,
+		    uint32_t len, bool fin)
 {
-	uint32_t fin = !!(seg->flags & TCP_FIN);
-	uint32_t old = c->rcv_nxt - seg->seq;
+	uint32_t old = c->rcv_nxt - seq;
+
+	if (old >= len + fin || c->peer_fin)
+		return;
+	c->rcv_nxt += len + fin - old;
+	c->peer_fin = fin;
+	if (len > old) {
+		lg->stats.ctr[CTR_BYTES_RX] += len - old;
+		lg->app->data(lg, c, data + old, len - old);
+	}
+	if (fin && c->state == TCP_OPEN)
+		lg->app->fin(lg, c);
+}
+
+static void take_data(struct lg *lg, struct lg_conn *c, const struct segment *seg)
+{
+	bool fin = seg->flags & TCP_FIN;
+	uint32_t old = c->rcv_nxt - seg->seq, seq;
+	struct rte_mbuf *m;
 
 	if (seg->len + fin == 0) {
 		if (old != 0 && old < 0x80000000u)
@@ -185,26 +206,21 @@ static void take_data(struct lg *lg, struct lg_conn *c, struct segment *seg)
 		return;
 	}
 	c->need_ack = true;
-	tcp_mark(lg, c);
 	if (old > 0x80000000u) {
 		lg->stats.ctr[CTR_OUT_OF_ORDER]++;
+		tcp_hold(lg, c, seg->seq, seg->data, seg->len, fin);
 		tcp_send_ack(lg, c); /* each counts as a duplicate */
 		return;
 	}
-	if (old >= seg->len + fin || c->peer_fin)
-		return;
-	c->rcv_nxt += seg->len + fin - old;
-	c->peer_fin = fin;
-	if (seg->len > old) {
-		lg->stats.ctr[CTR_BYTES_RX] += seg->len - old;
-		lg->app->data(lg, c, seg->data + old, seg->len - old);
+	deliver(lg, c, seg->seq, seg->data, seg->len, fin);
+	while (c->held && c->state == TCP_OPEN && (m = tcp_take_held(lg, c, &seq, &fin))) {
+		deliver(lg, c, seq, rte_pktmbuf_mtod(m, uint8_t *), m->data_len, fin);
+		rte_pktmbuf_free(m);
 	}
-	if (fin && c->state == TCP_OPEN)
-		lg->app->fin(lg, c);
 }
 
 /* RFC 9293 3.10.7.4 */
-static void open_input(struct lg *lg, struct lg_conn *c, struct segment *seg)
+static void open_input(struct lg *lg, struct lg_conn *c, const struct segment *seg)
 {
 	if (seg->flags & TCP_RST) {
 		if (seg->seq - c->rcv_nxt >= lg->conf.window)
@@ -234,7 +250,7 @@ static void open_input(struct lg *lg, struct lg_conn *c, struct segment *seg)
 	tcp_gone(lg, c, 0);
 }
 
-static void syn_rcvd_input(struct lg *lg, struct lg_conn *c, struct segment *seg)
+static void syn_rcvd_input(struct lg *lg, struct lg_conn *c, const struct segment *seg)
 {
 	if (seg->flags & TCP_RST) {
 		if (seg->seq == c->rcv_nxt)
@@ -244,8 +260,8 @@ static void syn_rcvd_input(struct lg *lg, struct lg_conn *c, struct segment *seg
 	if (seg->flags & TCP_SYN) {
 		if (seg->seq + 1 == c->rcv_nxt)
 			tcp_send_syn(lg, c);
-		else
-			tcp_gone(lg, c, -ECONNRESET); /* an older attempt's; the next SYN finds the port free */
+		else /* we answered an older attempt; the next SYN finds the port free */
+			tcp_gone(lg, c, -ECONNRESET);
 		return;
 	}
 	if (!(seg->flags & TCP_ACK))

@@ -2,9 +2,10 @@
 /*
  * tcp_out.c - segments: SYN, data from the pattern, acknowledgements, RST
  *
- * Idea: whoever changes a connection marks it; tcp_flush() walks the marked ones once a burst, so everything a
- * burst brought is answered by the same segments (data carries the acknowledgement; a lone ACK goes at
- * once when there is no data). Only the peer's window and the port's queue hold data back.
+ * Idea: whoever changes a connection marks it; tcp_flush() walks the marked ones once a burst, so
+ * everything a burst brought is answered by the same segments (data carries the acknowledgement; a
+ * lone ACK goes at once when there is no data). Only the peer's window and the port's queue hold
+ * data back.
  * Invariant: una <= nxt <= max <= limit + FIN.
  * Context: the poll loop.   Called by: tcp.c, tcp_in.c.
  */

@@ -2,9 +2,10 @@
 /*
  * udp.c - datagrams, and mode udp-rr on them
  *
- * Idea: every client slot has a port of its own and one datagram on the way; its first bytes (at most four) are a
- * serial number, so that an answer that comes after we gave it up is not taken for the next one's.
- * A datagram without an answer is counted as sent again after --rto, with a new serial.
+ * Idea: every client slot has a port of its own and one datagram on the way; its first bytes (at
+ * most four) are a serial number, so that an answer that comes after we gave it up is not taken
+ * for the next one's. A datagram without an answer is counted as sent again after --rto, with a
+ * new serial.
  * Context: the poll loop.   Called by: net.c, main.c.
  */
 #include "udp.h"

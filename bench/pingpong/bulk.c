@@ -2,9 +2,10 @@
 /*
  * bulk.c - one-way TCP throughput over a number of streams
  *
- * Idea: one thread, epoll, non-blocking sockets. --tx transmits, --rx receives; the two ends are started with opposite
- * ones (a client transmits and a server receives if nothing is said). The time runs from the
- * first byte (the receiver) or the last connection (the transmitter) for SECONDS, or until all streams are closed.
+ * Idea: one thread, epoll, non-blocking sockets. --tx transmits, --rx receives; the two ends are
+ * started with opposite ones (a client transmits and a server receives if nothing is said). The
+ * time runs from the first byte (the receiver) or the last connection (the transmitter) for
+ * SECONDS, or until all streams are closed.
  */
 #include "common.h"
 
@@ -71,7 +72,8 @@ static void move(struct bulk *b, int fd)
 	ssize_t n;
 
 	while (round--) {
-		n = b->tx ? send(fd, b->buf, BUF_BYTES, MSG_NOSIGNAL) : recv(fd, b->buf, BUF_BYTES, 0);
+		n = b->tx ? send(fd, b->buf, BUF_BYTES, MSG_NOSIGNAL) :
+			    recv(fd, b->buf, BUF_BYTES, 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {

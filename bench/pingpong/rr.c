@@ -2,10 +2,10 @@
 /*
  * rr.c - ping-pong of `size` bytes over TCP or UDP, the round trip's time printed by the client
  *
- * Idea: how a side waits is one of three functions: a blocking call, a busy loop on a non-blocking socket
- * (--spin), epoll_wait (--epoll). Everything else is the same, so their differences are the wait's.
- * A TCP server echoes what comes; with --epoll it serves many connections, otherwise one after the other.
- * A UDP client sends again after 1 s without an answer and counts that as lost.
+ * Idea: how a side waits is one of three functions: a blocking call, a busy loop on a non-blocking
+ * socket (--spin), epoll_wait (--epoll). Everything else is the same, so their differences are the
+ * wait's. A TCP server echoes what comes; with --epoll it serves many connections, otherwise one
+ * after the other. A UDP client sends again after 1 s without an answer and counts that as lost.
  */
 #include "common.h"
 
@@ -128,7 +128,8 @@ static int by_value(const void *a, const void *b)
 static void report(const struct rr *rr, uint64_t *ns, uint64_t lost, double cpu)
 {
 	qsort(ns, rr->count, sizeof(*ns), by_value);
-	printf("%s %zu bytes, %llu round trips: min %.2f  median %.2f  p99 %.2f us; lost %llu, cpu %.3f s\n",
+	printf("%s %zu bytes, %llu round trips: min %.2f  median %.2f  p99 %.2f us; lost %llu, "
+	       "cpu %.3f s\n",
 	       rr->stream ? "tcp" : "udp", rr->size, (unsigned long long)rr->count,
 	       (double)ns[0] / 1e3, (double)ns[rr->count / 2] / 1e3,
 	       (double)ns[rr->count - 1 - rr->count / 100] / 1e3, (unsigned long long)lost, cpu);
@@ -214,7 +215,8 @@ static int serve_datagrams(struct rr *rr, int fd)
 
 	prepare(rr, fd);
 	while (echo_datagram(rr, fd) >= 0)
-		if (rr->wait == WAIT_EPOLL && epoll_wait(rr->epfd, &event, 1, -1) < 0 && errno != EINTR)
+		if (rr->wait == WAIT_EPOLL && epoll_wait(rr->epfd, &event, 1, -1) < 0 &&
+		    errno != EINTR)
 			die("epoll_wait");
 	return 0;
 }
