@@ -2,8 +2,8 @@
 /*
  * check.c - what no single key can tell
  *
- * Idea: each rule is one row: a predicate over a finished section, the key its message points at, and
- * the text. A message names the key's own line, or the section's when the key was not given.
+ * Idea: each rule is one row: a predicate over a finished section, the key its message points at,
+ * and the text. A message names the key's own line, or the section's when the key was not given.
  * Context: any thread, no lock.   Called by: parse.c when a section ends.
  */
 #include "conf/keys.h"
@@ -132,12 +132,15 @@ static const struct iface_rule {
 	const char *text; /* %s: the driver's name */
 } iface_rules[] = {
 	{ lacks_address, "address",
-	  "driver %s has no kernel netdev to adopt addresses from; give at least one ADDRESS/LENGTH" },
+	  "driver %s has no kernel netdev to adopt addresses from; give at least one "
+	  "ADDRESS/LENGTH" },
 	{ lacks_device, "device", "driver %s needs the path of a socket" },
 	{ no_netdev_name, "device", "driver %s needs a netdev's name of at most 15 characters" },
 	{ no_pci_address, "device", "driver %s needs a PCI address such as 0000:03:00.0" },
-	{ gateway_off_link, "gateway", "an address in the network of one of this interface's addresses" },
-	{ via_off_link, "route", "via an address in the network of one of this interface's addresses" },
+	{ gateway_off_link, "gateway",
+	  "an address in the network of one of this interface's addresses" },
+	{ via_off_link, "route",
+	  "via an address in the network of one of this interface's addresses" },
 	{ small_mtu_v6, "mtu", "at least 1280 on an interface with an IPv6 address (RFC 8200 5)" },
 };
 

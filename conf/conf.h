@@ -2,8 +2,8 @@
 /*
  * conf.h - the configuration as plain structs
  *
- * Text becomes these structs by one table of keys (keys.c): section, key, type, range, default, help.
- * Nothing here points into the text. conf/ knows no other part of sock7.
+ * Text becomes these structs by one table of keys (keys.c): section, key, type, range, default,
+ * help. Nothing here points into the text. conf/ knows no other part of sock7.
  */
 #ifndef S7_CONF_H
 #define S7_CONF_H
@@ -39,7 +39,7 @@ enum conf_driver {
 	CONF_DRV_COUNT
 };
 
-/* An address with a prefix length. IPv4 is held v4-mapped (::ffff:a.b.c.d); bytes in network order. */
+/* An address with a prefix length. IPv4 is held v4-mapped (::ffff:a.b.c.d); network order. */
 struct conf_prefix {
 	uint8_t ip[16];
 	uint8_t len; /* of the family: 0..32 for v4, 0..128 for v6 */
@@ -90,8 +90,9 @@ struct conf {
 	uint32_t tcp_min_rto_ms;
 	uint32_t tcp_time_wait_ms;
 	uint32_t tcp_syn_backlog;  /* half-open connections a listener holds before SYN cookies */
-	uint32_t backlog;	   /* upper bound of listen()'s backlog; 0: the kernel's somaxconn */
-	uint32_t rmem[3], wmem[3]; /* min default max, TCP; 0 0 0: the kernel's tcp_rmem / tcp_wmem */
+	uint32_t backlog; /* upper bound of listen()'s backlog; 0: the kernel's somaxconn */
+	/* min default max, TCP; 0 0 0: the kernel's tcp_rmem / tcp_wmem */
+	uint32_t rmem[3], wmem[3];
 	uint32_t rmem_default, rmem_max, wmem_default, wmem_max; /* 0: /proc/sys/net/core */
 	/* [interface NAME] */
 	struct conf_iface iface[CONF_IFACES_MAX];
@@ -116,7 +117,8 @@ int conf_short(const char *text, struct conf *ret_conf, char *ret_why, size_t wh
 
 /*
  * What the environment asks for: SOCK7_CONF, else SOCK7_INTERFACE, else /etc/sock7.conf. Returns
- * 1 with *ret_conf, 0 when there is nothing to read (the program runs on the kernel), -errno with ret_why.
+ * 1 with *ret_conf, 0 when there is nothing to read (the program runs on the kernel), -errno with
+ * ret_why.
  */
 int conf_from_env(struct conf *ret_conf, char *ret_why, size_t why_len);
 

@@ -2,9 +2,9 @@
 /*
  * gen.c - prints conf/sock7.conf and docs/configuration.md from the table of keys
  *
- * `s7_confgen ini` and `s7_confgen md` write to standard output; a test compares that with the files
- * that are committed, so neither can lag behind keys.c.
- * Context: a build-time program of one thread.
+ * `s7_confgen ini` and `s7_confgen md` write to standard output; a test compares that with the
+ * files that are committed, so neither can lag behind keys.c. Context: a build-time program of one
+ * thread.
  */
 #include "conf/keys.h"
 
@@ -56,8 +56,9 @@ static void print_ini(void)
 
 	puts("# sock7.conf - every key with its default, generated from conf/keys.c\n"
 	     "#\n"
-	     "# Copy it to /etc/sock7.conf, or elsewhere and name it in SOCK7_CONF; then uncomment what you\n"
-	     "# want to change. Sizes take K, M and G. A comment begins with # or ;.");
+	     "# Copy it to /etc/sock7.conf, or elsewhere and name it in SOCK7_CONF; then "
+	     "uncomment\n"
+	     "# what you want to change. Sizes take K, M and G. A comment begins with # or ;.");
 	for (section = 0; section < CONF_SEC_COUNT; section++) {
 		putchar('\n');
 		print_comment(section_help[section]);
@@ -78,16 +79,20 @@ static void print_md_head(void)
 	     "sock7 takes the first of these that is there:\n"
 	     "\n"
 	     "1. `SOCK7_CONF=PATH`: a file with the sections below.\n"
-	     "2. `SOCK7_INTERFACE=NAME[:DRIVER][,NAME...]`: these interfaces, everything else at its\n"
-	     "   default. Enough for a netdev of the kernel, whose addresses, routes and MTU are adopted.\n"
+	     "2. `SOCK7_INTERFACE=NAME[:DRIVER][,NAME...]`: these interfaces, everything else at\n"
+	     "   its default. Enough for a netdev of the kernel, whose addresses, routes and MTU\n"
+	     "   are adopted.\n"
 	     "3. `/etc/sock7.conf`.\n"
 	     "\n"
 	     "With none of them the program runs on the kernel.\n"
 	     "\n"
-	     "A file has lines `key = value` under `[global]` and `[interface NAME]`; a comment begins with\n"
-	     "`#` or `;`, within a line behind a space. Sizes take K, M and G (powers of 1024). A key stands\n"
-	     "once, except where it says that it may be repeated. NAME is yours to choose, but `lo` is sock7's\n"
-	     "own loopback. An unknown section or key is an error. Errors are told in this form:\n"
+	     "A file has lines `key = value` under `[global]` and `[interface NAME]`; a comment\n"
+	     "begins with `#` or `;`, within a line behind a space. Sizes take K, M and G (powers "
+	     "of\n"
+	     "1024). A key stands once, except where it says that it may be repeated. NAME is "
+	     "yours to\n"
+	     "choose, but `lo` is sock7's own loopback. An unknown section or key is an error. "
+	     "Errors are told in this form:\n"
 	     "\n"
 	     "```\n"
 	     "/etc/sock7.conf:3: mtu = 12: auto or a number from 68 to 65535\n"
@@ -127,8 +132,9 @@ static void print_md(void)
 			puts(" |");
 		}
 	}
-	puts("\nTCP settings and buffer sizes stand in `[global]`, because a socket may live before it is known\n"
-	     "which interface will carry it.");
+	puts("\nTCP settings and buffer sizes stand in `[global]`, because a socket may live "
+	     "before it\n"
+	     "is known which interface will carry it.");
 }
 
 int main(int argc, char **argv)

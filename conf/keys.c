@@ -45,8 +45,7 @@ const struct conf_key conf_keys[] = {
 	  .initial = "kernel",
 	  .help = "Who serves 127.0.0.0/8 and ::1: the kernel, or sock7's own interface lo, which "
 		  "needs no NIC and reaches the processes of one program only." },
-	{ GLOBAL(kernel_fallback), .name = "kernel_fallback", .type = CONF_T_BOOL,
-	  .initial = "yes",
+	{ GLOBAL(kernel_fallback), .name = "kernel_fallback", .type = CONF_T_BOOL, .initial = "yes",
 	  .help = "Whether traffic for addresses that sock7 does not own goes to the kernel. With "
 		  "no, such a bind gives EADDRNOTAVAIL and such a connect or send ENETUNREACH." },
 	{ GLOBAL(memory), .name = "memory", .type = CONF_T_SIZE, .min = M(32), .max = G(64),
@@ -82,9 +81,10 @@ const struct conf_key conf_keys[] = {
 	  .words = congestion_words, .initial = "cubic",
 	  .help = "Congestion control of a new connection; TCP_CONGESTION changes it per socket." },
 	{ GLOBAL(tcp_init_cwnd), .name = "tcp_init_cwnd", .type = CONF_T_NUMBER, .min = 1,
-	  .max = 256, .initial = "10", .help = "Initial congestion window in segments (RFC 6928)." },
-	{ GLOBAL(tcp_delayed_ack_ms), .name = "tcp_delayed_ack_ms", .type = CONF_T_NUMBER,
-	  .min = 1, .max = 500, .initial = "40",
+	  .max = 256, .initial = "10",
+	  .help = "Initial congestion window in segments (RFC 6928)." },
+	{ GLOBAL(tcp_delayed_ack_ms), .name = "tcp_delayed_ack_ms", .type = CONF_T_NUMBER, .min = 1,
+	  .max = 500, .initial = "40",
 	  .help = "Longest time an acknowledgement is held back (RFC 9293 3.8.6.3)." },
 	{ GLOBAL(tcp_min_rto_ms), .name = "tcp_min_rto_ms", .type = CONF_T_NUMBER, .min = 1,
 	  .max = 60000, .initial = "200",
@@ -122,7 +122,8 @@ const struct conf_key conf_keys[] = {
 	{ IFACE(driver), .name = "driver", .type = CONF_T_ENUM, .words = driver_words,
 	  .initial = "af_packet",
 	  .help = "af_packet and af_xdp share a kernel netdev; tap makes one; memif, virtio_user "
-		  "and vhost speak to another program over a socket; pci drives a NIC that is bound "
+		  "and vhost speak to another program over a socket; pci drives a NIC that is "
+		  "bound "
 		  "to vfio-pci; ring and null are for measurements." },
 	{ IFACE(device), .name = "device", .type = CONF_T_TEXT, .initial = "",
 	  .help = "The netdev (af_packet, af_xdp, tap), PCI address (pci) or socket path (memif, "
@@ -139,9 +140,8 @@ const struct conf_key conf_keys[] = {
 	{ IFACE(route), .name = "route", .type = CONF_T_ROUTE, .max = CONF_ROUTES_MAX,
 	  .count_offset = offsetof(struct conf_iface, route_count), .initial = "",
 	  .help = "A further route; without via the network is on the link. May be repeated." },
-	{ IFACE(mtu), .name = "mtu", .type = CONF_T_NUMBER, .min = 68, .max = 65535,
-	  .zero = "auto", .initial = "auto",
-	  .help = "Greatest IP packet in bytes; auto is the device's." },
+	{ IFACE(mtu), .name = "mtu", .type = CONF_T_NUMBER, .min = 68, .max = 65535, .zero = "auto",
+	  .initial = "auto", .help = "Greatest IP packet in bytes; auto is the device's." },
 	{ IFACE(mac), .name = "mac", .type = CONF_T_MAC, .zero = "auto", .initial = "auto",
 	  .help = "Link address; auto is the device's." },
 	{ IFACE(queues), .name = "queues", .type = CONF_T_NUMBER, .min = 1, .max = 16,
@@ -152,8 +152,7 @@ const struct conf_key conf_keys[] = {
 	{ IFACE(tx_ring), .name = "tx_ring", .type = CONF_T_NUMBER, .min = 64, .max = 32768,
 	  .power_of_two = true, .zero = "auto", .initial = "auto",
 	  .help = "Transmit descriptors of a queue; auto is the driver's default." },
-	{ IFACE(spin_us), .name = "spin_us", .type = CONF_T_NUMBER, .max = 1000000,
-	  .initial = "20",
+	{ IFACE(spin_us), .name = "spin_us", .type = CONF_T_NUMBER, .max = 1000000, .initial = "20",
 	  .help = "How long a blocking call polls in microseconds before it sleeps. More buys "
 		  "latency with CPU time; 0 sleeps at once." },
 	{ IFACE(rx_checksum), .name = "rx_checksum", .type = CONF_T_ENUM,

@@ -56,8 +56,8 @@ const char *conf_section_title(enum conf_section section);
 bool conf_key_repeats(const struct conf_key *key);
 
 /*
- * Stores `text` in the key's field of `base` (a struct conf or struct conf_iface). 0, -EINVAL when it is not
- * what conf_key_allowed() says, -E2BIG when a repeatable key has no room left.
+ * Stores `text` in the key's field of `base` (a struct conf or struct conf_iface). 0, -EINVAL when
+ * it is not what conf_key_allowed() says, -E2BIG when a repeatable key has no room left.
  */
 int conf_key_set(const struct conf_key *key, const char *text, void *base);
 
@@ -86,7 +86,7 @@ struct conf_given {
 /* A section while it is read. */
 struct conf_draft {
 	struct conf_place place;		  /* its title's line */
-	struct conf_given key[CONF_KEYS_MAX];	  /* by index in conf_keys, the last of a repeatable one */
+	struct conf_given key[CONF_KEYS_MAX];	  /* by index in conf_keys; of several the last */
 	struct conf_given route[CONF_ROUTES_MAX]; /* by index in conf_iface.route */
 };
 

@@ -3,12 +3,11 @@
  * parse.c - text to struct conf
  *
  * Idea: libinih splits lines, the table of keys (keys.c) says what they mean. The library is fed
- * line by line from memory by next_line(), which counts, because Debian's build does not hand line numbers
- * to its handler; behind each section's title it slips in an empty pair, so that a section without keys
- * is seen too.
- * Invariants: the result is written only on success, except that *ret_conf's on_error
- * holds what stood above the error; the first error stops and is the one that is told.
- * Context: any thread, no lock; allocates only inside libinih and stdio, nothing stays.
+ * line by line from memory by next_line(), which counts, because Debian's build does not hand line
+ * numbers to its handler; behind each section's title it slips in an empty pair, so that a section
+ * without keys is seen too. Invariants: the result is written only on success, except that
+ * *ret_conf's on_error holds what stood above the error; the first error stops and is the one that
+ * is told. Context: any thread, no lock; allocates only inside libinih and stdio, nothing stays.
  * Called by: shim (boot), tools (check, run), tests.
  */
 #include "conf/keys.h"
@@ -275,8 +274,8 @@ static char *next_line(char *buf, int size, void *stream)
 }
 
 /*
- * libinih keeps its settings in globals of its own; ours are always the same values, so writing them
- * again is harmless.
+ * libinih keeps its settings in globals of its own; ours are always the same values, so writing
+ * them again is harmless.
  */
 static void inih_settings(void)
 {

@@ -3,8 +3,9 @@
  * replay_main.c - runs a fuzz target without libFuzzer
  *
  * usage: fuzz_NAME [CORPUS_DIRECTORY|FILE]...
- * Feeds every file of the corpus, then mutations of them and random bytes, from a fixed seed, so that
- * every preset (and every compiler) runs each target for a second. A corpus that is missing is an empty one.
+ * Feeds every file of the corpus, then mutations of them and random bytes, from a fixed seed, so
+ * that every preset (and every compiler) runs each target for a second. A corpus that is missing is
+ * an empty one.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -83,31 +83,86 @@ struct bad {
 };
 
 static const struct bad bad[] = {
-	{ "loopback", "Stack" }, { "loopback", "" }, { "kernel_fallback", "true" },
-	{ "memory", "31M" }, { "memory", "65G" }, { "memory", "256 M" }, { "memory", "-1" },
-	{ "memory", "256MB" }, { "memory", "99999999999999999999" }, { "memory", "18014398509481984G" },
-	{ "hugepages", "on" }, { "log", "warning" }, { "on_error", "stop" }, { "log_file", "a\x01" },
-	{ "max_sockets", "63" }, { "max_sockets", "4194305" }, { "max_sockets", "64K" },
-	{ "max_time_wait", "-1" }, { "exit_linger_ms", "600001" }, { "tcp_congestion", "bbr" },
-	{ "tcp_init_cwnd", "0" }, { "tcp_delayed_ack_ms", "501" }, { "tcp_delayed_ack_ms", "0" },
-	{ "tcp_min_rto_ms", "0" }, { "tcp_time_wait_ms", "0" }, { "tcp_syn_backlog", "0" },
-	{ "backlog", "0" }, { "backlog", "auto" }, { "rmem", "4096" }, { "rmem", "1 2 3" },
-	{ "rmem", "8K 4K 16K" }, { "rmem", "4K 8K 16K 32K" }, { "wmem", "4K 8K" }, { "wmem", "" },
-	{ "wmem", "4K,8K,16K" }, { "rmem_default", "1K" }, { "rmem_max", "2G" },
-	{ "wmem_default", "0" }, { "wmem_max", "many" }, { "driver", "vfio" }, { "driver", "" },
-	{ "device", "a\tb" }, { "devargs", "a\nb" }, { "mtu", "67" }, { "mtu", "65536" },
-	{ "mtu", "1500 " }, { "queues", "0" }, { "queues", "17" }, { "rx_ring", "1000" },
-	{ "rx_ring", "32" }, { "tx_ring", "65536" }, { "spin_us", "1000001" }, { "spin_us", "20us" },
-	{ "rx_checksum", "off" }, { "tso", "on" }, { "address", "192.0.2.1" },
-	{ "address", "192.0.2.1/33" }, { "address", "192.0.2.256/24" }, { "address", "::/64" },
-	{ "address", "224.0.0.1/4" }, { "address", "0.0.0.0/0" }, { "address", "255.255.255.255/32" },
-	{ "address", "2001:db8::1/129" }, { "address", "::ffff:192.0.2.1/120" }, { "address", "/" },
-	{ "gateway", "192.0.2.0/24" }, { "gateway", "ff02::1" }, { "gateway", "0.0.0.0" },
-	{ "route", "198.51.100.1/24" }, { "route", "198.51.100.0/24 192.0.2.9" },
-	{ "route", "198.51.100.0/24 via" }, { "route", "198.51.100.0/24 dev 192.0.2.9" },
-	{ "route", "198.51.100.0/24 via 2001:db8::1" }, { "route", "198.51.100.0/24 via 192.0.2.9 x" },
-	{ "mac", "03:00:5e:00:53:01" }, { "mac", "00:00:00:00:00:00" }, { "mac", "02:00:5e:00:53" },
-	{ "mac", "02:00:5e:00:53:01:02" }, { "mac", "02-00-5e-00-53-01" }, { "mac", "" },
+	{ "loopback", "Stack" },
+	{ "loopback", "" },
+	{ "kernel_fallback", "true" },
+	{ "memory", "31M" },
+	{ "memory", "65G" },
+	{ "memory", "256 M" },
+	{ "memory", "-1" },
+	{ "memory", "256MB" },
+	{ "memory", "99999999999999999999" },
+	{ "memory", "18014398509481984G" },
+	{ "hugepages", "on" },
+	{ "log", "warning" },
+	{ "on_error", "stop" },
+	{ "log_file", "a\x01" },
+	{ "max_sockets", "63" },
+	{ "max_sockets", "4194305" },
+	{ "max_sockets", "64K" },
+	{ "max_time_wait", "-1" },
+	{ "exit_linger_ms", "600001" },
+	{ "tcp_congestion", "bbr" },
+	{ "tcp_init_cwnd", "0" },
+	{ "tcp_delayed_ack_ms", "501" },
+	{ "tcp_delayed_ack_ms", "0" },
+	{ "tcp_min_rto_ms", "0" },
+	{ "tcp_time_wait_ms", "0" },
+	{ "tcp_syn_backlog", "0" },
+	{ "backlog", "0" },
+	{ "backlog", "auto" },
+	{ "rmem", "4096" },
+	{ "rmem", "1 2 3" },
+	{ "rmem", "8K 4K 16K" },
+	{ "rmem", "4K 8K 16K 32K" },
+	{ "wmem", "4K 8K" },
+	{ "wmem", "" },
+	{ "wmem", "4K,8K,16K" },
+	{ "rmem_default", "1K" },
+	{ "rmem_max", "2G" },
+	{ "wmem_default", "0" },
+	{ "wmem_max", "many" },
+	{ "driver", "vfio" },
+	{ "driver", "" },
+	{ "device", "a\tb" },
+	{ "devargs", "a\nb" },
+	{ "mtu", "67" },
+	{ "mtu", "65536" },
+	{ "mtu", "1500 " },
+	{ "queues", "0" },
+	{ "queues", "17" },
+	{ "rx_ring", "1000" },
+	{ "rx_ring", "32" },
+	{ "tx_ring", "65536" },
+	{ "spin_us", "1000001" },
+	{ "spin_us", "20us" },
+	{ "rx_checksum", "off" },
+	{ "tso", "on" },
+	{ "address", "192.0.2.1" },
+	{ "address", "192.0.2.1/33" },
+	{ "address", "192.0.2.256/24" },
+	{ "address", "::/64" },
+	{ "address", "224.0.0.1/4" },
+	{ "address", "0.0.0.0/0" },
+	{ "address", "255.255.255.255/32" },
+	{ "address", "2001:db8::1/129" },
+	{ "address", "::ffff:192.0.2.1/120" },
+	{ "address", "/" },
+	{ "gateway", "192.0.2.0/24" },
+	{ "gateway", "ff02::1" },
+	{ "gateway", "0.0.0.0" },
+	{ "route", "198.51.100.1/24" },
+	{ "route", "198.51.100.0/24 192.0.2.9" },
+	{ "route", "198.51.100.0/24 via" },
+	{ "route", "198.51.100.0/24 dev 192.0.2.9" },
+	{ "route", "198.51.100.0/24 via 2001:db8::1" },
+	{ "route", "198.51.100.0/24 via 192.0.2.9 x" },
+	{ "mac", "03:00:5e:00:53:01" },
+	{ "mac", "00:00:00:00:00:00" },
+	{ "mac", "02:00:5e:00:53" },
+	{ "mac", "02:00:5e:00:53:01:02" },
+	{ "mac", "02-00-5e-00-53-01" },
+	{ "mac", "" },
 };
 
 static const struct conf_key *find(const char *name)
@@ -157,7 +212,8 @@ Test(conf_keys, good_values_reach_their_field)
 		struct conf conf = { 0 };
 
 		cr_assert(key, "%s", good[i].key);
-		cr_assert_eq(set(key, good[i].value, &conf), 0, "%s = %s", good[i].key, good[i].value);
+		cr_assert_eq(set(key, good[i].value, &conf), 0, "%s = %s", good[i].key,
+			     good[i].value);
 		if (holds_number(key))
 			cr_assert_eq(number_at(key, &conf), good[i].number, "%s = %s", good[i].key,
 				     good[i].value);
@@ -177,7 +233,8 @@ Test(conf_keys, bad_values_are_refused_and_change_nothing)
 		cr_assert(key, "%s", bad[i].key);
 		memset(&conf, 0, sizeof(conf));
 		before = conf;
-		cr_assert_eq(set(key, bad[i].value, &conf), -22, "%s = %s", bad[i].key, bad[i].value);
+		cr_assert_eq(set(key, bad[i].value, &conf), -22, "%s = %s", bad[i].key,
+			     bad[i].value);
 		cr_assert_eq(memcmp(&conf, &before, sizeof(conf)), 0, "%s", bad[i].key);
 	}
 }
@@ -218,7 +275,8 @@ Test(conf_keys, every_row_documents_itself_and_its_default_is_allowed)
 		struct conf conf = { 0 };
 
 		conf_key_allowed(&conf_keys[i], text, sizeof(text));
-		cr_assert(strlen(text) > 4 && strlen(text) < sizeof(text) - 1, "%s", conf_keys[i].name);
+		cr_assert(strlen(text) > 4 && strlen(text) < sizeof(text) - 1, "%s",
+			  conf_keys[i].name);
 		cr_assert(strlen(conf_keys[i].help) > 10, "%s", conf_keys[i].name);
 		if (conf_keys[i].initial[0])
 			cr_assert_eq(set(&conf_keys[i], conf_keys[i].initial, &conf), 0, "%s",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_conf_text.c - whole configurations: files, the short form, the environment, and every message
+ * test_conf_text.c - whole configurations: files, the short form, the environment, and every
+ * message
  */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -110,8 +111,9 @@ static const struct message messages[] = {
 	{ "[global]\nlog = all\n", "f:2: log = all: one of error, warn, info, debug" },
 	{ "[global]\nkernel_fallback = 1\n", "f:2: kernel_fallback = 1: yes or no" },
 	{ "[global]\nmax_sockets =\n", "f:2: max_sockets = : a number from 64 to 4194304" },
-	{ "[global]\nrmem = 1\n", "f:2: rmem = 1: kernel or three sizes from 1K to 1G, none below the "
-				  "one before it" },
+	{ "[global]\nrmem = 1\n",
+	  "f:2: rmem = 1: kernel or three sizes from 1K to 1G, none below the "
+	  "one before it" },
 	{ "[interface a]\n\nmtu = 12\n", "f:3: mtu = 12: auto or a number from 68 to 65535" },
 	{ "[interface a]\nrx_ring = 100\n",
 	  "f:2: rx_ring = 100: auto or a power of two from 64 to 32768" },
@@ -134,20 +136,24 @@ static const struct message messages[] = {
 	{ "mtu = 3\n", "f:1: mtu = 3: a section before it: [global] or [interface NAME]" },
 	{ "[global]\nnonsense\n", "f:2: 'key = value', '[section]' or '# comment'" },
 	{ "[global\n", "f:1: 'key = value', '[section]' or '# comment'" },
-	{ "[global]\nlog = info\n\nlog = warn\n", "f:4: log = warn: once only; it stands on line 2 "
-						   "already" },
+	{ "[global]\nlog = info\n\nlog = warn\n",
+	  "f:4: log = warn: once only; it stands on line 2 "
+	  "already" },
 	{ "[interface]\n", "f:1: interface = : a name of 1 to 31 characters" },
 	{ "[interface a b]\n",
 	  "f:1: interface = a b: a name without spaces, commas, slashes and brackets" },
-	{ "[interface lo]\n", "f:1: interface = lo: another name: lo is sock7's own loopback "
-			      "(loopback = stack)" },
+	{ "[interface lo]\n",
+	  "f:1: interface = lo: another name: lo is sock7's own loopback "
+	  "(loopback = stack)" },
 	{ "[interface a]\n[global]\n[interface a]\n", "f:3: interface = a: each interface once" },
 	{ "[interface a]\n[interface b]\ndevice = a\n",
 	  "f:2: device = a: each interface needs a device of its own" },
-	{ MEMIF "device = /s\n", "f:1: address = (none): driver memif has no kernel netdev to adopt "
-				 "addresses from; give at least one ADDRESS/LENGTH" },
-	{ MEMIF "address = 10.0.0.1/8\n", "f:1: device = (none): driver memif needs the path of a "
-					  "socket" },
+	{ MEMIF "device = /s\n",
+	  "f:1: address = (none): driver memif has no kernel netdev to adopt "
+	  "addresses from; give at least one ADDRESS/LENGTH" },
+	{ MEMIF "address = 10.0.0.1/8\n",
+	  "f:1: device = (none): driver memif needs the path of a "
+	  "socket" },
 	{ "[interface a]\ndriver = pci\naddress = 10.0.0.1/8\n",
 	  "f:1: device = (none): driver pci needs a PCI address such as 0000:03:00.0" },
 	{ "[interface a]\ndevice = sixteen_letters_\n",
@@ -180,8 +186,8 @@ Test(conf_text, messages)
 
 Test(conf_text, drivers_without_a_netdev_need_an_address)
 {
-	static const char *const drivers[] = { "memif", "virtio_user", "vhost", "tap", "ring", "null",
-					       "pci" };
+	static const char *const drivers[] = { "memif", "virtio_user", "vhost", "tap",
+					       "ring",	"null",	       "pci" };
 	char text[128], why[CONF_WHY_MAX];
 	struct conf conf;
 	size_t i;
@@ -261,7 +267,8 @@ Test(conf_text, on_error_above_the_error_counts_and_nothing_else_is_written)
 	char why[CONF_WHY_MAX];
 	struct conf conf = { .memory = 7 };
 
-	cr_assert_eq(parse("[global]\nmemory = 1G\non_error = abort\nlog = x\n", &conf, why), -EINVAL);
+	cr_assert_eq(parse("[global]\nmemory = 1G\non_error = abort\nlog = x\n", &conf, why),
+		     -EINVAL);
 	cr_assert_eq(conf.on_error, CONF_ON_ERROR_ABORT);
 	cr_assert_eq(conf.memory, 7);
 	cr_assert_eq(parse("[global]\nlog = x\non_error = abort\n", &conf, why), -EINVAL);
@@ -302,12 +309,15 @@ Test(conf_short, messages)
 		{ "", "SOCK7_INTERFACE: interface = : a name of 1 to 31 characters" },
 		{ "a,", "SOCK7_INTERFACE: interface = : a name of 1 to 31 characters" },
 		{ "a,a", "SOCK7_INTERFACE: interface = a: each interface once" },
-		{ "a:b", "SOCK7_INTERFACE: driver = b: one of af_packet, af_xdp, memif, virtio_user, "
-			 "vhost, tap, ring, null, pci" },
-		{ "a:memif", "SOCK7_INTERFACE: address = (none): driver memif has no kernel netdev to "
-			     "adopt addresses from; give at least one ADDRESS/LENGTH" },
-		{ "lo", "SOCK7_INTERFACE: interface = lo: another name: lo is sock7's own loopback "
-			"(loopback = stack)" },
+		{ "a:b",
+		  "SOCK7_INTERFACE: driver = b: one of af_packet, af_xdp, memif, virtio_user, "
+		  "vhost, tap, ring, null, pci" },
+		{ "a:memif",
+		  "SOCK7_INTERFACE: address = (none): driver memif has no kernel netdev to "
+		  "adopt addresses from; give at least one ADDRESS/LENGTH" },
+		{ "lo",
+		  "SOCK7_INTERFACE: interface = lo: another name: lo is sock7's own loopback "
+		  "(loopback = stack)" },
 	};
 	char why[CONF_WHY_MAX];
 	struct conf conf;
