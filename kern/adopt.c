@@ -2,9 +2,9 @@
 /*
  * adopt.c - what the kernel knows of a netdev and of a neighbour, and the watch for changes
  *
- * Idea: single questions with one answer; the snapshot of addresses and routes is view.c. The watch is a multicast
- * netlink socket whose messages are not read for their content: anything that happened means "take a new snapshot", and
- * so does an overrun (ENOBUFS).
+ * Idea: single questions with one answer; the snapshot of addresses and routes is view.c. The watch
+ * is a multicast netlink socket whose messages are not read for their content: anything that
+ * happened means "take a new snapshot", and so does an overrun (ENOBUFS).
  * Context: any thread, no lock; nothing waits for an event. Called by: shim/ (boot, keeper).
  */
 #include <errno.h>
@@ -19,8 +19,9 @@
 #include "kern/nl.h"
 
 #define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
-#define WATCH_GROUPS                                                                                        \
-	(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE)
+#define WATCH_GROUPS \
+	(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | \
+	 RTMGRP_IPV6_ROUTE)
 #define WATCH_BURST 256 /* messages one drain reads at most */
 
 /* Opens, asks (again while the answer had holes), closes. */

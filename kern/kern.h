@@ -2,11 +2,12 @@
 /*
  * kern.h - the kernel beside us: what it knows of a netdev, and how to keep it silent
  *
- * Adoption reads addresses, routes, neighbours and MTU over netlink (libmnl), so that the user restates nothing.
- * Silence is a BPF program at TC ingress that drops, for the kernel only, what sock7 owns: (protocol,
- * local address or any, local port) in a hash map. Attached as a TCX link (gone with the last process that holds
- * its descriptor); on kernels without TCX as a clsact filter whose program stops dropping when its heartbeat is
- * older than 2 s. Used by shim/ (boot, bind, close, keeper); knows conf-like plain data only.
+ * Adoption reads addresses, routes, neighbours and MTU over netlink (libmnl), so that the user
+ * restates nothing. Silence is a BPF program at TC ingress that drops, for the kernel only, what
+ * sock7 owns: (protocol, local address or any, local port) in a hash map. Attached as a TCX link
+ * (gone with the last process that holds its descriptor); on kernels without TCX as a clsact filter
+ * whose program stops dropping when its heartbeat is older than 2 s. Used by shim/ (boot, bind,
+ * close, keeper); knows conf-like plain data only.
  */
 #ifndef S7_KERN_H
 #define S7_KERN_H
@@ -49,10 +50,17 @@ struct kern_link {
 
 int kern_link_get(const char *name, struct kern_link *ret_link);
 
-/* Snapshot of the network namespace's addresses and unicast/local routes. 0 or -errno. */
+/*
+ * Snapshot of the network namespace's addresses (usable ones: duplicate detection done) and of the
+ * routes of tables main and local, all types; not policy rules' tables. 0 or -errno with ret_view
+ * spoilt.
+ */
 int kern_view_get(struct kern_view *ret_view);
 
-/* A non-blocking netlink socket that becomes readable when addresses, routes or links change; or -errno. */
+/*
+ * A non-blocking netlink socket that becomes readable when addresses, routes or links change; or
+ * -errno.
+ */
 int kern_watch_open(void);
 /* Drains it; 1 if something changed, 0 if not. */
 int kern_watch_drain(int fd);
@@ -61,8 +69,9 @@ int kern_watch_drain(int fd);
 int kern_neigh_get(int ifindex, const struct s7_ip *ip, uint8_t ret_mac[6]);
 
 /*
- * A number of /proc/sys/net of the caller's network namespace, as it is now: "core/rmem_max", "core/somaxconn". A value
- * beyond 32 bits counts as UINT32_MAX. 0, -ENOENT, -EINVAL (not a number), -errno.
+ * A number of /proc/sys/net of the caller's network namespace, as it is now: "core/rmem_max",
+ * "core/somaxconn". A value beyond 32 bits counts as UINT32_MAX. 0, -ENOENT, -EINVAL (not a
+ * number), -errno.
  */
 int kern_sysctl_u32(const char *name, uint32_t *ret_value);
 /* Three numbers: "ipv4/tcp_rmem" (min, default, max). */
@@ -78,21 +87,25 @@ struct kern_silencer {
 };
 
 /*
- * Attaches to a netdev of the caller's network namespace. 0 or -errno with one line in ret_why (privilege, kernel too
- * old...). On the clsact path filters that dead owners left on the netdev are removed.
+ * Attaches to a netdev of the caller's network namespace. 0 or -errno with one line in ret_why
+ * (privilege, kernel too old...). On the clsact path filters that dead owners left on the netdev
+ * are removed.
  */
 int silencer_open(int ifindex, struct kern_silencer *ret_s, char *ret_why, size_t why_len);
 
 /*
- * Owns / disowns (proto, address or any, port in host order) on the netdev. Idempotent; counting is the caller's.
- * An entry for IPv4-any and for IPv6-any are different (::ffff:0.0.0.0 and ::). "Any" silences every destination that is
- * this host's (broadcast and multicast included), whichever netdev has the address, as long as the frame came in by this
- * one and untagged; packets that the kernel forwards, and frames for other stations or VLANs, pass. A specific address also
- * matches inside VLAN tags. Effective for the next frame. Own before the first packet leaves. -E2BIG: 65536 entries.
- * Disowning what is not owned is no error.
+ * Owns / disowns (proto, address or any, port in host order) on the netdev. Idempotent; counting is
+ * the caller's. An entry for IPv4-any and for IPv6-any are different (::ffff:0.0.0.0 and ::). "Any"
+ * silences every destination that is this host's (broadcast and multicast included), whichever
+ * netdev has the address, as long as the frame came in by this one and untagged; packets that the
+ * kernel forwards, and frames for other stations or VLANs, pass. A specific address also matches
+ * inside VLAN tags. Effective for the next frame. Own before the first packet leaves. -E2BIG: 65536
+ * entries. Disowning what is not owned is no error.
  */
-int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port);
-int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
+		 uint16_t port);
+int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
+		    uint16_t port);
 
 /* Call at least once a second while alive (needed for clsact only; cheap otherwise). */
 void silencer_beat(const struct kern_silencer *s);
@@ -101,8 +114,9 @@ void silencer_beat(const struct kern_silencer *s);
 int silencer_drops(const struct kern_silencer *s, uint64_t *ret_drops);
 
 /*
- * Gives the descriptors back. TCX: the kernel hears again once every process that inherited them has. clsact: at once, for
- * all of them, so the last process calls it; one that just dies leaves a filter that passes everything after 2 s.
+ * Gives the descriptors back. TCX: the kernel hears again once every process that inherited them
+ * has. clsact: at once, for all of them, so the last process calls it; one that just dies leaves a
+ * filter that passes everything after 2 s.
  */
 void silencer_close(struct kern_silencer *s);
 

@@ -2,10 +2,12 @@
 /*
  * nl.c - one rtnetlink question and all of its answer
  *
- * Idea: a socket a question, closed with it; libmnl builds and walks messages, the socket calls are our own, so that the
- * socket is close-on-exec and bounded in time. A dump that the kernel marks as interrupted, or whose chunk was cut,
- * is read to its end (so the socket stays usable) and reported as -EAGAIN.
- * Bound: the kernel makes its answers while we receive; ANSWER_SEC only guards against a kernel that never ends one.
+ * Idea: a socket a question, closed with it; libmnl builds and walks messages, the socket calls are
+ * our own, so that the socket is close-on-exec and bounded in time. A dump that the kernel marks as
+ * interrupted, or whose chunk was cut, is read to its end (so the socket stays usable) and reported
+ * as -EAGAIN.
+ * Bound: the kernel makes its answers while we receive; ANSWER_SEC only guards against a kernel
+ * that never ends one.
  * Context: any thread, no lock, blocks for no event. Called by: adopt.c, view.c, silencer_tc.c.
  */
 #include <errno.h>
@@ -40,7 +42,10 @@ int nl_open(struct nl *ret_nl, size_t buf_bytes)
 		err = -errno;
 		goto close_fd;
 	}
-	/* Before 4.20 the kernel ignores filters in a dump request instead; the walkers filter again. */
+	/*
+	 * Before 4.20 the kernel ignores filters in a dump request instead; the walkers filter
+	 * again.
+	 */
 	(void)setsockopt(nl.fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, sizeof(one));
 	*ret_nl = nl;
 	return 0;
@@ -73,7 +78,8 @@ static int send_request(struct nl *nl, union nl_request *req)
 
 	req->head.nlmsg_seq = ++nl->seq;
 	do {
-		n = sendto(nl->fd, req, req->head.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof(kernel));
+		n = sendto(nl->fd, req, req->head.nlmsg_len, 0, (struct sockaddr *)&kernel,
+			   sizeof(kernel));
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
 }

@@ -11,7 +11,10 @@
 
 #include "kern/kern.h"
 
-/* The largest chunk kernels make of a dump; a longer message makes the buffer grow, up to the limit. */
+/*
+ * The largest chunk kernels make of a dump; a longer message makes the buffer grow, up to the
+ * limit.
+ */
 #define NL_BUF_BYTES 32768u
 #define NL_BUF_BYTES_MAX (1u << 20)
 #define NL_REQUEST_BYTES 256
@@ -40,8 +43,9 @@ void nl_close(struct nl *nl);
 void *nl_begin(union nl_request *req, uint16_t type, uint16_t flags, size_t bytes);
 
 /*
- * Sends it and walks the answer. 0, -errno of the kernel, or -EAGAIN: what was walked has holes (the tables changed
- * meanwhile, or a message did not fit and the buffer has grown): forget it and ask again.
+ * Sends it and walks the answer. 0, -errno of the kernel, or -EAGAIN: what was walked has holes
+ * (the tables changed meanwhile, or a message did not fit and the buffer has grown): forget it and
+ * ask again.
  */
 int nl_ask(struct nl *nl, union nl_request *req, nl_each each, void *arg);
 

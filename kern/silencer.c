@@ -2,12 +2,14 @@
 /*
  * silencer.c - keeps the kernel from answering for what sock7 owns on a netdev
  *
- * Idea: a hash map of owned endpoints and a program at TC ingress that drops what matches (silencer_prog.c). Packet
- * sockets, and with them the af_packet port, see a frame before TC ingress does, so only the kernel's own stack goes deaf.
- * Lifetime: as a TCX link (kernel 6.6) the attachment is a descriptor; it ends with the last process that holds one,
- * however that died. Without TCX: a clsact filter with a heartbeat (silencer_tc.c). Which of both is found by trying.
- * Invariant: from silencer_open() on the map is the only state; own and disown are one system call, atomic against
- * frames in flight and against other processes that inherited the descriptors.
+ * Idea: a hash map of owned endpoints and a program at TC ingress that drops what matches
+ * (silencer_prog.c). Packet sockets, and with them the af_packet port, see a frame before TC
+ * ingress does, so only the kernel's own stack goes deaf.
+ * Lifetime: as a TCX link (kernel 6.6) the attachment is a descriptor; it ends with the last
+ * process that holds one, however that died. Without TCX: a clsact filter with a heartbeat
+ * (silencer_tc.c). Which of both is found by trying.
+ * Invariant: from silencer_open() on the map is the only state; own and disown are one system call,
+ * atomic against frames in flight and against other processes that inherited the descriptors.
  * Context: no lock needed. Called by: shim/ (boot, bind, connect, close, keeper).
  */
 #include <bpf/bpf.h>
@@ -60,7 +62,8 @@ static int fail(int err, const char *what, char *ret_why, size_t why_len)
 	if (err == -EPERM || err == -EACCES)
 		hint = "; needs root or CAP_BPF and CAP_NET_ADMIN";
 	else if (err == -ENOSYS || err == -EINVAL || err == -EOPNOTSUPP)
-		hint = "; the kernel is too old or built without it (needs BPF_SYSCALL and NET_CLS_BPF or TCX)";
+		hint = "; the kernel is too old or built without it (needs BPF_SYSCALL and "
+		       "NET_CLS_BPF or TCX)";
 	snprintf(ret_why, why_len, "%s: %s%s", what, strerror(-err), hint);
 	return err;
 }
@@ -69,18 +72,18 @@ static int create_maps(struct kern_silencer *s, bool beat)
 {
 	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, sparse, .map_flags = BPF_F_NO_PREALLOC);
 
-	s->map_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "sock7_owned", sizeof(struct silencer_key), 1, OWNED_MAX,
-				   &sparse);
+	s->map_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "sock7_owned", sizeof(struct silencer_key), 1,
+				   OWNED_MAX, &sparse);
 	if (s->map_fd < 0)
 		return s->map_fd;
-	s->drops_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "sock7_drops", sizeof(uint32_t), sizeof(uint64_t),
-				     1, NULL);
+	s->drops_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "sock7_drops", sizeof(uint32_t),
+				     sizeof(uint64_t), 1, NULL);
 	if (s->drops_fd < 0)
 		return s->drops_fd;
 	if (!beat)
 		return 0;
-	s->beat_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, SILENCER_BEAT_NAME, sizeof(uint32_t), sizeof(s7_time), 1,
-				    NULL);
+	s->beat_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, SILENCER_BEAT_NAME, sizeof(uint32_t),
+				    sizeof(s7_time), 1, NULL);
 	return s->beat_fd < 0 ? s->beat_fd : 0;
 }
 
@@ -92,16 +95,16 @@ static int load_program(struct kern_silencer *s)
 	err = silencer_prog_build(s->map_fd, s->drops_fd, s->beat_fd, &prog);
 	if (err)
 		return err;
-	s->prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, SILENCER_PROG_NAME, PROG_LICENSE, prog.insn, prog.count,
-				   NULL);
+	s->prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, SILENCER_PROG_NAME, PROG_LICENSE,
+				   prog.insn, prog.count, NULL);
 	return s->prog_fd < 0 ? s->prog_fd : 0;
 }
 
 static int attach(enum silencer_way way, struct kern_silencer *s)
 {
 	if (way == SILENCER_TCX) {
-		s->link_fd = bpf_link_create(s->prog_fd, s->ifindex, (enum bpf_attach_type)ATTACH_TCX_INGRESS,
-					     NULL);
+		s->link_fd = bpf_link_create(s->prog_fd, s->ifindex,
+					     (enum bpf_attach_type)ATTACH_TCX_INGRESS, NULL);
 		return s->link_fd < 0 ? s->link_fd : 0;
 	}
 	silencer_beat(s);
@@ -112,18 +115,25 @@ static int attach(enum silencer_way way, struct kern_silencer *s)
 int silencer_open_by(enum silencer_way way, int ifindex, struct kern_silencer *ret_s, char *ret_why,
 		     size_t why_len)
 {
-	struct kern_silencer s = { .map_fd = -1, .prog_fd = -1, .link_fd = -1, .beat_fd = -1, .drops_fd = -1,
-				   .ifindex = ifindex, .clsact = way == SILENCER_CLSACT };
+	struct kern_silencer s = { .map_fd = -1,
+				   .prog_fd = -1,
+				   .link_fd = -1,
+				   .beat_fd = -1,
+				   .drops_fd = -1,
+				   .ifindex = ifindex,
+				   .clsact = way == SILENCER_CLSACT };
 	const char *what = "creating BPF maps";
 	int err;
 
+	libbpf_set_print(NULL); /* it would write to the program's stderr; ret_why says it */
 	err = create_maps(&s, s.clsact);
 	if (!err) {
 		what = "loading the BPF program that silences the kernel";
 		err = load_program(&s);
 	}
 	if (!err) {
-		what = s.clsact ? "attaching a BPF filter to clsact ingress" : "attaching a BPF program to TCX ingress";
+		what = s.clsact ? "attaching a BPF filter to clsact ingress"
+				: "attaching a BPF program to TCX ingress";
 		err = attach(way, &s);
 	}
 	if (err) {
@@ -153,7 +163,8 @@ static struct silencer_key make_key(uint8_t proto, const struct s7_ip *ip, uint1
 	return key;
 }
 
-int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port)
+int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
+		 uint16_t port)
 {
 	struct silencer_key key = make_key(proto, ip, port);
 	uint8_t owned = 1;
@@ -161,7 +172,8 @@ int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_i
 	return bpf_map_update_elem(s->map_fd, &key, &owned, BPF_ANY);
 }
 
-int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port)
+int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
+		    uint16_t port)
 {
 	struct silencer_key key = make_key(proto, ip, port);
 	int err;

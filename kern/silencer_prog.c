@@ -2,23 +2,27 @@
 /*
  * silencer_prog.c - the BPF program that makes the kernel deaf for what sock7 owns
  *
- * Idea: the program is written by a small assembler with forward labels, because map descriptors are part of the
- * text and no compiler is there at run time. Forward jumps only, so it ends by construction and the kernel's
- * verifier has nothing to guess. Headers are read with bpf_skb_load_bytes, which also reaches frames whose headers lie
- * in fragments, and which fails (-> pass) instead of reading beyond a short frame.
+ * Idea: the program is written by a small assembler with forward labels, because map descriptors
+ * are part of the text and no compiler is there at run time. Forward jumps only, so it ends by
+ * construction and the kernel's verifier has nothing to guess. Headers are read with
+ * bpf_skb_load_bytes, which also reaches frames whose headers lie in fragments, and which fails
+ * (so the frame passes) instead of reading beyond a short one.
  *
  * What it decides, in this order:
- *   frame for another station (PACKET_OTHERHOST: bridge, macvlan child)	pass
- *   not IPv4/IPv6 under at most two VLAN tags, not TCP/UDP, malformed		pass
- *   fragment other than the first						pass (without its first it dies silently)
- *   (proto, dst, port) owned							drop
- *   (proto, any, port) owned, frame of a VLAN other than 0			pass (it belongs to another netdev)
- *   (proto, any, port) owned, kernel would forward it elsewhere		pass
- *   (proto, any, port) owned							drop
- * "Drop" is the kernel's share only: packet sockets have seen the frame already. A drop is TC_ACT_SHOT (= TCX_DROP), a
- * pass TC_ACT_UNSPEC (= TCX_NEXT), so that programs behind this one go on.
+ *   frame for another station (PACKET_OTHERHOST: bridge, macvlan)    pass
+ *   neither IPv4 nor IPv6 under at most two VLAN tags, malformed     pass
+ *   neither TCP nor UDP                                              pass
+ *   fragment other than the first (dies silently without its first)  pass
+ *   (proto, dst, port) owned                                         drop
+ *   (proto, any, port) owned, VLAN id not 0 (another netdev's)       pass
+ *   (proto, any, port) owned, the kernel would forward it elsewhere  pass
+ *   (proto, any, port) owned                                         drop
+ * "Drop" is the kernel's share only: packet sockets have seen the frame already. A drop is
+ * TC_ACT_SHOT (= TCX_DROP), a pass TC_ACT_UNSPEC (= TCX_NEXT), so that programs behind this one go
+ * on.
  *
- * Registers: r6 context, r7 offset of the next header, r8 protocol, r9 word 2 of the address (its family).
+ * Registers: r6 context, r7 offset of the next header, r8 protocol, r9 word 2 of the address (its
+ * family).
  * Context: pure; called by silencer.c and tests.
  */
 #include <errno.h>
@@ -59,7 +63,8 @@ struct assembler {
 	struct fixup fixup[FIXUPS_MAX];
 };
 
-static void emit(struct assembler *as, uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm)
+static void emit(struct assembler *as, uint8_t code, uint8_t dst, uint8_t src, int16_t off,
+		 int32_t imm)
 {
 	if (as->count < SILENCER_INSNS_MAX)
 		as->prog->insn[as->count] = (struct bpf_insn){
@@ -135,7 +140,10 @@ static void call(struct assembler *as, int helper)
 	emit(as, BPF_JMP | BPF_CALL, 0, 0, 0, helper);
 }
 
-/* Two instructions: a map (BPF_PSEUDO_MAP_FD) or the address of its first value (BPF_PSEUDO_MAP_VALUE). */
+/*
+ * Two instructions: a map (BPF_PSEUDO_MAP_FD) or the address of its first value
+ * (BPF_PSEUDO_MAP_VALUE).
+ */
 static void set_map(struct assembler *as, uint8_t dst, uint8_t pseudo, int fd)
 {
 	emit(as, BPF_LD | BPF_DW | BPF_IMM, dst, pseudo, 0, fd);
@@ -159,7 +167,10 @@ static void read_header(struct assembler *as, uint32_t bytes)
 	jump_if(as, BPF_JNE, BPF_REG_0, 0, L_PASS);
 }
 
-/* Ethernet, the tag the kernel took off already, up to two tags in the frame. Leaves r7 at the IP header. */
+/*
+ * Ethernet, the tag the kernel took off already, up to two tags in the frame. Leaves r7 at the IP
+ * header.
+ */
 static void build_link(struct assembler *as)
 {
 	uint32_t untagged = new_label(as), network = new_label(as);
@@ -262,7 +273,9 @@ static void build_ip6_ext(struct assembler *as)
 	place(as, next);
 }
 
-/* RFC 8200. A v4-mapped destination is not legal on the wire and would be mistaken for IPv4: pass. */
+/*
+ * RFC 8200. A v4-mapped destination is not legal on the wire and would be mistaken for IPv4: pass.
+ */
 static void build_ip6(struct assembler *as)
 {
 	uint32_t native = new_label(as);
@@ -325,8 +338,8 @@ static void build_l4(struct assembler *as, int map_fd)
 }
 
 /*
- * After a wildcard hit: is it for this host at all? Broadcast and multicast are. For the rest the kernel's own
- * routing answers; NOT_FWDED (local) and FWD_DISABLED (no router) mean yes.
+ * After a wildcard hit: is it for this host at all? Broadcast and multicast are. For the rest the
+ * kernel's own routing answers; NOT_FWDED (local) and FWD_DISABLED (no router) mean yes.
  */
 static void build_is_local(struct assembler *as)
 {

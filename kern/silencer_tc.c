@@ -2,10 +2,11 @@
 /*
  * silencer_tc.c - the silencer as a clsact filter, for kernels without TCX (before 6.6)
  *
- * Idea: every owner has its own filter (same priority, a handle that the kernel picks) and its own heartbeat. A filter
- * outlives its owner; its program then passes everything once the heartbeat is stale, and the next owner to come removes
- * it: a filter is ours if its program has our name, and dead if the array named SILENCER_BEAT_NAME among that
- * program's maps holds an old time. The clsact qdisc stays: others may have begun to use it.
+ * Idea: every owner has its own filter (same priority, a handle that the kernel picks) and its own
+ * heartbeat. A filter outlives its owner; its program then passes everything once the heartbeat is
+ * stale, and the next owner to come removes it: a filter is ours if its program has our name, and
+ * dead if the array named SILENCER_BEAT_NAME among that program's maps holds an old time. The
+ * clsact qdisc stays: others may have begun to use it.
  * Context: boot and end, no lock. Called by: silencer.c.
  */
 #include <bpf/bpf.h>
@@ -25,7 +26,8 @@
 int silencer_tc_attach(int ifindex, int prog_fd, uint32_t *ret_handle)
 {
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .priority = SILENCER_TC_PRIORITY);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd,
+			    .priority = SILENCER_TC_PRIORITY);
 	int err;
 
 	err = bpf_tc_hook_create(&hook);
@@ -61,7 +63,8 @@ static void read_options(const struct nlattr *options, struct filter *filter, bo
 	const struct nlattr *attr;
 
 	mnl_attr_for_each_nested(attr, options) {
-		if (mnl_attr_get_type(attr) == TCA_BPF_ID && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+		if (mnl_attr_get_type(attr) == TCA_BPF_ID &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 			filter->prog_id = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == TCA_BPF_NAME &&
 			 mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
@@ -125,8 +128,9 @@ static int read_beat(uint32_t map_id, s7_time *ret_beat)
 	fd = bpf_map_get_fd_by_id(map_id);
 	if (fd < 0)
 		return -ENOENT;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && strcmp(info.name, SILENCER_BEAT_NAME) == 0 &&
-	    info.value_size == sizeof(*ret_beat) && bpf_map_lookup_elem(fd, &slot, ret_beat) == 0)
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+	    strcmp(info.name, SILENCER_BEAT_NAME) == 0 && info.value_size == sizeof(*ret_beat) &&
+	    bpf_map_lookup_elem(fd, &slot, ret_beat) == 0)
 		err = 0;
 	close(fd);
 	return err;

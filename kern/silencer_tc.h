@@ -24,7 +24,10 @@ int silencer_open_by(enum silencer_way way, int ifindex, struct kern_silencer *r
 int silencer_tc_attach(int ifindex, int prog_fd, uint32_t *ret_handle);
 int silencer_tc_detach(int ifindex, uint32_t handle);
 
-/* Removes sock7's filters whose heartbeat is older than SILENCER_DEAD_NS. Returns how many, or -errno. */
+/*
+ * Removes sock7's filters whose heartbeat is older than SILENCER_DEAD_NS. Returns how many, or
+ * -errno.
+ */
 int silencer_tc_reap(int ifindex, s7_time now);
 
 #endif

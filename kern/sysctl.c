@@ -2,8 +2,8 @@
 /*
  * sysctl.c - numbers of /proc/sys/net
  *
- * Idea: read when a socket needs them (they change between sockets, and with the network namespace of the calling
- * thread), parsed strictly: whole numbers apart by blanks, nothing else.
+ * Idea: read when a socket needs them (they change between sockets, and with the network namespace
+ * of the calling thread), parsed strictly: whole numbers apart by blanks, nothing else.
  * Context: any thread, no lock. Called by: shim/ (boot, socket creation).
  */
 #include <ctype.h>

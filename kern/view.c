@@ -2,14 +2,15 @@
 /*
  * view.c - the snapshot of addresses and routes
  *
- * Idea: one dump of addresses (both families), one dump a family of routes; tables main and local, all types, no
- * cached clones, no dead next hops. A multipath route counts as its first living hop. The result is sorted by prefix
- * length (of the 128-bit form, so that the families do not mix), longest first, then by metric: the first match is the
- * kernel's choice, policy rules and ToS aside.
- * Bound: KERN_ROUTES_MAX. Beyond it gatewayed routes that are not a default go first, because without the local,
- * the connected and the default ones nothing works; `truncated` says so.
- * A snapshot during which the tables changed is taken again, NL_TRIES times; then the last one counts (the watch
- * reports the change anyway).
+ * Idea: one dump of addresses (both families), one dump a family of routes; tables main and local,
+ * all types, no cached clones, no dead next hops. A multipath route counts as its first living hop.
+ * The result is sorted by prefix length (of the 128-bit form, so that the families do not mix),
+ * longest first, then by metric: the first match is the kernel's choice, policy rules and ToS
+ * aside.
+ * Bound: KERN_ROUTES_MAX. Beyond it gatewayed routes that are not a default go first, because
+ * without the local, the connected and the default ones nothing works; `truncated` says so.
+ * A snapshot during which the tables changed is taken again, NL_TRIES times; then the last one
+ * counts (the watch reports the change anyway).
  * Context: any thread, no lock. Called by: shim/ (boot, keeper).
  */
 #include <errno.h>
@@ -45,7 +46,8 @@ static int read_addr(const struct nlmsghdr *msg, void *arg)
 			flags = mnl_attr_get_u32(attr);
 	}
 	/* Nobody may use an address whose duplicate detection runs (RFC 4862 5.4) or failed. */
-	if (!found || flags & IFA_F_DADFAILED || (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) == IFA_F_TENTATIVE)
+	if (!found || flags & IFA_F_DADFAILED ||
+	    (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) == IFA_F_TENTATIVE)
 		return 0;
 	if (view->addr_count == KERN_ADDRS_MAX) {
 		view->truncated = true;
@@ -79,11 +81,12 @@ static bool read_multipath(const struct nlattr *hops, uint8_t family, struct ker
 
 	for (; RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
 		const struct nlattr *attr;
+		size_t bytes = hop->rtnh_len - sizeof(*hop);
 
 		if (hop->rtnh_flags & RTNH_F_DEAD)
 			continue;
 		route->ifindex = hop->rtnh_ifindex;
-		mnl_attr_for_each_payload((const void *)RTNH_DATA(hop), hop->rtnh_len - sizeof(*hop)) {
+		mnl_attr_for_each_payload((const void *)RTNH_DATA(hop), bytes) {
 			if (mnl_attr_get_type(attr) == RTA_GATEWAY)
 				(void)nl_ip(attr, family, &route->via);
 			else if (mnl_attr_get_type(attr) == RTA_VIA)
@@ -127,7 +130,8 @@ static void keep_route(struct kern_view *view, const struct kern_route *route)
 }
 
 /* One attribute of a route; 0, or -ENOENT: no hop lives. */
-static int read_route_attr(const struct nlattr *attr, uint8_t family, uint32_t *table, struct kern_route *route)
+static int read_route_attr(const struct nlattr *attr, uint8_t family, uint32_t *table,
+			   struct kern_route *route)
 {
 	bool is_u32 = mnl_attr_get_payload_len(attr) == sizeof(uint32_t);
 
