@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dst.c - which way to a destination, and which addresses are ours
+ *
+ * The order of decisions (brief form of RFC 1122 3.3.1 with the kernel as second carrier):
+ *   1. one of our own addresses, 127/8     -> lo if sock7 carries it, else the kernel
+ *   2. longest prefix (dst bound to a device: routes of that device, else on link)
+ *   3. nothing matches                     -> the kernel if it may (kernel_fallback), else ENETUNREACH
+ * Source: what the caller bound, else the route's preferred source, else an address of the interface in the hop's subnet.
+ * A dst stays valid until the route generation changes (routes, path MTUs) or its neighbour entry is recycled.
+ * Context: instance lock. Called by: tcp, udp, icmp, sock.
+ */
+#include <errno.h>
+#include <linux/rtnetlink.h>
+
+#include "stack/ip/arp.h"
+#include "stack/ip/route.h"
+#include "stack/wire/eth.h"
+
+enum ip4_class ip4_classify(const struct s7_inst *inst, uint32_t be)
+{
+	uint32_t host = ntohl(be), i, j;
+
+	for (i = 0; i < inst->iface_count; i++) {
+		const struct s7_iface *iface = &inst->iface[i];
+
+		for (j = 0; j < iface->addr_count; j++) {
+			const struct s7_iface_addr *addr = &iface->addr[j];
+			uint32_t diff;
+
+			if (!ip_is_v4(&addr->ip))
+				continue;
+			diff = be ^ ip_v4(&addr->ip);
+			if (!diff)
+				return host >> 24 == 127 ? IP4_LOOPBACK : IP4_LOCAL;
+			if (addr->prefix_len < 31 && i != S7_IFACE_LO &&
+			    !(diff & ip4_mask(addr->prefix_len)) &&
+			    (be | ip4_mask(addr->prefix_len)) == 0xffffffff)
+				return IP4_BROADCAST;
+		}
+	}
+	if (s7_likely(host >> 28 < 14))
+		return host >> 24 == 127 ? IP4_LOOPBACK : host >> 24 == 0 ? IP4_ANY : IP4_OTHER;
+	if (host >> 28 == 14)
+		return IP4_MULTICAST;
+	return host == 0xffffffff ? IP4_BROADCAST : IP4_RESERVED;
+}
+
+bool ip_is_broadcast(const struct s7_inst *inst, const struct s7_ip *ip)
+{
+	return ip_is_v4(ip) && ip4_classify(inst, ip_v4(ip)) == IP4_BROADCAST;
+}
+
+struct s7_iface *ip_local_iface(struct s7_inst *inst, const struct s7_ip *ip)
+{
+	uint32_t i, j;
+
+	for (i = 0; i < inst->iface_count; i++)
+		for (j = 0; j < inst->iface[i].addr_count; j++)
+			if (ip_equal(&inst->iface[i].addr[j].ip, ip))
+				return &inst->iface[i];
+	if (inst->params.loopback_stack && ip_is_loopback(ip))
+		return &inst->iface[S7_IFACE_LO];
+	return NULL;
+}
+
+bool ip_is_local(const struct s7_inst *inst, const struct s7_ip *ip)
+{
+	const struct s7_iface *iface = ip_local_iface((struct s7_inst *)inst, ip);
+
+	return iface && (iface->index != S7_IFACE_LO || inst->params.loopback_stack);
+}
+
+/* Does the kernel have the address too? */
+static bool local_is_shared(const struct s7_inst *inst, const struct s7_ip *ip)
+{
+	uint32_t i, j;
+
+	for (i = 1; i < inst->iface_count; i++)
+		for (j = 0; j < inst->iface[i].addr_count; j++)
+			if ((inst->iface[i].flags & IFACE_SHARED) &&
+			    ip_equal(&inst->iface[i].addr[j].ip, ip))
+				return true;
+	return false;
+}
+
+struct s7_ip iface_source(const struct s7_iface *iface, const struct s7_ip *to)
+{
+	struct s7_ip first = ip_from_v4(0);
+	uint32_t j;
+
+	for (j = iface->addr_count; j-- > 0;) {
+		const struct s7_iface_addr *addr = &iface->addr[j];
+
+		if (!ip_is_v4(&addr->ip))
+			continue;
+		first = addr->ip;
+		if (!((ip_v4(&addr->ip) ^ ip_v4(to)) & ip4_mask(addr->prefix_len)))
+			return addr->ip;
+	}
+	return first;
+}
+
+/* Any address at all, for an interface without one (RFC 1122 3.3.4.3: better than none). */
+static struct s7_ip any_source(const struct s7_inst *inst, const struct s7_ip *to)
+{
+	struct s7_ip src = ip_from_v4(0);
+	uint32_t i;
+
+	for (i = 1; i < inst->iface_count && ip_is_any(&src); i++)
+		src = iface_source(&inst->iface[i], to);
+	return src;
+}
+
+static int dst_to_kernel(struct s7_dst *dst)
+{
+	dst->owner = ROUTE_KERNEL;
+	return 0;
+}
+
+static int dst_to_lo(struct s7_inst *inst, struct s7_dst *dst)
+{
+	if (!inst->params.loopback_stack &&
+	    (ip_is_loopback(&dst->dst) || local_is_shared(inst, &dst->dst)))
+		return dst_to_kernel(dst);
+	dst->owner = ROUTE_STACK;
+	dst->iface = S7_IFACE_LO;
+	dst->hop = dst->dst;
+	dst->mtu = inst->iface[S7_IFACE_LO].mtu;
+	if (ip_is_any(&dst->src))
+		dst->src = ip_is_loopback(&dst->dst) ? ip_from_v4(htonl(INADDR_LOOPBACK)) : dst->dst;
+	return 0;
+}
+
+/* The interface and the hop are known: source, MTU, neighbour. */
+static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, enum ip4_class class)
+{
+	struct s7_iface *iface = &inst->iface[dst->iface];
+
+	if (!(iface->flags & IFACE_UP))
+		return -ENETUNREACH;
+	dst->owner = ROUTE_STACK;
+	if (ip_is_any(&dst->src))
+		dst->src = iface_source(iface, &dst->hop);
+	if (ip_is_any(&dst->src))
+		dst->src = any_source(inst, &dst->hop);
+	if (ip_is_any(&dst->src) && class != IP4_BROADCAST)
+		return -ENETUNREACH;
+	dst->mtu = pmtu_get(inst, &dst->dst, iface->mtu);
+	if (iface->index == S7_IFACE_LO)
+		return 0;
+	dst->link_len = ETH_LEN;
+	if (class == IP4_BROADCAST || class == IP4_MULTICAST)
+		return 0;
+	dst->neigh = neigh_get(inst, iface, &dst->hop);
+	if (!dst->neigh)
+		return -ENOBUFS;
+	dst->neigh_generation = dst->neigh->generation;
+	return 0;
+}
+
+/* No route: a bound device or a limited broadcast needs none. */
+static int dst_without_route(struct s7_inst *inst, struct s7_dst *dst, uint32_t bound_iface,
+			     enum ip4_class class)
+{
+	dst->hop = dst->dst;
+	if (bound_iface && bound_iface <= inst->iface_count) {
+		dst->iface = (uint8_t)(bound_iface - 1);
+		return dst_finish(inst, dst, class);
+	}
+	if (inst->params.kernel_fallback)
+		return dst_to_kernel(dst);
+	if ((class == IP4_BROADCAST || class == IP4_MULTICAST) && inst->iface_count > 1) {
+		dst->iface = 1;
+		return dst_finish(inst, dst, class);
+	}
+	return -ENETUNREACH;
+}
+
+static int route_refusal(uint8_t type)
+{
+	switch (type) {
+	case RTN_BLACKHOLE:
+		return -EINVAL;
+	case RTN_PROHIBIT:
+		return -EACCES;
+	case RTN_THROW:
+		return -ENETUNREACH;
+	default:
+		return -EHOSTUNREACH;
+	}
+}
+
+static int dst_by_route(struct s7_inst *inst, struct s7_dst *dst, const struct s7_route *route,
+			enum ip4_class class)
+{
+	if (route->owner == ROUTE_KERNEL)
+		return dst_to_kernel(dst);
+	if (route->owner == ROUTE_NONE || route->iface >= inst->iface_count)
+		return route_refusal(route->type);
+	dst->iface = route->iface;
+	dst->hop = !ip_is_any(&route->via) && class == IP4_OTHER ? route->via : dst->dst;
+	if (ip_is_any(&dst->src) && !ip_is_any(&route->source))
+		dst->src = route->source;
+	return dst_finish(inst, dst, class);
+}
+
+int dst_lookup(struct s7_inst *inst, const struct s7_ip *to, const struct s7_ip *src, uint32_t bound_iface,
+	       struct s7_dst *ret_dst)
+{
+	const struct s7_route *route;
+	enum ip4_class class;
+	struct s7_dst dst;
+	int err;
+
+	memset(&dst, 0, sizeof(dst));
+	dst.dst = ip_is_any(to) ? ip_from_v4(htonl(INADDR_LOOPBACK)) : *to;
+	dst.src = src && !ip_is_any(src) ? *src : ip_from_v4(0);
+	dst.generation = inst->routes->generation;
+	dst.is_v4 = ip_is_v4(&dst.dst);
+
+	if (!dst.is_v4) {
+		err = inst->params.kernel_fallback ? dst_to_kernel(&dst) : -ENETUNREACH;
+	} else {
+		class = ip4_classify(inst, ip_v4(&dst.dst));
+		if (class == IP4_LOCAL || class == IP4_LOOPBACK) {
+			err = dst_to_lo(inst, &dst);
+		} else {
+			route = route_find(inst, &dst.dst, bound_iface);
+			err = route ? dst_by_route(inst, &dst, route, class) :
+				      dst_without_route(inst, &dst, bound_iface, class);
+		}
+	}
+	if (!err)
+		*ret_dst = dst;
+	return err;
+}
+
+bool dst_stale(const struct s7_inst *inst, const struct s7_dst *dst)
+{
+	return dst->generation != inst->routes->generation ||
+	       (dst->neigh && dst->neigh->generation != dst->neigh_generation);
+}

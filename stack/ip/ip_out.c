@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ip_out.c - IPv4 header, fragmentation, and the way onto the link
+ *
+ * ip_output() prepends the header to a packet that begins at its transport header and hands it to lo, to a
+ * neighbour, or to the group's link address. The header checksum is left to the device only for packets it cuts
+ * itself (TSO); on lo nobody looks at it. A packet above the path MTU is fragmented (RFC 791 3.2) unless the transport
+ * forbids it: without copying when its buffers already are one fragment each (UDP builds them so), else piece
+ * by piece into fresh ones. Fragments carry a finished transport checksum.
+ * Context: instance lock; every path consumes one reference. Called by: tcp, udp, icmp.
+ */
+#include <errno.h>
+
+#include "stack/ip/arp.h"
+#include "stack/ip/chain.h"
+#include "stack/wire/csum.h"
+#include "stack/wire/eth.h"
+#include "stack/wire/ip4.h"
+
+#define UDP_SUM_AT 6
+#define TCP_SUM_AT 16
+
+uint32_t ip_pseudo_sum(const struct s7_ip *src, const struct s7_ip *dst, uint8_t proto, uint32_t len)
+{
+	uint32_t sum = htonl(len + proto);
+
+	if (s7_likely(ip_is_v4(src) && ip_is_v4(dst)))
+		return csum_add(csum_add(ip_v4(src), ip_v4(dst)), sum);
+	return csum_partial(src->b, 16, csum_partial(dst->b, 16, sum));
+}
+
+/* Broadcast, or the group's address (RFC 1112 6.4). */
+static void group_mac(const struct s7_dst *dst, uint8_t mac[6])
+{
+	uint32_t host = ntohl(ip_v4(&dst->dst));
+
+	if (!ip_is_multicast(&dst->dst)) {
+		memset(mac, 0xff, 6);
+		return;
+	}
+	put_be16(mac, 0x0100);
+	put_be32(mac + 2, 0x5e000000 | (host & 0x7fffff));
+}
+
+/* The packet begins at its IP header. */
+static int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt)
+{
+	struct s7_iface *iface = &inst->iface[dst->iface];
+	uint8_t mac[6];
+
+	if (s7_unlikely(!(iface->flags & IFACE_UP))) {
+		pkt_drop(inst, pkt, DROP_TX_IFACE_DOWN);
+		return -ENETUNREACH;
+	}
+	if (!dst->link_len) {
+		iface_stage(inst, iface, pkt);
+		return 0;
+	}
+	if (s7_unlikely(!dst->neigh)) {
+		group_mac(dst, mac);
+		eth_output(inst, iface, pkt, mac, ETH_TYPE_IP4);
+		return 0;
+	}
+	if (s7_unlikely(dst->neigh->generation != dst->neigh_generation)) {
+		dst->neigh = neigh_get(inst, iface, &dst->hop);
+		if (!dst->neigh) {
+			pkt_drop(inst, pkt, DROP_ARP_FULL);
+			return -ENOBUFS;
+		}
+		dst->neigh_generation = dst->neigh->generation;
+	}
+	neigh_output(inst, dst->neigh, pkt);
+	return 0;
+}
+
+/* What differs between the fragments of a packet. */
+struct piece {
+	uint16_t id, off; /* off in bytes */
+	bool more;
+};
+
+static int ip_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx,
+		   const struct piece *piece)
+{
+	struct s7_ip4 h = {
+		.src = ip_v4(&dst->src),
+		.dst = ip_v4(&dst->dst),
+		.total = (uint16_t)(pkt->total + IP4_LEN),
+		.id = piece->id,
+		.frag_off = piece->off,
+		.tos = tx->tos,
+		.ttl = tx->ttl,
+		.proto = tx->proto,
+		.df = tx->dont_fragment,
+		.mf = piece->more,
+	};
+	uint8_t *p = pkt_push(pkt, IP4_LEN);
+
+	ip4_write(p, &h);
+	pkt->l2_len = dst->link_len;
+	pkt->l3_len = IP4_LEN;
+	if (s7_unlikely(pkt->flags & PKT_TX_TSO))
+		pkt->flags |= PKT_TX_L3_CSUM;
+	else if (dst->link_len)
+		put_raw16(p + 10, csum_fold(csum_20(p)));
+	return ip_transmit(inst, dst, pkt);
+}
+
+/* The device will not see the whole packet: the checksum it was asked for is computed here. */
+static void finish_l4_csum(struct s7_pkt *pkt, uint8_t proto)
+{
+	uint32_t at = proto == IPPROTO_UDP ? UDP_SUM_AT : TCP_SUM_AT;
+	uint16_t sum;
+
+	if (!(pkt->flags & PKT_TX_L4_CSUM) || pkt->len < at + 2)
+		return;
+	sum = csum_fold(chain_sum(pkt, 0, pkt->total, 0));
+	put_raw16(pkt->data + at, sum || proto != IPPROTO_UDP ? sum : 0xffff);
+	pkt->flags &= (uint16_t)~PKT_TX_L4_CSUM;
+}
+
+/* Is every buffer one fragment of at most `room` bytes that may be sent as it is? */
+static bool is_precut(const struct s7_pkt *pkt, uint32_t room)
+{
+	for (; pkt; pkt = pkt->frag) {
+		if (pkt->len > room || (pkt->frag && pkt->len != room) || pkt_is_shared(pkt) ||
+		    pkt_headroom(pkt) < IP4_LEN + ETH_LEN)
+			return false;
+	}
+	return true;
+}
+
+static int send_precut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx,
+		       struct piece *piece)
+{
+	struct s7_pkt *rest;
+	uint32_t len;
+	int err;
+
+	for (; pkt; pkt = rest) {
+		rest = pkt->frag;
+		len = pkt->total = pkt->len;
+		pkt->frag = NULL;
+		pkt->nsegs = 1;
+		pkt->flags = 0;
+		piece->more = rest != NULL;
+		err = ip_send(inst, dst, pkt, tx, piece);
+		if (err) {
+			pkt_free(inst, rest);
+			return err;
+		}
+		piece->off = (uint16_t)(piece->off + len);
+		stat_add(inst, STAT_IP_FRAGS_OUT, 1);
+	}
+	return 0;
+}
+
+static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx,
+		    struct piece *piece, uint32_t room)
+{
+	uint32_t off, len;
+	int err = 0;
+
+	for (off = 0; off < pkt->total && !err; off += len) {
+		struct s7_pkt *part;
+
+		len = (uint32_t)s7_min(room, pkt->total - off);
+		part = pkt_copy(inst, pkt, off, len);
+		if (!part) {
+			inst->drop[DROP_NO_PKT]++;
+			err = -ENOBUFS;
+			break;
+		}
+		part->flags = 0;
+		piece->off = (uint16_t)off;
+		piece->more = off + len < pkt->total;
+		err = ip_send(inst, dst, part, tx, piece);
+		stat_add(inst, STAT_IP_FRAGS_OUT, 1);
+	}
+	pkt_free(inst, pkt);
+	return err;
+}
+
+static int ip_fragment(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx)
+{
+	uint32_t room = (dst->mtu - IP4_LEN) & ~7u;
+	struct piece piece = { .id = inst->ip_id++ };
+
+	if (tx->dont_fragment || pkt->total + IP4_LEN > IP4_TOTAL_MAX) {
+		pkt_drop(inst, pkt, DROP_IP_TOO_BIG);
+		return -EMSGSIZE;
+	}
+	finish_l4_csum(pkt, tx->proto);
+	if (is_precut(pkt, room))
+		return send_precut(inst, dst, pkt, tx, &piece);
+	return send_cut(inst, dst, pkt, tx, &piece, room);
+}
+
+int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx)
+{
+	struct piece whole = { 0, 0, false };
+
+	if (s7_unlikely(dst->owner != ROUTE_STACK || !dst->is_v4)) {
+		pkt_drop(inst, pkt, DROP_IP_NO_ROUTE);
+		return -ENETUNREACH;
+	}
+	if (s7_unlikely(pkt->total + IP4_LEN > dst->mtu && !(pkt->flags & PKT_TX_TSO)))
+		return ip_fragment(inst, dst, pkt, tx);
+	whole.id = inst->ip_id;
+	/* the device numbers the pieces it cuts from here on */
+	inst->ip_id = (uint16_t)(inst->ip_id + (pkt->flags & PKT_TX_TSO && pkt->tso_mss ?
+							pkt->total / pkt->tso_mss + 1 : 1));
+	return ip_send(inst, dst, pkt, tx, &whole);
+}

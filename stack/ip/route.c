@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * route.c - longest prefix match, and path MTUs
+ *
+ * Idea: connections keep their dst, so a lookup happens at connect and for a datagram to a new address; a table sorted
+ * by (prefix length down, metric up) is searched linearly over 8-byte (net, mask) pairs, so the first match
+ * is the best, and a small direct-mapped cache answers repeated questions in front of it. route_set replaces everything and
+ * raises the generation, which makes every dst and every cache entry stale.
+ * Path MTUs are direct-mapped by address: two destinations that meet in one slot push each other out, which costs
+ * one more ICMP message and nothing else.
+ * Context: instance lock. Called by: dst.c, boot and keeper (route_set), icmp.c (ip_pmtu_learn).
+ */
+#include "stack/ip/route.h"
+
+#include <errno.h>
+
+static int route_order(const struct s7_route *a, const struct s7_route *b)
+{
+	if (a->prefix_len != b->prefix_len)
+		return a->prefix_len > b->prefix_len ? -1 : 1;
+	if (a->metric != b->metric)
+		return a->metric < b->metric ? -1 : 1;
+	return 0;
+}
+
+int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t count)
+{
+	struct s7_route_table *table = inst->routes;
+	uint32_t i, j;
+
+	if (count > ROUTES_MAX)
+		return -ENOSPC;
+	for (i = 0; i < count; i++)
+		if (routes[i].prefix_len > 128 || routes[i].iface >= S7_IFACES_MAX)
+			return -EINVAL;
+	/* insertion sort: stable, so that equals keep the caller's order */
+	for (i = 0; i < count; i++) {
+		for (j = i; j && route_order(&routes[i], &table->route[j - 1]) < 0; j--)
+			table->route[j] = table->route[j - 1];
+		table->route[j] = routes[i];
+	}
+	table->count = count;
+	for (i = 0; i < count; i++) {
+		const struct s7_route *route = &table->route[i];
+		bool v4 = ip_is_v4(&route->to) && route->prefix_len >= 96;
+
+		/* an IPv6 row: a mask of zero and a net of one matches no IPv4 address */
+		table->v4[i].mask = v4 ? ip4_mask(route->prefix_len - 96u) : 0;
+		table->v4[i].net = v4 ? ip_v4(&route->to) & table->v4[i].mask : 1;
+	}
+	table->generation++;
+	return 0;
+}
+
+static const struct s7_route *find_v4(const struct s7_route_table *table, uint32_t dst, uint32_t bound_iface)
+{
+	uint32_t i;
+
+	for (i = 0; i < table->count; i++) {
+		if ((dst & table->v4[i].mask) != table->v4[i].net)
+			continue;
+		if (!bound_iface || table->route[i].iface + 1u == bound_iface)
+			return &table->route[i];
+	}
+	return NULL;
+}
+
+const struct s7_route *route_find(struct s7_inst *inst, const struct s7_ip *dst, uint32_t bound_iface)
+{
+	struct s7_route_table *table = inst->routes;
+	struct s7_route_cached *cached;
+	uint32_t be = ip_v4(dst);
+
+	if (bound_iface)
+		return find_v4(table, be, bound_iface);
+	cached = &table->cache[(be * 0x9e3779b1u) >> 26];
+	if (cached->dst != be || cached->generation != table->generation) {
+		cached->route = find_v4(table, be, 0);
+		cached->dst = be;
+		cached->generation = table->generation;
+	}
+	return cached->route;
+}
+
+static struct s7_pmtu *pmtu_slot(const struct s7_inst *inst, const struct s7_ip *dst)
+{
+	uint64_t mixed = (dst->q[0] ^ dst->q[1] ^ inst->secret[1]) * 0x9e3779b97f4a7c15ull;
+
+	return &inst->routes->pmtu[mixed >> 56];
+}
+
+static_assert(PMTU_ENTRIES == 256, "pmtu_slot takes eight bits");
+static_assert(ROUTE_CACHE == 64, "route_find takes six bits");
+
+uint32_t pmtu_get(const struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu)
+{
+	const struct s7_pmtu *entry = pmtu_slot(inst, dst);
+
+	if (s7_likely(entry->until <= inst->now || !ip_equal(&entry->dst, dst)))
+		return mtu;
+	return (uint32_t)s7_min(mtu, entry->mtu);
+}
+
+void ip_pmtu_learn(struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu)
+{
+	struct s7_pmtu *entry = pmtu_slot(inst, dst);
+
+	if (mtu < PMTU_MIN)
+		mtu = PMTU_MIN;
+	if (entry->until > inst->now && ip_equal(&entry->dst, dst) && entry->mtu <= mtu)
+		return;
+	entry->dst = *dst;
+	entry->mtu = mtu;
+	entry->until = inst->now + PMTU_LIFE;
+	inst->routes->generation++;
+}
