@@ -61,7 +61,7 @@ static const struct opt {
 	{ "loss", OPT_NUMBER, AT(loss_permille), 0, 500, 0,
 	  .text = "throw away so many of 1000 received frames" },
 	{ "trust-csum", OPT_FLAG, AT(trust_csum), .text = "do not check received checksums" },
-	{ "core", OPT_NUMBER, AT(core), 0, 1023, -1, .text = "CPU to run on (default: not pinned)" },
+	{ "core", OPT_NUMBER, AT(core), 0, 1023, -1, .text = "CPU to run on (default: any)" },
 	{ "huge", OPT_FLAG, AT(huge),
 	  .text = "use hugepages (virtio_user, vhost, zero-copy memif)" },
 	{ "yield", OPT_FLAG, AT(yield), .text = "sched_yield() when idle: for shared cores" },

@@ -35,7 +35,7 @@
 int port_eal_start(const struct lg_conf *conf)
 {
 	char lcores[64], mem[16];
-	char *argv[16];
+	const char *argv[16];
 	sigset_t all, before;
 	int argc = 0, err;
 
@@ -59,7 +59,7 @@ int port_eal_start(const struct lg_conf *conf)
 
 	sigfillset(&all); /* EAL's threads must not take our signals */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = rte_eal_init(argc, argv);
+	err = rte_eal_init(argc, (char **)argv); /* permutes, writes nothing */
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err >= 0)
 		return 0;

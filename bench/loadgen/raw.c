@@ -109,9 +109,20 @@ static void source_fin(struct lg *lg, struct lg_conn *c)
 	tcp_close(lg, c);
 }
 
+/* One byte that asks for data, as bench/pingpong/bulk wants it; a plain source does not care. */
+static int ask_init(struct lg *lg)
+{
+	return tcp_pattern(lg, "r", 1);
+}
+
+static void ask_open(struct lg *lg, struct lg_conn *c)
+{
+	tcp_queue(lg, c, 1);
+}
+
 const struct lg_app bulk_rx_client = {
-	.init = bulk_init,
-	.open = app_server_open,
+	.init = ask_init,
+	.open = ask_open,
 	.data = sink_data,
 	.fin = app_client_fin,
 	.gone = app_client_gone,

@@ -59,16 +59,6 @@ socklen_t parse_address(const char *text, const char *port, struct sockaddr_stor
 	exit(2);
 }
 
-bool has_flag(int argc, char **argv, int from, const char *flag)
-{
-	int i;
-
-	for (i = from; i < argc; i++)
-		if (!strcmp(argv[i], flag))
-			return true;
-	return false;
-}
-
 void only_flags(int argc, char **argv, int from, const char *const *known, const char *usage)
 {
 	const char *const *k;

@@ -18,9 +18,6 @@ socklen_t parse_address(const char *text, const char *port, struct sockaddr_stor
 /* A decimal number within [min, max]; ends the program when it is not one. */
 long parse_number(const char *text, long min, long max, const char *name);
 
-/* Does the flag stand behind the first `from` arguments? */
-bool has_flag(int argc, char **argv, int from, const char *flag);
-
 /* Ends the program when an argument from `from` on is not in the list (NULL at its end). */
 void only_flags(int argc, char **argv, int from, const char *const *known, const char *usage);
 

@@ -20,11 +20,13 @@
 #define MAX_SIZE 65536
 #define MAX_EVENTS 64
 #define LOSS_MS 1000
+#define MAX_LOST 10 /* in a row: the server is not there */
 #define WARM_UP 1000 /* round trips that are not counted */
 
 static const char usage[] =
-	"usage: rr server|client tcp|udp ADDRESS PORT COUNT SIZE [--spin|--epoll]\n"
-	"  COUNT round trips (server: messages; 0 for ever), SIZE bytes each way\n";
+	"usage: rr client tcp|udp ADDRESS PORT COUNT SIZE [--spin|--epoll]\n"
+	"       rr server tcp|udp ADDRESS PORT [COUNT SIZE] [--spin|--epoll]\n"
+	"  COUNT round trips of SIZE bytes; a server without them serves for ever\n";
 
 enum wait_kind { WAIT_BLOCK, WAIT_SPIN, WAIT_EPOLL };
 
@@ -76,19 +78,27 @@ static bool wait_more(struct rr *rr, uint64_t since)
 	return false;
 }
 
-static void send_all(int fd, const char *buf, size_t len)
+static bool send_all(int fd, const char *buf, size_t len)
 {
 	ssize_t n;
 
 	while (len) {
 		n = send(fd, buf, len, MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			die("send");
+			return false;
 		if (n > 0) {
 			buf += n;
 			len -= (size_t)n;
 		}
 	}
+	return true;
+}
+
+static void request(const struct rr *rr, int fd)
+{
+	/* a UDP socket reports the server's absence here; the loss counter tells of it */
+	if (!send_all(fd, rr->buf, rr->size) && (rr->stream || errno != ECONNREFUSED))
+		die("send");
 }
 
 /* One message of rr->size bytes: 1, or 0 when it did not come in time. */
@@ -139,7 +149,7 @@ static int run_client(struct rr *rr)
 {
 	const struct timeval timeout = { .tv_sec = LOSS_MS / 1000 };
 	uint64_t warm = rr->count > 10 * WARM_UP ? WARM_UP : rr->count / 10;
-	uint64_t *ns = calloc(rr->count, sizeof(*ns)), lost = 0, start, i;
+	uint64_t *ns = calloc(rr->count, sizeof(*ns)), lost = 0, row, start, i;
 	double cpu = 0;
 	int fd;
 
@@ -157,11 +167,15 @@ static int run_client(struct rr *rr)
 		if (i == warm)
 			cpu = cpu_seconds();
 		start = now_ns();
-		send_all(fd, rr->buf, rr->size);
-		while (!receive(rr, fd)) {
+		request(rr, fd);
+		for (row = 1; !receive(rr, fd); row++) {
 			lost++;
+			if (row == MAX_LOST) {
+				fprintf(stderr, "rr: no answer\n");
+				return 1;
+			}
 			start = now_ns();
-			send_all(fd, rr->buf, rr->size);
+			request(rr, fd);
 		}
 		if (i >= warm)
 			ns[i - warm] = now_ns() - start;
@@ -186,11 +200,10 @@ static int echo(struct rr *rr, int fd, bool *ret_closed)
 	*ret_closed = false;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n <= 0) {
+	if (n <= 0 || !send_all(fd, rr->buf, (size_t)n)) {
 		*ret_closed = true;
 		return 0;
 	}
-	send_all(fd, rr->buf, (size_t)n);
 	return counted(rr, (size_t)n) ? 1 : -1;
 }
 
@@ -278,35 +291,45 @@ static int run_server(struct rr *rr)
 	return rr->wait == WAIT_EPOLL ? serve_events(rr, fd) : serve_one_by_one(rr, fd);
 }
 
-int main(int argc, char **argv)
+static void take_arguments(struct rr *rr, int argc, char **argv, bool server)
 {
 	static const char *const flags[] = { "--spin", "--epoll", NULL };
-	bool server, spin, epoll;
+	int at = 5;
+
+	rr->stream = !strcmp(argv[2], "tcp");
+	rr->addr_len = parse_address(argv[3], argv[4], &rr->addr);
+	rr->size = 1;
+	if (argc >= 7 && argv[5][0] != '-') {
+		rr->count = (uint64_t)parse_number(argv[5], server ? 0 : 1, 1000000000, "count");
+		rr->size = (size_t)parse_number(argv[6], 1, rr->stream ? MAX_SIZE : 65507, "size");
+		at = 7;
+	}
+	only_flags(argc, argv, at, flags, usage);
+	if (argc > at + 1 || (!server && rr->count == 0)) {
+		fputs(usage, stderr);
+		exit(2);
+	}
+	if (argc > at)
+		rr->wait = strcmp(argv[at], "--spin") ? WAIT_EPOLL : WAIT_SPIN;
+}
+
+int main(int argc, char **argv)
+{
+	bool server;
 	struct rr *rr;
 
-	if (argc < 7 || (strcmp(argv[1], "server") && strcmp(argv[1], "client")) ||
+	if (argc < 5 || (strcmp(argv[1], "server") && strcmp(argv[1], "client")) ||
 	    (strcmp(argv[2], "tcp") && strcmp(argv[2], "udp"))) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	only_flags(argc, argv, 7, flags, usage);
 	server = !strcmp(argv[1], "server");
-	spin = has_flag(argc, argv, 7, "--spin");
-	epoll = has_flag(argc, argv, 7, "--epoll");
-	if (spin && epoll) {
-		fputs(usage, stderr);
-		return 2;
-	}
 	rr = calloc(1, sizeof(*rr));
 	if (!rr)
 		die("calloc");
-	rr->stream = !strcmp(argv[2], "tcp");
-	rr->addr_len = parse_address(argv[3], argv[4], &rr->addr);
-	rr->count = (uint64_t)parse_number(argv[5], server ? 0 : 1, 1000000000, "count");
-	rr->size = (size_t)parse_number(argv[6], 1, rr->stream ? MAX_SIZE : 65507, "size");
-	rr->wait = spin ? WAIT_SPIN : epoll ? WAIT_EPOLL : WAIT_BLOCK;
-	rr->epfd = epoll ? epoll_create1(EPOLL_CLOEXEC) : -1;
-	if (epoll && rr->epfd < 0)
+	take_arguments(rr, argc, argv, server);
+	rr->epfd = rr->wait == WAIT_EPOLL ? epoll_create1(EPOLL_CLOEXEC) : -1;
+	if (rr->wait == WAIT_EPOLL && rr->epfd < 0)
 		die("epoll_create1");
 	return server ? run_server(rr) : run_client(rr);
 }
