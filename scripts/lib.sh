@@ -11,8 +11,8 @@ cd "$S7_TOP" || exit 1
 S7_PACKAGES_BUILD="gcc clang clang-format cmake ninja-build pkg-config ccache git python3
 	libdpdk-dev libbpf-dev libmnl-dev libinih-dev libnuma-dev libpcap-dev libcriterion-dev
 	libelf-dev zlib1g-dev libbsd-dev libmd-dev linux-libc-dev"
-S7_PACKAGES_RUN="iproute2 ethtool iputils-ping procps curl nginx redis-server redis-tools memcached
-	libmemcached-tools iperf3 wrk strace gdb binutils"
+S7_PACKAGES_RUN="iproute2 ethtool procps curl nginx redis-server redis-tools memcached
+	iperf3 wrk strace gdb binutils"
 
 say() {
 	printf '%s\n' "$*" >&2
