@@ -16,6 +16,8 @@
 
 enum s7_waiter_state { WAITER_FREE, WAITER_AWAKE, WAITER_SLEEPING };
 
+struct s7_file;
+
 struct s7_waiter {
 	_Atomic uint32_t state;
 	_Atomic uint32_t rung;	/* set by wakers, cleared by the thread before it looks again */
@@ -23,6 +25,7 @@ struct s7_waiter {
 	uint32_t tid;
 	int bell;		/* eventfd, valid in that process */
 	uint32_t pad;
+	struct s7_wait *nodes;	/* its queued nodes, by chain; so that a dead process's are found */
 };
 
 enum s7_wait_kind { WAIT_THREAD, WAIT_EPOLL };
@@ -32,7 +35,10 @@ struct s7_wait {
 	uint32_t events;     /* EPOLL* bits of interest; ERR and HUP always count */
 	uint8_t kind;	     /* enum s7_wait_kind */
 	uint8_t exclusive;   /* wake at most one of the exclusive nodes; they stand at the tail */
+	uint8_t inst;	     /* WAIT_THREAD: whose slab and lock */
 	struct s7_waiter *waiter; /* WAIT_THREAD */
+	struct s7_wait *chain;	  /* WAIT_THREAD: next node of the same waiter */
+	struct s7_file *file;	  /* WAIT_THREAD: kept alive by the sleeping call */
 };
 
 #endif

@@ -50,6 +50,39 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_msg *msg);
 
 uint32_t sock_poll(struct s7_sock *sk, s7_time now);
+
+/* EPOLL* bits true now, with the NORM bits that poll() knows them by too. Lock held. */
+static inline uint32_t sock_ready_locked(struct s7_sock *sk)
+{
+	uint32_t events = sk_ops(sk)->poll(sk);
+
+	if (events & EPOLLIN)
+		events |= EPOLLRDNORM;
+	if (events & EPOLLOUT)
+		events |= EPOLLWRNORM | EPOLLWRBAND;
+	return events;
+}
+
+/* The plain bits by which a wait queue knows what somebody asked for. */
+static inline uint32_t sock_interest(uint32_t events)
+{
+	if (events & EPOLLRDNORM)
+		events |= EPOLLIN;
+	if (events & (EPOLLWRNORM | EPOLLWRBAND))
+		events |= EPOLLOUT;
+	return events;
+}
+
+/*
+ * One iovec and the flags become a message. 0, -EINVAL (a length beyond SSIZE_MAX, a negative count), -EMSGSIZE
+ * (more than IOV_MAX), -EFAULT (NULL with a length). A stream's length is cut to MAX_RW_COUNT as in Linux.
+ */
+int sock_msg_init(struct s7_msg *msg, const struct iovec *iov, size_t iovcnt, uint32_t flags);
+
+/* Whether the option's value can need a privilege: the shim asks a kernel socket of the same kind before it is applied. */
+bool sock_option_needs_kernel(int level, int name);
+/* Level and name as text for a log line, or NULL when no table has it. */
+const char *sock_option_text(int level, int name);
 int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t *len);
 
 /*

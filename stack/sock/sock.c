@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sock.c - the socket calls that are not transfers: life, names, connections, readiness
+ *
+ * Each takes the instance lock, asks the protocol, sends what that staged, and gives the lock back. A call that
+ * would say "not yet" drives the instance once before it says so, because the answer may already lie in the port.
+ * Nothing blocks here.
+ * Context: no lock held on entry. Callers: shim/.
+ */
+#include "stack/sock/sock.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#include "stack/sock/epoll.h"
+#include "stack/sock/sock_int.h"
+#include "stack/tcp/tcp.h"
+
+#ifndef ENOIOCTLCMD
+#define ENOIOCTLCMD 515
+#endif
+
+int sock_enter(struct s7_sock *sk, s7_time now)
+{
+	struct s7_inst *inst = sk->inst;
+
+	inst_lock(inst, now);
+	/* closed by another thread between the table's answer and the lock */
+	if (s7_unlikely(sk->file.kind != FILE_SOCK ||
+			!atomic_load_explicit(&sk->file.refs, memory_order_relaxed))) {
+		inst_unlock(inst);
+		return -EBADF;
+	}
+	if (s7_unlikely(inst->now - atomic_load_explicit(&inst->last_drive, memory_order_relaxed) >
+			SOCK_DRIVE_STALE))
+		inst_drive(inst);
+	inst->current = sk;
+	return 0;
+}
+
+void sock_leave(struct s7_inst *inst)
+{
+	inst_flush(inst);
+	inst->current = NULL;
+	inst_unlock(inst);
+}
+
+int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_time now, struct s7_sock **ret_sk)
+{
+	enum s7_proto proto = type == SOCK_STREAM ? PROTO_TCP : PROTO_UDP;
+	struct s7_sock *sk;
+	int err;
+
+	(void)protocol; /* 0 or the one that the type implies: the kernel socket was asked before */
+	inst_lock(inst, now);
+	err = sk_create(inst, proto, domain, &sk);
+	inst_unlock(inst);
+	if (err)
+		return err;
+	*ret_sk = sk;
+	return 0;
+}
+
+void sock_release(struct s7_sock *sk, s7_time now)
+{
+	struct s7_inst *inst = sk->inst;
+
+	inst_lock(inst, now);
+	epoll_forget_sock(sk);
+	sk_ops(sk)->close(sk);
+	/* a local peer shall learn of it now */
+	if (inst->lo_head)
+		inst_drive(inst);
+	sock_leave(inst);
+}
+
+/* ---- where a destination lies ---- */
+
+static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, s7_time now, struct s7_dst *ret_dst,
+			bool *ret_shared)
+{
+	static const struct s7_ip any;
+	const struct s7_ip *src = &any;
+	struct s7_inst *inst = sk->inst;
+	int err;
+
+	inst_lock(inst, now);
+	if ((sk->bits & SKB_BOUND) && !ip_is_any(&sk->bind.ip))
+		src = &sk->bind.ip;
+	err = dst_lookup(inst, ip, src, sk->bound_iface, ret_dst);
+	*ret_shared = !err && ret_dst->owner == ROUTE_STACK &&
+		      (inst->iface[ret_dst->iface].flags & IFACE_SHARED);
+	inst_unlock(inst);
+	return err;
+}
+
+enum s7_route_owner sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, s7_time now)
+{
+	struct s7_dst dst;
+	bool shared;
+
+	if (route_lookup(sk, ip, now, &dst, &shared))
+		return ROUTE_NONE;
+	return dst.owner;
+}
+
+int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now, struct s7_ip *ret_src,
+		      bool *ret_shared)
+{
+	struct s7_dst dst;
+	bool shared;
+	int err;
+
+	err = route_lookup(sk, ip, now, &dst, &shared);
+	if (err)
+		return err;
+	*ret_src = dst.src;
+	*ret_shared = shared;
+	return 0;
+}
+
+/* ---- binding and connections ---- */
+
+int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now)
+{
+	int err = sock_enter(sk, now);
+
+	if (err)
+		return err;
+	err = sk_bind(sk, ip, port);
+	sock_leave(sk->inst);
+	return err;
+}
+
+int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now)
+{
+	int err = sock_enter(sk, now);
+
+	if (err)
+		return err;
+	err = sk_ops(sk)->connect(sk, ip, port);
+	sock_leave(sk->inst);
+	return err;
+}
+
+/* connect(AF_UNSPEC) of a datagram socket: no peer any more; what bind() did not choose is forgotten too. */
+static int datagram_disconnect(struct s7_sock *sk)
+{
+	flow_remove(&sk->inst->flows, &sk->flow);
+	memset(&sk->flow.remote, 0, sizeof(sk->flow.remote));
+	sk->flow.rport = 0;
+	sk->bits &= ~(uint32_t)SKB_CONNECTED;
+	sk->err = 0;
+	if (!(sk->bits & SKB_BOUND_PORT)) {
+		sk_unbind(sk);
+		sk->flow.lport = 0;
+	}
+	if (!(sk->bits & SKB_BOUND_ADDR))
+		sk->flow.local = sk->domain == AF_INET ? ip_from_v4(0) : (struct s7_ip){ .q = { 0, 0 } };
+	else
+		sk->flow.local = sk->bind.ip;
+	return 0;
+}
+
+int sock_disconnect(struct s7_sock *sk, s7_time now)
+{
+	int err = sock_enter(sk, now);
+
+	if (err)
+		return err;
+	err = sk->proto == PROTO_TCP ? tcp_disconnect(sk) : datagram_disconnect(sk);
+	sock_leave(sk->inst);
+	return err;
+}
+
+int sock_listen(struct s7_sock *sk, int backlog, s7_time now)
+{
+	int err = sock_enter(sk, now);
+
+	if (err)
+		return err;
+	err = sk_ops(sk)->listen ? sk_ops(sk)->listen(sk, backlog) : -EOPNOTSUPP;
+	sock_leave(sk->inst);
+	return err;
+}
+
+int sock_accept(struct s7_sock *sk, s7_time now, struct s7_sock **ret_child)
+{
+	int err = sock_enter(sk, now);
+
+	if (err)
+		return err;
+	if (!sk_ops(sk)->accept) {
+		err = -EOPNOTSUPP;
+	} else {
+		err = sk_ops(sk)->accept(sk, ret_child);
+		if (err == -EAGAIN && inst_drive(sk->inst))
+			err = sk_ops(sk)->accept(sk, ret_child);
+	}
+	sock_leave(sk->inst);
+	return err;
+}
+
+int sock_shutdown(struct s7_sock *sk, int how, s7_time now)
+{
+	int err;
+
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+		return -EINVAL;
+	err = sock_enter(sk, now);
+	if (err)
+		return err;
+	err = sk_ops(sk)->shutdown(sk, how);
+	sock_leave(sk->inst);
+	return err;
+}
+
+/* ---- readiness, names, ioctl ---- */
+
+uint32_t sock_poll(struct s7_sock *sk, s7_time now)
+{
+	uint32_t events;
+
+	if (sock_enter(sk, now))
+		return EPOLLERR | EPOLLHUP;
+	events = sock_ready_locked(sk);
+	sock_leave(sk->inst);
+	return events;
+}
+
+int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t *len)
+{
+	struct s7_ip any4 = ip_from_v4(0);
+	struct s7_inst *inst = sk->inst;
+	struct s7_ip ip;
+	uint16_t port;
+
+	if (!addr || !len)
+		return -EFAULT;
+	if ((int32_t)*len < 0)
+		return -EINVAL;
+	inst_lock(inst, inst->now);
+	ip = peer ? sk->flow.remote : sk->flow.local;
+	port = peer ? sk->flow.rport : sk->flow.lport;
+	if (peer && !(sk->bits & SKB_CONNECTED)) {
+		inst_unlock(inst);
+		return -ENOTCONN;
+	}
+	/* bound to :: and nothing else known: the program's own wildcard */
+	if (!peer && ip_is_any(&ip) && sk->domain == AF_INET6 && !ip_equal(&sk->bind.ip, &any4))
+		ip = (struct s7_ip){ .q = { 0, 0 } };
+	inst_unlock(inst);
+	sock_addr_write(sk, &ip, port, addr, len);
+	return 0;
+}
+
+struct ioctl_row {
+	unsigned long request;
+	int (*get)(struct s7_sock *sk);
+};
+
+static int get_inq(struct s7_sock *sk)
+{
+	return (int)sk_ops(sk)->inq(sk);
+}
+
+static int get_outq(struct s7_sock *sk)
+{
+	return (int)sk_ops(sk)->outq(sk);
+}
+
+static int get_atmark(struct s7_sock *sk)
+{
+	return sk->proto == PROTO_TCP ? tcp_at_mark(sk) : -ENOTTY;
+}
+
+static int get_outq_unsent(struct s7_sock *sk)
+{
+	return sk->proto == PROTO_TCP ? (int)tcp_outq_unsent(sk) : -ENOTTY;
+}
+
+static const struct ioctl_row sock_ioctls[] = {
+	{ SIOCINQ, get_inq },	      /* FIONREAD */
+	{ SIOCOUTQ, get_outq },	      /* TIOCOUTQ */
+	{ SIOCATMARK, get_atmark },
+	{ SIOCOUTQNSD, get_outq_unsent },
+};
+
+/* SIOCGSTAMP, SIOCGSTAMPNS: when the last packet that the program was given had arrived. */
+static int get_stamp(struct s7_sock *sk, bool nano, void *arg)
+{
+	int64_t wall;
+
+	if (!sk->last_rx)
+		return -ENOENT;
+	wall = (int64_t)sk->last_rx + sk->inst->env->host->realtime_offset();
+	if (nano) {
+		struct timespec ts = { wall / 1000000000, wall % 1000000000 };
+
+		memcpy(arg, &ts, sizeof(ts));
+	} else {
+		struct timeval tv = { wall / 1000000000, wall % 1000000000 / 1000 };
+
+		memcpy(arg, &tv, sizeof(tv));
+	}
+	return 0;
+}
+
+static int ioctl_locked(struct s7_sock *sk, unsigned long request, void *arg)
+{
+	if (request == SIOCGSTAMP || request == SIOCGSTAMPNS)
+		return get_stamp(sk, request == SIOCGSTAMPNS, arg);
+	for (size_t i = 0; i < S7_ARRAY_LEN(sock_ioctls); i++) {
+		int value;
+
+		if (sock_ioctls[i].request != request)
+			continue;
+		if ((request == SIOCINQ || request == SIOCOUTQ || request == SIOCOUTQNSD) &&
+		    (sk->bits & SKB_LISTENING))
+			return -EINVAL;
+		value = sock_ioctls[i].get(sk);
+		if (value < 0)
+			return value;
+		memcpy(arg, &value, sizeof(value));
+		return 0;
+	}
+	return -ENOIOCTLCMD;
+}
+
+int sock_ioctl(struct s7_sock *sk, unsigned long request, void *arg, s7_time now)
+{
+	int err = sock_enter(sk, now);
+
+	if (err)
+		return err;
+	err = ioctl_locked(sk, request, arg);
+	sock_leave(sk->inst);
+	return err;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sock_int.h - what the files of stack/sock share and nobody else sees
+ */
+#ifndef S7_SOCK_INT_H
+#define S7_SOCK_INT_H
+
+#include <sys/time.h>
+
+#include "stack/sock/sock.h"
+
+/* A call that finds the last drive older than this drives. */
+#define SOCK_DRIVE_STALE (50 * S7_US)
+
+/* Takes the lock for a call on the socket; drives if nobody did lately. -EBADF: closed meanwhile, lock not held. */
+int sock_enter(struct s7_sock *sk, s7_time now);
+/* Sends what was staged and gives the lock back. */
+void sock_leave(struct s7_inst *inst);
+
+/* ---- options: one row each, tables in the order of their man page ---- */
+
+enum opt_type {
+	OPT_INT,     /* at least sizeof(int); a longer value is cut, as Linux */
+	OPT_BOOL,    /* an int; kept and shown as 0 or 1 */
+	OPT_IP_INT,  /* level IP: an int, or one byte when shorter; shown as a byte to a short buffer */
+	OPT_TIMEVAL, /* struct timeval; value.time */
+	OPT_LINGER,  /* struct linger; value.linger */
+	OPT_BYTES,   /* as it is, up to OPT_BYTES_MAX */
+};
+
+enum opt_access {
+	OPT_RD = 1,
+	OPT_WR = 2,
+	OPT_ASK = 4, /* the kernel knows whether this process may: ask a kernel socket first */
+	OPT_RW = OPT_RD | OPT_WR,
+};
+
+enum opt_on { ON_TCP = 1, ON_UDP = 2, ON_V6 = 4, ON_ANY = ON_TCP | ON_UDP };
+
+#define OPT_BYTES_MAX 512
+
+struct opt_value {
+	int num;
+	socklen_t len; /* of bytes */
+	union {
+		struct timeval time;
+		struct linger linger;
+		uint8_t bytes[OPT_BYTES_MAX];
+	};
+};
+
+/*
+ * One option. Without `set` the value goes to `bit` of sk->bits or to the field; without `get` it comes from there. A socket of
+ * another kind than `on` gets -ENOPROTOOPT, as does writing what is read-only.
+ */
+struct s7_opt {
+	int level, name;
+	uint8_t type;	/* enum opt_type */
+	uint8_t access; /* enum opt_access */
+	uint8_t on;	/* enum opt_on */
+	int (*set)(struct s7_sock *sk, const struct opt_value *value);
+	int (*get)(struct s7_sock *sk, struct opt_value *ret_value);
+	uint32_t bit;
+	uint16_t field; /* offset in s7_sock of a 32-bit field, 0: none */
+	int min, max;	/* checked when min < max: outside is -EINVAL */
+	const char *text;
+};
+
+struct s7_opt_table {
+	int level;
+	const struct s7_opt *opts;
+	uint32_t count;
+};
+
+#define OPT_FIELD(member) .field = offsetof(struct s7_sock, member)
+
+extern const struct s7_opt_table socket7_table; /* opt_socket.c */
+extern const struct s7_opt_table tcp7_table;	/* opt_tcp.c */
+extern const struct s7_opt_table ip7_table;	/* opt_ip.c */
+extern const struct s7_opt_table ipv6_7_table;	/* opt_ipv6.c */
+
+/* Every table, in the order of the man pages: for the tool and the documentation. */
+extern const struct s7_opt_table *const s7_opt_tables[];
+extern const uint32_t s7_opt_table_count;
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sockopt.c - the engine of the option tables
+ *
+ * A row says what an option is; this says once how every option behaves: which errno a short buffer gets, that a
+ * bool reads back as 0 or 1, that a length is cut to what there is, that what is read-only cannot be written. An option that no
+ * table has is OPT_ASK_KERNEL: the shim then asks the kernel socket behind.
+ * Invariant: a row is implemented with effect. Nothing is accepted and ignored.
+ * Context: no lock held on entry. Callers: shim/calls_opt.c.
+ */
+#include <errno.h>
+
+#include "stack/sock/sock_int.h"
+
+const struct s7_opt_table *const s7_opt_tables[] = {
+	&socket7_table, &tcp7_table, &ip7_table, &ipv6_7_table,
+};
+const uint32_t s7_opt_table_count = S7_ARRAY_LEN(s7_opt_tables);
+
+static const struct s7_opt *opt_find(int level, int name)
+{
+	for (uint32_t t = 0; t < S7_ARRAY_LEN(s7_opt_tables); t++) {
+		const struct s7_opt_table *table = s7_opt_tables[t];
+
+		if (table->level != level)
+			continue;
+		for (uint32_t i = 0; i < table->count; i++)
+			if (table->opts[i].name == name)
+				return &table->opts[i];
+	}
+	return NULL;
+}
+
+bool sock_option_needs_kernel(int level, int name)
+{
+	const struct s7_opt *opt = opt_find(level, name);
+
+	return opt && (opt->access & OPT_ASK);
+}
+
+const char *sock_option_text(int level, int name)
+{
+	const struct s7_opt *opt = opt_find(level, name);
+
+	return opt ? opt->text : NULL;
+}
+
+/* The level itself can be wrong for the socket: TCP's on UDP, IPv6's on an IPv4 socket. */
+static bool opt_applies(const struct s7_sock *sk, const struct s7_opt *opt)
+{
+	if ((opt->on & ON_V6) && sk->domain != AF_INET6)
+		return false;
+	return opt->on & (sk->proto == PROTO_TCP ? ON_TCP : ON_UDP);
+}
+
+static void *opt_field(struct s7_sock *sk, const struct s7_opt *opt)
+{
+	return (char *)sk + opt->field;
+}
+
+/* ---- set ---- */
+
+static int value_int(const struct s7_opt *opt, const void *val, socklen_t len, struct opt_value *ret)
+{
+	if (len >= sizeof(int))
+		memcpy(&ret->num, val, sizeof(int));
+	else if (opt->type == OPT_IP_INT && len >= 1)
+		ret->num = *(const uint8_t *)val;
+	else
+		return -EINVAL;
+	if (opt->type == OPT_BOOL)
+		ret->num = ret->num != 0;
+	if (opt->min < opt->max && (ret->num < opt->min || ret->num > opt->max))
+		return -EINVAL;
+	return 0;
+}
+
+static int value_read(const struct s7_opt *opt, const void *val, socklen_t len, struct opt_value *ret)
+{
+	socklen_t need = opt->type == OPT_TIMEVAL ? sizeof(ret->time) : sizeof(ret->linger);
+
+	ret->len = len;
+	if (opt->type == OPT_BYTES) {
+		if (len > OPT_BYTES_MAX)
+			ret->len = OPT_BYTES_MAX;
+		memcpy(ret->bytes, val, ret->len);
+		return 0;
+	}
+	if (opt->type != OPT_TIMEVAL && opt->type != OPT_LINGER)
+		return value_int(opt, val, len, ret);
+	if (len < need)
+		return -EINVAL;
+	memcpy(ret->bytes, val, need);
+	return 0;
+}
+
+static int opt_store(struct s7_sock *sk, const struct s7_opt *opt, const struct opt_value *value)
+{
+	if (opt->set)
+		return opt->set(sk, value);
+	if (opt->bit) {
+		sk->bits = value->num ? sk->bits | opt->bit : sk->bits & ~opt->bit;
+		return 0;
+	}
+	memcpy(opt_field(sk, opt), &value->num, sizeof(value->num));
+	return 0;
+}
+
+int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, socklen_t len, s7_time now)
+{
+	const struct s7_opt *opt = opt_find(level, name);
+	struct opt_value value;
+	int err;
+
+	if (!opt)
+		return OPT_ASK_KERNEL;
+	if (!opt_applies(sk, opt) || !(opt->access & OPT_WR))
+		return -ENOPROTOOPT;
+	if ((int32_t)len < 0)
+		return -EINVAL;
+	if (!val && (len || opt->type != OPT_BYTES))
+		return level == SOL_SOCKET && len < sizeof(int) ? -EINVAL : -EFAULT;
+	/* level SOCKET wants an int before it looks at the name */
+	if (level == SOL_SOCKET && opt->type != OPT_BYTES && len < sizeof(int))
+		return -EINVAL;
+	err = value_read(opt, val, len, &value);
+	if (err)
+		return err;
+
+	err = sock_enter(sk, now);
+	if (err)
+		return err;
+	err = opt_store(sk, opt, &value);
+	if (!err && sk_ops(sk)->opt_changed)
+		sk_ops(sk)->opt_changed(sk, level, name);
+	sock_leave(sk->inst);
+	return err;
+}
+
+/* ---- get ---- */
+
+static int opt_load(struct s7_sock *sk, const struct s7_opt *opt, struct opt_value *ret)
+{
+	if (opt->get)
+		return opt->get(sk, ret);
+	if (opt->bit)
+		ret->num = !!(sk->bits & opt->bit);
+	else
+		memcpy(&ret->num, opt_field(sk, opt), sizeof(ret->num));
+	return 0;
+}
+
+/* Level IP answers a buffer of one to three bytes with one byte, if the value fits it. */
+static bool short_ip_int(const struct s7_opt *opt, const struct opt_value *value, socklen_t len)
+{
+	return opt->level == IPPROTO_IP && opt->type != OPT_BYTES && len > 0 && len < sizeof(int) &&
+	       value->num >= 0 && value->num <= 255;
+}
+
+static void value_write(const struct s7_opt *opt, const struct opt_value *value, void *val, socklen_t *len)
+{
+	const void *from = &value->num;
+	socklen_t size = sizeof(value->num);
+	uint8_t byte = (uint8_t)value->num;
+
+	if (opt->type == OPT_TIMEVAL || opt->type == OPT_LINGER || opt->type == OPT_BYTES) {
+		from = value->bytes;
+		size = opt->type == OPT_TIMEVAL ? sizeof(value->time) :
+		       opt->type == OPT_LINGER	? sizeof(value->linger) :
+						  value->len;
+	} else if (short_ip_int(opt, value, *len)) {
+		from = &byte;
+		size = 1;
+	}
+	if (*len > size)
+		*len = size;
+	memcpy(val, from, *len);
+}
+
+int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_t *len, s7_time now)
+{
+	const struct s7_opt *opt = opt_find(level, name);
+	struct opt_value value;
+	int err;
+
+	if (!opt)
+		return OPT_ASK_KERNEL;
+	if (!opt_applies(sk, opt) || !(opt->access & OPT_RD))
+		return -ENOPROTOOPT;
+	if (!len || (!val && *len))
+		return -EFAULT;
+	if ((int32_t)*len < 0)
+		return -EINVAL;
+	memset(&value, 0, sizeof(value));
+	value.len = *len;
+	err = sock_enter(sk, now);
+	if (err)
+		return err;
+	err = opt_load(sk, opt, &value);
+	sock_leave(sk->inst);
+	if (err)
+		return err;
+	value_write(opt, &value, val, len);
+	return 0;
+}
