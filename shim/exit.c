@@ -59,7 +59,7 @@ static void drive_to_the_end(void)
 			count += closing_count(s7_arena->inst[i]);
 		if (!count || host_now() >= end)
 			break;
-		ports_sleep(-1, EXIT_LOOK);
+		ports_sleep(~0u, -1, EXIT_LOOK);
 	}
 	if (count)
 		shim_log(LOG_INFO, "exit: %u connections still had data after exit_linger_ms", count);

@@ -102,12 +102,16 @@ uint32_t proc_slot_id(const struct s7_proc *proc);
 /* Reaps processes that died (or became another program by exec): returns how many others live. */
 uint32_t proc_reap(void);
 void proc_bell_forked(void);
+void proc_forget_self(void); /* the start failed: the arena goes away */
 
 /* ---- keeper.c ---- */
 void keeper_forked(void);
 bool keeper_elsewhere(void); /* an active keeper lives in another process */
-/* Sleeps at most max_ns on the ports of all instances (and fd, if >= 0); true if something became readable. */
-bool ports_sleep(int fd, s7_time max_ns);
+/*
+ * Sleeps at most max_ns, and not beyond the next timer, on the ports of the instances in the mask (and fd, if >= 0).
+ * True if something became readable.
+ */
+bool ports_sleep(uint32_t inst_mask, int fd, s7_time max_ns);
 
 /* ---- fork.c, exit.c ---- */
 pid_t fork_process(void);

@@ -191,6 +191,12 @@ void proc_slot_enter(struct s7_proc *proc)
 	atomic_store(&proc->state, PROC_LIVE);
 }
 
+void proc_forget_self(void)
+{
+	proc_bell_forked();
+	self = NULL;
+}
+
 /* ---- the doorbell ---- */
 
 static int bell_open(void)

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * boot_adopt.c - addresses and routes, from the kernel and from the configuration, into every instance
+ *
+ * The route table that the stack gets answers one question for any destination: whose is it, and which way. In it are
+ *	- connected prefixes, routes and gateway of the configured interfaces		-> the stack
+ *	- the kernel's routes over a netdev whose addresses are adopted			-> the stack
+ *	- all other routes of the kernel (other netdevs, loopback, unreachable ones)	-> the kernel, or nobody
+ * With equal prefixes the configuration wins over the kernel. IPv4 only, as the stack; IPv6 is the kernel's.
+ * Repeated by the keeper when the kernel says that something changed; the tables are replaced under each instance's lock.
+ * Context: boot or keeper thread, one at a time (static scratch space); no lock held on entry.
+ */
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+
+#include "shim/internal.h"
+#include "stack/ip/ip.h"
+
+#define METRIC_KERNEL 1024u /* added to the kernel's own, so that the configuration comes first */
+#define V4_BITS 96u
+
+static struct kern_view view;
+static struct s7_route routes[ROUTES_MAX];
+static uint32_t route_count;
+static bool truncated;
+
+static void route_add(const struct s7_route *route)
+{
+	if (route_count < ROUTES_MAX)
+		routes[route_count++] = *route;
+	else
+		truncated = true;
+}
+
+static struct s7_ip ip_of(const uint8_t bytes[16])
+{
+	struct s7_ip ip;
+
+	memcpy(ip.b, bytes, sizeof(ip.b));
+	return ip;
+}
+
+/* The network of an address: host bits cleared. */
+static struct s7_ip network_of(const struct s7_ip *ip, uint32_t len)
+{
+	uint32_t mask = len ? htonl(~0u << (32 - len)) : 0;
+
+	return ip_from_v4(ip_v4(ip) & mask);
+}
+
+static bool is_set(const struct s7_ip *ip)
+{
+	return ip->q[0] || ip->q[1];
+}
+
+/* ---- addresses ---- */
+
+static uint32_t addrs_from_kernel(int ifindex, struct s7_iface_addr addrs[IFACE_ADDRS_MAX])
+{
+	uint32_t i, count = 0;
+
+	for (i = 0; i < view.addr_count && count < IFACE_ADDRS_MAX; i++) {
+		if (view.addr[i].ifindex != ifindex)
+			continue;
+		addrs[count].ip = view.addr[i].ip;
+		addrs[count++].prefix_len = view.addr[i].prefix_len;
+	}
+	return count;
+}
+
+static uint32_t addrs_from_conf(const struct conf_iface *conf, struct s7_iface_addr addrs[IFACE_ADDRS_MAX])
+{
+	uint32_t i;
+
+	for (i = 0; i < conf->address_count && i < IFACE_ADDRS_MAX; i++) {
+		addrs[i].ip = ip_of(conf->address[i].ip);
+		addrs[i].prefix_len = conf->address[i].len;
+	}
+	return i;
+}
+
+static bool kernel_has(const struct s7_iface_addr *addrs, uint32_t count)
+{
+	uint32_t i, j;
+
+	for (i = 0; i < count; i++)
+		for (j = 0; j < view.addr_count; j++)
+			if (ip_equal(&addrs[i].ip, &view.addr[j].ip))
+				return true;
+	return false;
+}
+
+static void iface_update(uint32_t index)
+{
+	struct s7_iface_addr addrs[IFACE_ADDRS_MAX];
+	const struct boot_iface *boot = &s7_boot.iface[index];
+	uint32_t k, count;
+	bool shared;
+
+	count = boot->adopt ? addrs_from_kernel(boot->ifindex, addrs) :
+			      addrs_from_conf(&s7_boot.conf.iface[index], addrs);
+	shared = boot->ifindex && kernel_has(addrs, count);
+	for (k = 0; k < s7_boot.inst_count; k++) {
+		struct s7_inst *inst = s7_arena->inst[k];
+		struct s7_iface *iface = &inst->iface[index + 1];
+
+		inst_lock(inst, host_now());
+		memcpy(iface->addr, addrs, count * sizeof(addrs[0]));
+		iface->addr_count = (uint8_t)count;
+		if (shared)
+			iface->flags |= IFACE_SHARED;
+		else
+			iface->flags &= (uint16_t)~IFACE_SHARED;
+		inst_unlock(inst);
+	}
+}
+
+/* ---- routes ---- */
+
+static void routes_from_conf(uint32_t index)
+{
+	const struct conf_iface *conf = &s7_boot.conf.iface[index];
+	struct s7_route route = { .owner = ROUTE_STACK, .iface = (uint8_t)(index + 1), .type = RTN_UNICAST };
+	uint32_t i;
+
+	for (i = 0; i < conf->address_count; i++) {
+		if (conf->address[i].is_v6)
+			continue;
+		route.source = ip_of(conf->address[i].ip);
+		route.to = network_of(&route.source, conf->address[i].len);
+		route.prefix_len = (uint8_t)(V4_BITS + conf->address[i].len);
+		route_add(&route);
+	}
+	memset(&route.source, 0, sizeof(route.source));
+	for (i = 0; i < conf->route_count; i++) {
+		if (conf->route[i].to.is_v6)
+			continue;
+		route.to = ip_of(conf->route[i].to.ip);
+		route.prefix_len = (uint8_t)(V4_BITS + conf->route[i].to.len);
+		route.via = ip_of(conf->route[i].via);
+		route_add(&route);
+	}
+	route.via = ip_of(conf->gateway);
+	if (is_set(&route.via) && ip_is_v4(&route.via)) {
+		route.to = ip_from_v4(0);
+		route.prefix_len = V4_BITS;
+		route_add(&route);
+	}
+}
+
+/* Which interface of ours adopts this netdev: its index in the configuration, or -1. */
+static int adopter(int ifindex)
+{
+	uint32_t i;
+
+	for (i = 0; i < s7_boot.iface_count; i++)
+		if (s7_boot.iface[i].adopt && s7_boot.iface[i].ifindex == ifindex)
+			return (int)i;
+	return -1;
+}
+
+static void route_from_kernel(const struct kern_route *from)
+{
+	int mine = adopter(from->ifindex);
+	struct s7_route route = {
+		.to = from->to,
+		.prefix_len = (uint8_t)(V4_BITS + from->prefix_len),
+		.owner = ROUTE_KERNEL,
+		.type = from->type,
+		.metric = from->metric > UINT32_MAX - METRIC_KERNEL ? UINT32_MAX :
+								      from->metric + METRIC_KERNEL,
+		.via = from->via,
+		.source = from->source,
+	};
+
+	if (!ip_is_v4(&from->to))
+		return;
+	switch (from->type) {
+	case RTN_UNICAST:
+		break;
+	case RTN_BLACKHOLE:
+	case RTN_UNREACHABLE:
+	case RTN_PROHIBIT:
+	case RTN_THROW:
+		route.owner = ROUTE_NONE;
+		mine = -1;
+		break;
+	default: /* local, broadcast, multicast: on our netdevs the stack knows them from the addresses */
+		if (mine >= 0)
+			return;
+	}
+	if (mine >= 0) {
+		route.owner = ROUTE_STACK;
+		route.iface = (uint8_t)(mine + 1);
+	}
+	route_add(&route);
+}
+
+static void learn_neighbour(struct s7_inst *inst, const struct s7_route *route)
+{
+	struct s7_iface *iface = &inst->iface[route->iface];
+	uint8_t mac[6];
+
+	if (route->owner != ROUTE_STACK || !is_set(&route->via) || !s7_boot.iface[route->iface - 1].ifindex)
+		return;
+	if (kern_neigh_get(s7_boot.iface[route->iface - 1].ifindex, &route->via, mac))
+		return;
+	inst_lock(inst, host_now());
+	neigh_learn(inst, iface, &route->via, mac);
+	inst_unlock(inst);
+}
+
+static int routes_install(void)
+{
+	uint32_t k, i;
+	int err = 0;
+
+	for (k = 0; k < s7_boot.inst_count && !err; k++) {
+		struct s7_inst *inst = s7_arena->inst[k];
+
+		inst_lock(inst, host_now());
+		err = route_set(inst, routes, route_count);
+		inst_unlock(inst);
+		for (i = 0; i < route_count; i++)
+			learn_neighbour(inst, &routes[i]);
+	}
+	return err;
+}
+
+int boot_adopt(void)
+{
+	uint32_t i;
+	int err;
+
+	err = kern_view_get(&view);
+	if (err) {
+		snprintf(s7_boot.why, sizeof(s7_boot.why), "the kernel's routes: %s", strerrordesc_np(-err));
+		return err;
+	}
+	route_count = 0;
+	truncated = view.truncated;
+	for (i = 0; i < s7_boot.iface_count; i++) {
+		iface_update(i);
+		routes_from_conf(i);
+	}
+	for (i = 0; i < view.route_count; i++)
+		route_from_kernel(&view.route[i]);
+	err = routes_install();
+	if (err)
+		snprintf(s7_boot.why, sizeof(s7_boot.why), "route table: %s", strerrordesc_np(-err));
+	if (truncated)
+		shim_log(LOG_WARN, "more routes than the table's %d: the rest is left out", ROUTES_MAX);
+	return err;
+}

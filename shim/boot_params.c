@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * boot_params.c - the settings that packets obey: the configuration's, else the kernel's, else constants
+ *
+ * The kernel's values are those of the network namespace at the moment the stack starts.
+ * Context: boot, one thread. Called by: boot.c.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "shim/internal.h"
+#include "stack/tcp/tcp.h"
+
+/* A number of struct s7_params: a key of the configuration (0: not set), else a sysctl, else a constant. */
+struct param_row {
+	size_t param, key;
+	const char *sysctl;
+	uint32_t otherwise;
+};
+
+#define PARAM(param, key, sysctl, otherwise)                                                       \
+	{ offsetof(struct s7_params, param), offsetof(struct conf, key), sysctl, otherwise }
+
+static const struct param_row rows[] = {
+	PARAM(rmem_default, rmem_default, "core/rmem_default", 212992),
+	PARAM(rmem_max, rmem_max, "core/rmem_max", 212992),
+	PARAM(wmem_default, wmem_default, "core/wmem_default", 212992),
+	PARAM(wmem_max, wmem_max, "core/wmem_max", 212992),
+	PARAM(backlog_max, backlog, "core/somaxconn", 4096),
+};
+
+static uint32_t number_at(const void *base, size_t offset)
+{
+	uint32_t value;
+
+	memcpy(&value, (const char *)base + offset, sizeof(value));
+	return value;
+}
+
+static void fill_row(const struct conf *conf, const struct param_row *row, struct s7_params *params)
+{
+	uint32_t value = number_at(conf, row->key);
+
+	if (!value && kern_sysctl_u32(row->sysctl, &value))
+		value = row->otherwise;
+	memcpy((char *)params + row->param, &value, sizeof(value));
+}
+
+static void fill_triple(const uint32_t conf[3], const char *sysctl, const uint32_t otherwise[3],
+			uint32_t ret[3])
+{
+	if (conf[2])
+		memcpy(ret, conf, 3 * sizeof(ret[0]));
+	else if (kern_sysctl_triple(sysctl, ret))
+		memcpy(ret, otherwise, 3 * sizeof(ret[0]));
+}
+
+static void fill_ports(struct s7_params *params)
+{
+	char text[32] = "";
+	long fd, len;
+	char *end;
+
+	params->port_lo = 32768;
+	params->port_hi = 60999;
+	fd = s7_sys4(SYS_openat, AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	len = s7_sys3(SYS_read, fd, text, sizeof(text) - 1);
+	s7_sys1(SYS_close, fd);
+	if (len <= 0)
+		return;
+	params->port_lo = (uint32_t)strtoul(text, &end, 10);
+	params->port_hi = (uint32_t)strtoul(end, NULL, 10);
+}
+
+void params_fill(const struct conf *conf, struct s7_params *ret_params)
+{
+	static const uint32_t rmem[3] = { 4096, 131072, 6291456 }, wmem[3] = { 4096, 16384, 4194304 };
+	struct s7_params params = {
+		.tcp_init_cwnd = conf->tcp_init_cwnd,
+		.tcp_delack_ms = conf->tcp_delayed_ack_ms,
+		.tcp_min_rto_ms = conf->tcp_min_rto_ms,
+		.tcp_time_wait_ms = conf->tcp_time_wait_ms,
+		.tcp_syn_backlog = conf->tcp_syn_backlog,
+		.max_sockets = conf->max_sockets,
+		.max_time_wait = conf->max_time_wait,
+		.loopback_stack = conf->loopback == CONF_LOOPBACK_STACK,
+		.kernel_fallback = conf->kernel_fallback,
+	};
+	int cc = tcp_cc_index(conf->tcp_congestion, strlen(conf->tcp_congestion));
+	size_t i;
+
+	if (cc < 0)
+		shim_log(LOG_WARN, "tcp_congestion %s is not known here; using the first of the table",
+			 conf->tcp_congestion);
+	params.tcp_cc = cc < 0 ? 0 : (uint32_t)cc;
+	for (i = 0; i < S7_ARRAY_LEN(rows); i++)
+		fill_row(conf, &rows[i], &params);
+	fill_triple(conf->rmem, "ipv4/tcp_rmem", rmem, params.tcp_rmem);
+	fill_triple(conf->wmem, "ipv4/tcp_wmem", wmem, params.tcp_wmem);
+	fill_ports(&params);
+	*ret_params = params;
+}

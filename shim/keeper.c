@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * keeper.c - the background thread: drives when nobody does, and keeps house
+ *
+ * One keeper per arena is active: it holds arena->keeper_lock for its life; the keepers of the other processes look every
+ * STANDBY whether its owner still lives. The active one looks every 2..20 ms (100 ms on a quiet line with a watcher) at each instance:
+ *	a program's thread sleeps on the ports (inst->watcher)	nothing to do
+ *	somebody else drove since the last look			nothing to do
+ *	neither							becomes the watcher itself: sleeps on the ports until
+ *								a packet or the next timer, and drives
+ * It stops being the watcher as soon as a thread takes the role (cas) or drives by itself.
+ * House: reaps dead processes, beats the silencer's heart, adopts changed addresses and routes.
+ * Context: its own thread, all signals blocked, s7_inside. Started at the first need in a process, never in the constructor.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "shim/internal.h"
+
+#define STANDBY (500 * S7_MS)
+#define HOUSE (500 * S7_MS)
+#define TICK_MIN (2 * S7_MS)
+#define TICK_BUSY_MAX (20 * S7_MS)
+#define TICK_QUIET_MAX (100 * S7_MS)
+#define POLL_MIN (20 * S7_US) /* ports that cannot be slept on */
+#define POLL_MAX (2 * S7_MS)
+#define STACK_BYTES (256u << 10)
+#define FDS_MAX (S7_INSTS_MAX * S7_IFACES_MAX + 1)
+
+struct keeper {
+	s7_time last_drive[S7_INSTS_MAX]; /* as the keeper saw it last */
+	s7_time tick, house;
+};
+
+static _Atomic int started;
+
+/* ---- sleeping on ports ---- */
+
+struct port_sleep {
+	struct pollfd fds[FDS_MAX];
+	uint32_t count;
+	bool ready;   /* packets wait already */
+	bool deaf;    /* a port without sleep descriptor is among them */
+	s7_time next; /* timer */
+};
+
+static void sleep_begin_one(struct port_sleep *sleep, struct s7_inst *inst, const struct s7_iface *iface)
+{
+	const struct s7_netdev_ops *ops = inst->env->dev[iface->index].ops;
+	void *dev = inst->env->dev[iface->index].dev;
+	int fd = ops->sleep_fd(dev, iface->queue);
+
+	if (fd < 0) {
+		sleep->deaf = true;
+		return;
+	}
+	sleep->ready |= ops->sleep_begin(dev, iface->queue) != 0;
+	sleep->fds[sleep->count].fd = fd;
+	sleep->fds[sleep->count++].events = POLLIN;
+}
+
+static void sleep_begin(struct port_sleep *sleep, struct s7_inst *inst)
+{
+	uint32_t i;
+
+	inst_lock(inst, host_now());
+	for (i = 1; i < inst->iface_count; i++)
+		sleep_begin_one(sleep, inst, &inst->iface[i]);
+	sleep->next = s7_min(sleep->next, inst_next_timer(inst));
+	inst_unlock(inst);
+}
+
+static void sleep_end(struct s7_inst *inst)
+{
+	uint32_t i;
+
+	inst_lock(inst, host_now());
+	for (i = 1; i < inst->iface_count; i++) {
+		const struct s7_netdev_ops *ops = inst->env->dev[i].ops;
+		void *dev = inst->env->dev[i].dev;
+
+		if (ops->sleep_fd(dev, inst->iface[i].queue) >= 0)
+			ops->sleep_end(dev, inst->iface[i].queue);
+	}
+	inst_unlock(inst);
+}
+
+static void sleep_on(struct pollfd *fds, uint32_t count, s7_time ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(ns / S7_SEC), .tv_nsec = (long)(ns % S7_SEC) };
+
+	s7_sys6(SYS_ppoll, (long)fds, count, (long)&ts, 0, 0, 0);
+}
+
+bool ports_sleep(uint32_t inst_mask, int fd, s7_time max_ns)
+{
+	static s7_time deaf_ns = POLL_MIN; /* grows while the line is quiet */
+	struct port_sleep sleep = { .next = S7_NEVER };
+	s7_time now;
+	uint32_t i;
+	bool some = false;
+
+	if (fd >= 0)
+		sleep.fds[sleep.count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	for (i = 0; i < s7_arena->inst_count; i++)
+		if (inst_mask >> i & 1)
+			sleep_begin(&sleep, s7_arena->inst[i]);
+	now = host_now();
+	if (sleep.next != S7_NEVER)
+		max_ns = s7_min(max_ns, sleep.next > now ? sleep.next - now : 0);
+	if (sleep.deaf)
+		max_ns = s7_min(max_ns, deaf_ns);
+	if (!sleep.ready)
+		sleep_on(sleep.fds, sleep.count, max_ns);
+	for (i = 0; i < sleep.count; i++)
+		some |= sleep.fds[i].revents != 0;
+	for (i = 0; i < s7_arena->inst_count; i++)
+		if (inst_mask >> i & 1)
+			sleep_end(s7_arena->inst[i]);
+	deaf_ns = some || sleep.ready ? POLL_MIN : s7_min(deaf_ns + deaf_ns / 4, POLL_MAX);
+	return some || sleep.ready;
+}
+
+/* ---- the active keeper ---- */
+
+/* Whether this instance needs the keeper now; takes or gives back the watcher's role accordingly. */
+static bool claim(struct keeper *keeper, struct s7_inst *inst, bool *ret_active)
+{
+	s7_time last = atomic_load(&inst->last_drive);
+	bool driven = last != keeper->last_drive[inst->index];
+	uint32_t none = 0, mine = WATCHER_KEEPER;
+
+	keeper->last_drive[inst->index] = last;
+	*ret_active |= driven;
+	if (driven) {
+		atomic_compare_exchange_strong(&inst->watcher, &mine, 0);
+		return false;
+	}
+	if (atomic_load(&inst->watcher) == WATCHER_KEEPER)
+		return true;
+	return atomic_compare_exchange_strong(&inst->watcher, &none, WATCHER_KEEPER);
+}
+
+static void drive(struct keeper *keeper, struct s7_inst *inst)
+{
+	if (atomic_load(&inst->watcher) != WATCHER_KEEPER)
+		return; /* a thread of the program has taken over */
+	if (!inst_trylock(inst, host_now()))
+		return;
+	inst_drive(inst);
+	stat_add(inst, STAT_KEEPER_DRIVES, 1);
+	keeper->last_drive[inst->index] = atomic_load(&inst->last_drive);
+	inst_unlock(inst);
+}
+
+static void look_at_kernel(void)
+{
+	if (s7_boot.watch_fd >= 0 && kern_watch_drain(s7_boot.watch_fd) > 0) {
+		shim_log(LOG_INFO, "the kernel's addresses or routes changed; adopting them");
+		boot_adopt();
+	}
+}
+
+static void keep_house(struct keeper *keeper, s7_time now)
+{
+	if (now < keeper->house)
+		return;
+	keeper->house = now + HOUSE;
+	proc_reap();
+	boot_beat();
+	look_at_kernel();
+}
+
+static void active_turn(struct keeper *keeper)
+{
+	bool active = false;
+	uint32_t i, mask = 0;
+	s7_time now = host_now();
+
+	keep_house(keeper, now);
+	for (i = 0; i < s7_arena->inst_count; i++)
+		if (claim(keeper, s7_arena->inst[i], &active))
+			mask |= 1u << i;
+	if (mask) {
+		keeper->tick = TICK_MIN;
+		ports_sleep(mask, s7_boot.watch_fd, s7_min(HOUSE, keeper->house - now));
+		for (i = 0; i < s7_arena->inst_count; i++)
+			if (mask >> i & 1)
+				drive(keeper, s7_arena->inst[i]);
+	} else {
+		keeper->tick = s7_min(keeper->tick * 2, active ? TICK_BUSY_MAX : TICK_QUIET_MAX);
+		sleep_on(NULL, 0, keeper->tick);
+	}
+}
+
+/* ---- which keeper is active ---- */
+
+static bool become_active(void)
+{
+	struct s7_lock *lock = &s7_arena->keeper_lock;
+	uint32_t owner;
+
+	if (lock_is_mine(lock) || lock_try(lock))
+		return true;
+	owner = atomic_load(&lock->word) & ~LOCK_WAITERS;
+	if (owner && lock_thread_alive(owner))
+		return false;
+	lock_take(lock);
+	return true;
+}
+
+bool keeper_elsewhere(void)
+{
+	uint32_t owner = atomic_load(&s7_arena->keeper_lock.word) & ~LOCK_WAITERS;
+
+	if (!owner || !lock_thread_alive(owner))
+		return false;
+	return s7_sys3(SYS_tgkill, s7_sys0(SYS_getpid), owner, 0) < 0;
+}
+
+static void *keeper_main(void *arg)
+{
+	struct keeper keeper = { .tick = TICK_MIN };
+
+	(void)arg;
+	s7_inside = 1;
+	prctl(PR_SET_NAME, "sock7");
+	while (!become_active())
+		sleep_on(NULL, 0, STANDBY);
+	s7_boot.watch_fd = kern_watch_open();
+	if (s7_boot.watch_fd >= 0)
+		s7_boot.watch_fd = fd_make_internal(s7_boot.watch_fd);
+	for (;;)
+		active_turn(&keeper);
+	return NULL;
+}
+
+static void keeper_start(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t old;
+	int err;
+
+	if (!boot_running() || s7_inside || atomic_exchange(&started, 1))
+		return;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	signals_block(&old);
+	err = pthread_create(&thread, &attr, keeper_main, NULL);
+	signals_restore(&old);
+	pthread_attr_destroy(&attr);
+	if (err)
+		shim_log(LOG_WARN, "no background thread: %s", strerrordesc_np(err));
+}
+
+void keeper_need(void)
+{
+	if (s7_unlikely(!atomic_load_explicit(&started, memory_order_relaxed)))
+		keeper_start();
+}
+
+void keeper_forked(void)
+{
+	atomic_store(&started, 0);
+	if (s7_boot.watch_fd >= 0) {
+		fd_unmark_internal(s7_boot.watch_fd);
+		s7_sys1(SYS_close, s7_boot.watch_fd);
+		s7_boot.watch_fd = -1;
+	}
+}
