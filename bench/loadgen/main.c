@@ -45,10 +45,12 @@ static void on_signal(int sig)
 static void poll_once(struct lg *lg, uint32_t *idle)
 {
 	struct rte_mbuf *rx[PORT_BURST];
+	uint64_t before = lg->now;
 	uint16_t i, n;
 
 	n = rte_eth_rx_burst(lg->port.id, 0, rx, PORT_BURST);
 	lg->now = rte_rdtsc();
+	lg->stats.idle += *idle ? lg->now - before : 0;
 	for (i = 0; i < n && i < 4; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(rx[i], void *));
 	for (i = 0; i < n; i++) {

@@ -16,6 +16,7 @@
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_errno.h>
+#include <rte_log.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -196,9 +197,11 @@ int port_open(struct lg_port *port, const struct lg_conf *conf)
 		if (waited == 0)
 			fprintf(stderr, "loadgen: %s: %s; trying for %.1f s\n", conf->dev,
 				rte_strerror(-err), (double)conf->wait / 1000);
+		rte_log_set_global_level(RTE_LOG_CRIT); /* the drivers' complaints: once */
 		usleep(PORT_RETRY_MS * 1000);
 		waited += PORT_RETRY_MS;
 	}
+	rte_log_set_global_level(RTE_LOG_ERR);
 	if (!err)
 		err = port_mac(port, conf);
 	if (err)

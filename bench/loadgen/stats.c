@@ -132,6 +132,12 @@ static double cpu_us_per_request(const struct lg_stats *st)
 	return (st->cpu_to - st->cpu_from) * 1e6 / (double)RTE_MAX(st->ctr[CTR_REQUESTS], 1u);
 }
 
+/* Below a few per cent this program, not its peer, was the limit. */
+static double idle_share(const struct lg_stats *st)
+{
+	return st->to > st->from ? (double)st->idle / (double)(st->to - st->from) : 0;
+}
+
 static double mean_us(const struct lg *lg)
 {
 	const struct lg_hist *hist = &lg->stats.latency;
@@ -170,8 +176,9 @@ static void report_text(const struct lg *lg, FILE *to, double secs)
 	if (lg->conf.cpu_of)
 		fprintf(to, "  cpu of %s: %.2f s, %.3f us a request\n", lg->conf.cpu_of,
 			st->cpu_to - st->cpu_from, cpu_us_per_request(st));
-	fprintf(to, "  errors %llu, retransmits %llu\n", (unsigned long long)errors(st),
-		(unsigned long long)st->ctr[CTR_RETRANSMITS]);
+	fprintf(to, "  errors %llu, retransmits %llu, idle %.0f %% of the time\n",
+		(unsigned long long)errors(st), (unsigned long long)st->ctr[CTR_RETRANSMITS],
+		idle_share(st) * 100);
 	for (i = 0; i < CTR_COUNT; i++)
 		if ((ctr_rows[i].error || ctr_rows[i].hint) && st->ctr[i])
 			fprintf(to, "  %llu %s: %s\n", (unsigned long long)st->ctr[i],
@@ -199,10 +206,10 @@ static void report_json(const struct lg *lg, double secs)
 	}
 	for (i = 0; i < CTR_COUNT; i++)
 		printf(",\"%s\":%llu", ctr_rows[i].name, (unsigned long long)st->ctr[i]);
-	printf(",\"tx_frames\":%llu,\"tx_stalls\":%llu,\"own_cpu_s\":%.3f",
+	printf(",\"tx_frames\":%llu,\"tx_stalls\":%llu,\"own_cpu_s\":%.3f,\"idle\":%.3f",
 	       (unsigned long long)(lg->port.tx_frames - st->tx_frames_from),
 	       (unsigned long long)(lg->port.tx_stalls - st->tx_stalls_from),
-	       st->own_cpu_to - st->own_cpu_from);
+	       st->own_cpu_to - st->own_cpu_from, idle_share(st));
 	if (lg->conf.cpu_of)
 		printf(",\"cpu_s\":%.3f,\"cpu_us_per_request\":%.4f", st->cpu_to - st->cpu_from,
 		       cpu_us_per_request(st));

@@ -45,6 +45,7 @@ struct lg_stats {
 	uint64_t ctr[CTR_COUNT];
 	uint64_t from, to; /* TSC at the ends of the measured time */
 	uint64_t tx_frames_from, tx_stalls_from;
+	uint64_t idle; /* ticks spent on polls that found nothing: is the client the bottleneck? */
 	double cpu_from, cpu_to;	 /* seconds of the processes of --cpu-of */
 	double own_cpu_from, own_cpu_to; /* of this process */
 	struct lg_hist latency;
