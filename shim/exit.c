@@ -14,25 +14,22 @@
 #include <stdlib.h>
 
 #include "shim/internal.h"
+#include "stack/tcp/tcp.h"
 
 #define EXIT_LOOK (1 * S7_MS)
 
 static _Atomic int left;
 
+/* States in which we still owe the peer data or a FIN, or its acknowledgement is out. */
+static const bool owes[TCPS_COUNT] = {
+	[TCPS_SYN_RCVD] = true,	  [TCPS_ESTABLISHED] = true, [TCPS_FIN_WAIT_1] = true,
+	[TCPS_CLOSE_WAIT] = true, [TCPS_CLOSING] = true,     [TCPS_LAST_ACK] = true,
+};
+
 /* Whether a connection that nobody refers to any more still has something to tell its peer. */
 static bool is_closing(const struct s7_sock *sk)
 {
-	static const char *const done[] = { "FIN-WAIT-2", "TIME-WAIT", "CLOSED", "LISTEN" };
-	const char *state;
-	size_t i;
-
-	if (sk->proto != PROTO_TCP || atomic_load(&sk->file.refs))
-		return false;
-	state = sk_ops(sk)->state_name(sk);
-	for (i = 0; i < S7_ARRAY_LEN(done); i++)
-		if (!strcmp(state, done[i]))
-			return false;
-	return true;
+	return sk->proto == PROTO_TCP && (tcp_tcb(sk)->bits & TCB_ORPHAN) && owes[tcp_tcb(sk)->state];
 }
 
 static uint32_t closing_count(struct s7_inst *inst)

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wait.c - threads that sleep, and who rings them
+ *
+ * A thread gets a waiter record (arena) and a doorbell (eventfd) at its first sleep. The record keeps its bell open
+ * for as long as the process lives and is handed from thread to thread, so that a late ring never writes to a
+ * descriptor that means something else by now. One ppoll covers the program's kernel descriptors, the bell, the
+ * process's bell and, for the one watcher of an instance, the ports and the next timer.
+ * Invariants: a sleeper's nodes are chained in its record, so that the reaper finds what a killed process left; a node
+ * holds a reference of its file. Only a record in state SLEEPING is rung.
+ * Context: own thread, no lock held on entry; records are given out under arena->proc_lock.
+ * Callers: wait_sock.c, calls_poll.c, calls_epoll.c; keeper.c, fork.c, proc.c, signal.c by shim.h.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include "shim/wait_int.h"
+#include "stack/base/sys.h"
+
+#define WAITERS_MAX 16384
+#define NO_PROC UINT32_MAX
+#define NAP_MIN (20 * S7_US)
+#define NAP_MAX (2 * S7_MS)
+#define SMALL_FDS 96
+
+static struct s7_slab *waiters;	       /* in the arena; the pointer is inherited by fork */
+static struct s7_waiter *own_free;     /* records of ended threads of this process, by `nodes`; proc_lock */
+static uint32_t own_slot = NO_PROC;    /* whose records own_free and wait_me are */
+static pthread_key_t waiter_key;
+
+static __thread struct s7_waiter *wait_me __attribute__((tls_model("initial-exec")));
+__thread uint32_t wait_handlers;
+
+/* How long the ports without a descriptor may be left alone: this thread's view. */
+static __thread struct {
+	uint64_t seen; /* packets counted at the last nap */
+	s7_time nap;
+} quiet;
+
+/* ---- records ---- */
+
+static uint32_t this_slot(void)
+{
+	return s7_arena->inst[0]->env->proc;
+}
+
+/* The thread ends: its record waits for the next thread, bell and all. */
+static void waiter_give(void *arg)
+{
+	struct s7_waiter *waiter = arg;
+
+	wait_me = NULL;
+	if (waiter->proc != own_slot)
+		return;
+	wait_unqueue(waiter);
+	lock_take(&s7_arena->proc_lock);
+	atomic_store(&waiter->state, WAITER_FREE);
+	waiter->nodes = (struct s7_wait *)(void *)own_free;
+	own_free = waiter;
+	lock_give(&s7_arena->proc_lock);
+}
+
+int wait_init(struct s7_arena *arena)
+{
+	int err;
+
+	waiters = arena_take(arena, sizeof(*waiters), S7_CACHELINE);
+	if (!waiters)
+		return -ENOMEM;
+	err = slab_init(waiters, arena, (uint32_t)s7_round_up(sizeof(struct s7_waiter), S7_CACHELINE),
+			WAITERS_MAX);
+	if (err)
+		return err;
+	return -pthread_key_create(&waiter_key, waiter_give);
+}
+
+static struct s7_waiter *waiter_take_locked(void)
+{
+	struct s7_waiter *waiter = own_free;
+
+	if (waiter) {
+		own_free = (struct s7_waiter *)(void *)waiter->nodes;
+		waiter->nodes = NULL;
+		return waiter;
+	}
+	waiter = slab_alloc(waiters);
+	if (waiter) {
+		waiter->proc = own_slot;
+		waiter->bell = -1;
+	}
+	return waiter;
+}
+
+static int bell_make(void)
+{
+	long fd = s7_sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd >= 0)
+		fd_mark_internal((int)fd);
+	return (int)fd;
+}
+
+struct s7_waiter *wait_self(void)
+{
+	struct s7_waiter *waiter = wait_me;
+
+	if (s7_likely(waiter))
+		return waiter;
+	lock_take(&s7_arena->proc_lock);
+	if (own_slot == NO_PROC)
+		own_slot = this_slot();
+	waiter = waiter_take_locked();
+	lock_give(&s7_arena->proc_lock);
+	if (!waiter)
+		return NULL;
+	if (waiter->bell < 0)
+		waiter->bell = bell_make();
+	waiter->tid = lock_self();
+	waiter->pad = 0;
+	atomic_store(&waiter->rung, 0);
+	atomic_store(&waiter->state, WAITER_AWAKE);
+	wait_me = waiter;
+	pthread_setspecific(waiter_key, waiter);
+	keeper_need();
+	return waiter;
+}
+
+/*
+ * The parent's records stay the parent's; their bells, which fork copied, are closed here. A number that the parent
+ * got after the fork is not marked internal in this process.
+ */
+void wait_forked(void)
+{
+	if (!waiters)
+		return;
+	for (uint32_t id = 1; id <= waiters->high; id++) {
+		const struct s7_waiter *waiter = slab_at(waiters, id);
+
+		if (waiter->proc == own_slot && waiter->bell >= 0 && fd_is_internal(waiter->bell))
+			s7_sys1(SYS_close, waiter->bell);
+	}
+	if (wait_me)
+		pthread_setspecific(waiter_key, NULL);
+	wait_me = NULL;
+	own_free = NULL;
+	own_slot = NO_PROC;
+}
+
+static void nodes_drop(struct s7_waiter *waiter);
+
+void wait_reap_process(uint32_t slot)
+{
+	for (uint32_t id = 1; waiters && id <= waiters->high; id++) {
+		struct s7_waiter *waiter = slab_at(waiters, id);
+
+		if (waiter->proc != slot)
+			continue;
+		for (uint32_t i = 0; i < s7_arena->inst_count; i++) {
+			uint32_t watcher = id;
+
+			atomic_compare_exchange_strong(&s7_arena->inst[i]->watcher, &watcher, 0);
+		}
+		if (atomic_load(&waiter->state) != WAITER_FREE)
+			nodes_drop(waiter);
+		if (waiter->asleep_on)
+			atomic_fetch_sub(&s7_arena->inst[waiter->asleep_on - 1]->sleepers, 1);
+		lock_take(&s7_arena->proc_lock);
+		waiter->proc = NO_PROC;
+		slab_free(waiters, waiter);
+		lock_give(&s7_arena->proc_lock);
+	}
+}
+
+/* ---- ringing ---- */
+
+static void bell_write(const struct s7_waiter *waiter)
+{
+	static const uint64_t one = 1;
+
+	s7_sys3(SYS_write, waiter->bell, &one, sizeof(one));
+}
+
+void wait_ring(struct s7_waiter *waiter)
+{
+	if (atomic_load(&waiter->state) != WAITER_SLEEPING)
+		return;
+	if (waiter->proc == this_slot())
+		bell_write(waiter);
+	else
+		proc_bell_ring(waiter->proc);
+}
+
+void wait_ring_process(uint32_t slot)
+{
+	for (uint32_t id = 1; id <= waiters->high; id++) {
+		const struct s7_waiter *waiter = slab_at(waiters, id);
+
+		if (waiter->proc == slot && waiter->bell >= 0 && atomic_load(&waiter->rung) &&
+		    atomic_load(&waiter->state) == WAITER_SLEEPING)
+			bell_write(waiter);
+	}
+}
+
+void wait_interrupted(void)
+{
+	struct s7_waiter *self = wait_me;
+
+	wait_handlers++;
+	if (self && atomic_load(&self->state) == WAITER_SLEEPING)
+		bell_write(self);
+}
+
+/* ---- queues ---- */
+
+void wait_arm(struct s7_waiter *self)
+{
+	if (!self)
+		return;
+	atomic_store_explicit(&self->rung, 0, memory_order_relaxed);
+	atomic_store(&self->state, WAITER_SLEEPING);
+}
+
+void wait_disarm(struct s7_waiter *self)
+{
+	if (self)
+		atomic_store_explicit(&self->state, WAITER_AWAKE, memory_order_release);
+}
+
+bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *waitq, struct s7_file *file,
+		uint32_t events, bool exclusive)
+{
+	struct s7_wait *node = self ? slab_alloc(&inst->waits) : NULL;
+
+	if (!node)
+		return false;
+	list_init(&node->node);
+	node->events = events;
+	node->kind = WAIT_THREAD;
+	node->exclusive = exclusive;
+	node->inst = (uint8_t)inst->index;
+	node->waiter = self;
+	node->file = file;
+	file_ref(file);
+	node->chain = self->nodes;
+	self->nodes = node;
+	wait_add(waitq, node);
+	return true;
+}
+
+#define DROP_BATCH 32
+
+static void nodes_drop(struct s7_waiter *waiter)
+{
+	struct s7_file *file[DROP_BATCH];
+	struct s7_wait *node = waiter->nodes;
+
+	while (node) {
+		struct s7_inst *inst = s7_arena->inst[node->inst];
+		uint32_t n = 0;
+
+		inst_lock(inst, inst->now);
+		while (node && n < DROP_BATCH && node->inst == inst->index) {
+			waiter->nodes = node->chain;
+			list_del(&node->node);
+			file[n++] = node->file;
+			slab_free(&inst->waits, node);
+			node = waiter->nodes;
+		}
+		inst_unlock(inst);
+		for (uint32_t i = 0; i < n; i++)
+			file_put(file[i]);
+	}
+}
+
+void wait_unqueue(struct s7_waiter *self)
+{
+	if (self && self->nodes)
+		nodes_drop(self);
+}
+
+/* ---- the sleep ---- */
+
+/* One sleep: what is polled and what must be undone. */
+struct sleep {
+	struct s7_inst *inst;
+	struct s7_waiter *self;
+	uint32_t watched; /* instances this thread watches, by index */
+	uint32_t armed;	  /* ... whose ports were told (sleep_begin) */
+	s7_time until;
+	s7_time now;
+	struct pollfd *fds;
+	uint32_t count, room;
+	int bell_at, proc_at; /* in fds, -1: not there */
+	struct pollfd small[SMALL_FDS];
+};
+
+static void sleep_add(struct sleep *s, int fd)
+{
+	s->fds[s->count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+/* Takes the role of watcher where nobody, or only the keeper, has it. */
+static bool watch_take(struct s7_inst *inst, const struct s7_waiter *self)
+{
+	uint32_t mine = slab_id(waiters, self), holder = 0;
+	struct s7_waiter *keeper;
+
+	if (atomic_compare_exchange_strong(&inst->watcher, &holder, mine) || holder == mine)
+		return true;
+	keeper = slab_at(waiters, holder);
+	if (keeper->pad != WAITER_KEEPER || self->pad == WAITER_KEEPER ||
+	    !atomic_compare_exchange_strong(&inst->watcher, &holder, mine))
+		return false;
+	if (!atomic_exchange(&keeper->rung, 1))
+		wait_ring(keeper);
+	return true;
+}
+
+/* How long a port without a descriptor may be left alone: longer and longer while nothing comes. */
+static s7_time quiet_nap(const struct s7_inst *inst)
+{
+	uint64_t seen = inst->stat[STAT_RX_PKTS];
+
+	if (seen != quiet.seen || !quiet.nap)
+		quiet.nap = NAP_MIN;
+	else
+		quiet.nap = s7_min(quiet.nap * 2, NAP_MAX);
+	quiet.seen = seen;
+	return quiet.nap;
+}
+
+/* Adds the ports of an instance that this thread watches. Lock held. */
+static void sleep_ports(struct sleep *s, struct s7_inst *inst)
+{
+	bool must_poll = false;
+
+	s->armed |= 1u << inst->index;
+	for (uint32_t i = 1; i < inst->iface_count; i++) {
+		const struct s7_netdev_ops *ops = inst->env->dev[i].ops;
+		void *dev = inst->env->dev[i].dev;
+		uint16_t queue = inst->iface[i].queue;
+		int fd = ops->sleep_fd ? ops->sleep_fd(dev, queue) : -1;
+
+		if (fd < 0) {
+			must_poll = true;
+			continue;
+		}
+		if (s->count < s->room)
+			sleep_add(s, fd);
+		if (ops->sleep_begin && ops->sleep_begin(dev, queue) == 1)
+			s->until = s->now;
+	}
+	s->until = s7_min(s->until, inst_next_timer(inst));
+	if (must_poll)
+		s->until = s7_min(s->until, s->now + quiet_nap(inst));
+}
+
+static void sleep_watch(struct sleep *s)
+{
+	for (uint32_t i = 0; i < s7_arena->inst_count; i++) {
+		struct s7_inst *inst = s7_arena->inst[i];
+
+		if (!s->self || !watch_take(inst, s->self))
+			continue;
+		s->watched |= 1u << i;
+		inst_lock(inst, s->now);
+		sleep_ports(s, inst);
+		inst_unlock(inst);
+	}
+}
+
+/* Disarms the ports and lays the role down. The caller drives its own instance next; others' are driven here. */
+static void sleep_leave(struct sleep *s)
+{
+	while (s->watched) {
+		uint32_t k = (uint32_t)__builtin_ctz(s->watched), mine = slab_id(waiters, s->self);
+		struct s7_inst *inst = s7_arena->inst[k];
+
+		s->watched &= s->watched - 1;
+		inst_lock(inst, inst->now);
+		for (uint32_t i = 1; (s->armed & 1u << k) && i < inst->iface_count; i++) {
+			const struct s7_netdev_ops *ops = inst->env->dev[i].ops;
+
+			if (ops->sleep_end)
+				ops->sleep_end(inst->env->dev[i].dev, inst->iface[i].queue);
+		}
+		if (inst != s->inst)
+			inst_drive(inst);
+		inst_unlock(inst);
+		atomic_compare_exchange_strong(&inst->watcher, &mine, 0);
+	}
+	atomic_fetch_sub(&s->inst->sleepers, 1);
+	if (s->self)
+		s->self->asleep_on = 0;
+	wait_disarm(s->self);
+}
+
+static void sleep_unmap(struct sleep *s)
+{
+	if (s->fds != s->small)
+		s7_sys2(SYS_munmap, s->fds, s->room * sizeof(*s->fds));
+}
+
+/* The thread was cancelled in its sleep. */
+static void sleep_cancelled(void *arg)
+{
+	struct sleep *s = arg;
+
+	sleep_leave(s);
+	sleep_unmap(s);
+	wait_unqueue(s->self);
+}
+
+static int sleep_poll(struct sleep *s, const sigset_t *mask)
+{
+	struct timespec ts, *timeout = NULL;
+	int n, saved = errno;
+
+	if (s->until != S7_NEVER) {
+		s7_time left = s->until > s->now ? s->until - s->now : 0;
+
+		ts.tv_sec = (time_t)(left / S7_SEC);
+		ts.tv_nsec = (long)(left % S7_SEC);
+		timeout = &ts;
+	}
+	pthread_cleanup_push(sleep_cancelled, s);
+	n = real.ppoll(s->fds, s->count, timeout, mask);
+	if (n < 0)
+		n = -errno;
+	pthread_cleanup_pop(0);
+	errno = saved;
+	return n;
+}
+
+/* Room for the program's descriptors, the bells, and every port. */
+static int sleep_room(struct sleep *s, const struct pollfd *kfds, uint32_t nkfds)
+{
+	uint32_t need = nkfds + 2 + S7_INSTS_MAX * S7_IFACES_MAX;
+	long map;
+
+	s->fds = s->small;
+	s->room = SMALL_FDS;
+	if (nkfds + 2 + s7_arena->inst_count * S7_IFACES_MAX > SMALL_FDS) {
+		map = s7_sys6(SYS_mmap, 0, (long)(need * sizeof(*s->fds)), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (map < 0 && map > -4096)
+			return -ENOMEM;
+		s->fds = (struct pollfd *)map;
+		s->room = need;
+	}
+	if (nkfds)
+		memcpy(s->fds, kfds, nkfds * sizeof(*kfds));
+	s->count = nkfds;
+	return 0;
+}
+
+static void sleep_bells(struct sleep *s)
+{
+	int bell = proc_bell_fd();
+
+	s->bell_at = s->proc_at = -1;
+	if (s->self && s->self->bell >= 0) {
+		s->bell_at = (int)s->count;
+		sleep_add(s, s->self->bell);
+	} else {
+		s->until = wait_nap(s->until, s->now);
+	}
+	if (bell >= 0) {
+		s->proc_at = (int)s->count;
+		sleep_add(s, bell);
+	}
+}
+
+/* Empties the bells and copies the answers; returns how many of kfds have one. */
+static int sleep_result(struct sleep *s, struct pollfd *kfds, uint32_t nkfds, int n)
+{
+	uint64_t rings;
+	int ready = 0;
+
+	for (uint32_t i = 0; i < nkfds; i++) {
+		kfds[i].revents = n > 0 ? s->fds[i].revents : 0;
+		ready += kfds[i].revents != 0;
+	}
+	if (n <= 0)
+		return n;
+	if (s->bell_at >= 0 && s->fds[s->bell_at].revents)
+		s7_sys3(SYS_read, s->self->bell, &rings, sizeof(rings));
+	if (s->proc_at >= 0 && s->fds[s->proc_at].revents)
+		proc_bell_pass();
+	return ready;
+}
+
+int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds, uint32_t nkfds,
+	       s7_time deadline, const sigset_t *mask)
+{
+	struct sleep s;
+	int n;
+
+	s.inst = inst;
+	s.self = self;
+	s.watched = s.armed = 0;
+	s.until = deadline;
+	s.now = host_now();
+	n = sleep_room(&s, kfds, nkfds);
+	if (n < 0) {
+		wait_disarm(self);
+		return n;
+	}
+	atomic_fetch_add(&inst->sleepers, 1);
+	if (self)
+		self->asleep_on = inst->index + 1;
+	sleep_bells(&s);
+	sleep_watch(&s);
+	/* rung meanwhile: the bell holds it; look again at once */
+	if (self && atomic_load(&self->rung))
+		s.until = s.now;
+	inst->stat[STAT_SLEEPS]++;
+	n = sleep_poll(&s, mask);
+	sleep_leave(&s);
+	n = sleep_result(&s, kfds, nkfds, n);
+	sleep_unmap(&s);
+	return n;
+}
