@@ -16,8 +16,8 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "shim/internal.h"
 #include "shim/wait_int.h"
-#include "stack/base/sys.h"
 
 #define WAITERS_MAX 16384
 #define NO_PROC UINT32_MAX
@@ -97,9 +97,7 @@ static int bell_make(void)
 {
 	long fd = s7_sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-	if (fd >= 0)
-		fd_mark_internal((int)fd);
-	return (int)fd;
+	return fd < 0 ? -1 : fd_make_internal((int)fd);
 }
 
 struct s7_waiter *wait_self(void)
@@ -305,17 +303,11 @@ static void sleep_add(struct sleep *s, int fd)
 static bool watch_take(struct s7_inst *inst, const struct s7_waiter *self)
 {
 	uint32_t mine = slab_id(waiters, self), holder = 0;
-	struct s7_waiter *keeper;
 
-	if (atomic_compare_exchange_strong(&inst->watcher, &holder, mine) || holder == mine)
+	if (atomic_compare_exchange_strong(&inst->watcher, &holder, mine))
 		return true;
-	keeper = slab_at(waiters, holder);
-	if (keeper->pad != WAITER_KEEPER || self->pad == WAITER_KEEPER ||
-	    !atomic_compare_exchange_strong(&inst->watcher, &holder, mine))
-		return false;
-	if (!atomic_exchange(&keeper->rung, 1))
-		wait_ring(keeper);
-	return true;
+	return holder == WATCHER_KEEPER &&
+	       atomic_compare_exchange_strong(&inst->watcher, &holder, mine);
 }
 
 /* How long a port without a descriptor may be left alone: longer and longer while nothing comes. */
@@ -413,18 +405,21 @@ static void sleep_cancelled(void *arg)
 	wait_unqueue(s->self);
 }
 
-static int sleep_poll(struct sleep *s, const sigset_t *mask)
+static const struct timespec *sleep_timeout(const struct sleep *s, struct timespec *ts)
 {
-	struct timespec ts, *timeout = NULL;
+	s7_time left = s->until > s->now ? s->until - s->now : 0;
+
+	if (s->until == S7_NEVER)
+		return NULL;
+	ts->tv_sec = (time_t)(left / S7_SEC);
+	ts->tv_nsec = (long)(left % S7_SEC);
+	return ts;
+}
+
+static int sleep_poll(struct sleep *s, const struct timespec *timeout, const sigset_t *mask)
+{
 	int n, saved = errno;
 
-	if (s->until != S7_NEVER) {
-		s7_time left = s->until > s->now ? s->until - s->now : 0;
-
-		ts.tv_sec = (time_t)(left / S7_SEC);
-		ts.tv_nsec = (long)(left % S7_SEC);
-		timeout = &ts;
-	}
 	pthread_cleanup_push(sleep_cancelled, s);
 	n = real.ppoll(s->fds, s->count, timeout, mask);
 	if (n < 0)
@@ -495,6 +490,7 @@ static int sleep_result(struct sleep *s, struct pollfd *kfds, uint32_t nkfds, in
 int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds, uint32_t nkfds,
 	       s7_time deadline, const sigset_t *mask)
 {
+	struct timespec ts;
 	struct sleep s;
 	int n;
 
@@ -517,7 +513,7 @@ int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds
 	if (self && atomic_load(&self->rung))
 		s.until = s.now;
 	inst->stat[STAT_SLEEPS]++;
-	n = sleep_poll(&s, mask);
+	n = sleep_poll(&s, sleep_timeout(&s, &ts), mask);
 	sleep_leave(&s);
 	n = sleep_result(&s, kfds, nkfds, n);
 	sleep_unmap(&s);

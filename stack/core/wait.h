@@ -25,6 +25,7 @@ struct s7_waiter {
 	uint32_t tid;
 	int bell;		/* eventfd, valid in that process */
 	uint32_t pad;
+	uint32_t asleep_on;	/* index + 1 of the instance whose `sleepers` counts it, 0 none */
 	struct s7_wait *nodes;	/* its queued nodes, by chain; so that a dead process's are found */
 };
 

@@ -16,6 +16,7 @@
 #include "stack/sock/epoll.h"
 #include "stack/sock/sock_int.h"
 #include "stack/tcp/tcp.h"
+#include "stack/udp/udp.h"
 
 #ifndef ENOIOCTLCMD
 #define ENOIOCTLCMD 515
@@ -144,32 +145,16 @@ int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_t
 	return err;
 }
 
-/* connect(AF_UNSPEC) of a datagram socket: no peer any more; what bind() did not choose is forgotten too. */
-static int datagram_disconnect(struct s7_sock *sk)
-{
-	flow_remove(&sk->inst->flows, &sk->flow);
-	memset(&sk->flow.remote, 0, sizeof(sk->flow.remote));
-	sk->flow.rport = 0;
-	sk->bits &= ~(uint32_t)SKB_CONNECTED;
-	sk->err = 0;
-	if (!(sk->bits & SKB_BOUND_PORT)) {
-		sk_unbind(sk);
-		sk->flow.lport = 0;
-	}
-	if (!(sk->bits & SKB_BOUND_ADDR))
-		sk->flow.local = sk->domain == AF_INET ? ip_from_v4(0) : (struct s7_ip){ .q = { 0, 0 } };
-	else
-		sk->flow.local = sk->bind.ip;
-	return 0;
-}
-
 int sock_disconnect(struct s7_sock *sk, s7_time now)
 {
 	int err = sock_enter(sk, now);
 
 	if (err)
 		return err;
-	err = sk->proto == PROTO_TCP ? tcp_disconnect(sk) : datagram_disconnect(sk);
+	if (sk->proto == PROTO_TCP)
+		err = tcp_disconnect(sk);
+	else
+		udp_disconnect(sk);
 	sock_leave(sk->inst);
 	return err;
 }
