@@ -11,6 +11,8 @@
 
 #include "stack/wire/csum.h"
 
+#define HEADERS_KEPT 60 /* an IP header with all options */
+
 uint32_t chain_sum(const struct s7_pkt *pkt, uint32_t offset, uint32_t len, uint32_t sum)
 {
 	uint32_t done = 0;
@@ -56,11 +58,27 @@ void chain_trim(struct s7_inst *inst, struct s7_pkt *pkt, uint32_t len)
 	pkt_free(inst, rest);
 }
 
+/* Room for `more` bytes behind the data, found before it if need be. Headers just pulled off move along. */
+static bool chain_tailroom(struct s7_pkt *pkt, uint32_t more)
+{
+	uint32_t shift, keep;
+
+	if (s7_likely(pkt_tailroom(pkt) >= more))
+		return true;
+	shift = more - pkt_tailroom(pkt);
+	if (pkt_headroom(pkt) < shift)
+		return false;
+	keep = (uint32_t)s7_min(pkt_headroom(pkt) - shift, HEADERS_KEPT);
+	memmove(pkt->data - keep - shift, pkt->data - keep, keep + pkt->len);
+	pkt->data -= shift;
+	return true;
+}
+
 bool chain_pullup(struct s7_inst *inst, struct s7_pkt *pkt, uint32_t len)
 {
 	if (s7_likely(pkt->len >= len))
 		return true;
-	if (pkt->total < len || pkt_is_shared(pkt) || pkt_tailroom(pkt) < len - pkt->len)
+	if (pkt->total < len || pkt_is_shared(pkt) || !chain_tailroom(pkt, len - pkt->len))
 		return false;
 	while (pkt->len < len) {
 		struct s7_pkt *part = pkt->frag;

@@ -42,6 +42,17 @@ static void group_mac(const struct s7_dst *dst, uint8_t mac[6])
 	put_be32(mac + 2, 0x5e000000 | (host & 0x7fffff));
 }
 
+/* What is sent to everybody is for our own sockets too, by way of lo. */
+static void loop_back(struct s7_inst *inst, const struct s7_pkt *pkt)
+{
+	struct s7_pkt *copy = pkt_copy(inst, pkt, 0, pkt->total);
+
+	if (copy)
+		iface_stage(inst, &inst->iface[S7_IFACE_LO], copy);
+	else
+		inst->drop[DROP_NO_PKT]++;
+}
+
 /* The packet begins at its IP header. */
 static int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt)
 {
@@ -58,6 +69,7 @@ static int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *
 	}
 	if (s7_unlikely(!dst->neigh)) {
 		group_mac(dst, mac);
+		loop_back(inst, pkt);
 		eth_output(inst, iface, pkt, mac, ETH_TYPE_IP4);
 		return 0;
 	}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * udp.h - UDP sockets
+ *
+ * For stack/sock: udp_proto_ops (sk.h), udp_disconnect. For stack/run: udp_inst_init. The rest is shared by udp_*.c.
+ */
+#ifndef S7_STACK_UDP_H
+#define S7_STACK_UDP_H
+
+#include "stack/core/sk.h"
+#include "stack/ip/ip.h"
+#include "stack/wire/udp.h"
+
+#define UDP_PAYLOAD_MAX 65507u /* 65535 - 20 - 8 */
+
+struct s7_udp_inst {
+	struct s7_slab slab;
+	struct s7_list socks; /* every s7_udp_sock, by sk.owner_list */
+	uint32_t parked;      /* connected sockets whose tuple another one holds in the flow table */
+};
+
+/* What recvmsg reports of a queued datagram; lies in the packet's scratch. */
+struct s7_udp_meta {
+	struct s7_ip src, dst;
+	s7_time at;
+	uint16_t sport;
+	uint8_t ttl, tos, iface;
+};
+
+static_assert(sizeof(struct s7_udp_meta) <= sizeof(((struct s7_pkt *)0)->scratch),
+	      "meta fits the packet's scratch");
+
+struct s7_udp_sock {
+	struct s7_sock sk;
+	/* receive queue, by pkt->next; data at the payload */
+	struct s7_pkt *rx_head, *rx_tail;
+	uint32_t rx_count;
+	uint32_t rx_truesize; /* charged against rcvbuf */
+	/* way to the last destination */
+	struct s7_dst dst;
+	struct s7_ip dst_src; /* source that was asked for */
+	uint32_t dst_iface;   /* device that was asked for: index + 1, 0 any */
+	bool dst_valid, dst_broadcast;
+	bool parked; /* see s7_udp_inst.parked */
+	/* datagram under construction (MSG_MORE): header room and data so far */
+	struct s7_pkt *cork;
+	uint32_t cork_sum;
+	uint16_t cork_port;
+};
+
+static inline struct s7_udp_sock *udp_sock(struct s7_sock *sk)
+{
+	return s7_container(sk, struct s7_udp_sock, sk);
+}
+
+static inline struct s7_udp_meta *udp_meta(struct s7_pkt *pkt)
+{
+	return (struct s7_udp_meta *)pkt->scratch;
+}
+
+/* Makes slab and list in the arena. 0, -ENOMEM. */
+int udp_inst_init(struct s7_inst *inst);
+
+/* connect(AF_UNSPEC): no peer; the local address and a port that bind() did not choose are given up, as in Linux. */
+void udp_disconnect(struct s7_sock *sk);
+
+ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg); /* udp_out.c */
+ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg); /* udp_recv.c */
+void udp_cork_drop(struct s7_udp_sock *us);
+/* Queues a datagram, data at its payload, meta filled; or drops it when rcvbuf is full. Consumes. */
+void udp_enqueue(struct s7_udp_sock *us, struct s7_pkt *pkt);
+void udp_purge(struct s7_udp_sock *us);
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * udp_out.c - datagrams from the program to the network
+ *
+ * The program's bytes are copied once, summed on the way unless the device does that, into buffers that hold exactly one
+ * fragment each, so that a datagram above the MTU is fragmented without a second copy. MSG_MORE
+ * collects in us->cork until a send without it. The way to the last destination is kept (us->dst).
+ * Order of refusals as in Linux: length, flags, address, route, broadcast permission, pending error, shutdown, path MTU.
+ * A datagram that the interface could not take is lost silently, unless the socket wants errors (IP_RECVERR): that is UDP.
+ * Context: instance lock; user memory is the calling thread's.
+ */
+#include <errno.h>
+
+#include "stack/ip/arp.h"
+#include "stack/udp/udp.h"
+#include "stack/wire/csum.h"
+#include "stack/wire/ip4.h"
+
+/* What IP_MTU_DISCOVER means (ip(7)). */
+static const struct pmtu_rule {
+	bool df, df_if_fits, refuse, device_mtu;
+} pmtu_rules[] = {
+	[IP_PMTUDISC_DONT] = { false, false, false, false },
+	[IP_PMTUDISC_WANT] = { false, true, false, false },
+	[IP_PMTUDISC_DO] = { true, false, true, false },
+	[IP_PMTUDISC_PROBE] = { true, false, true, true },
+	[IP_PMTUDISC_INTERFACE] = { false, false, true, true },
+	[IP_PMTUDISC_OMIT] = { false, false, false, true },
+};
+
+/* One datagram under construction. */
+struct build {
+	struct s7_inst *inst;
+	struct s7_pkt *head, *tail;
+	uint32_t room; /* bytes of a buffer, UDP header included: one fragment */
+	uint32_t sum;  /* of the payload */
+	bool summing;
+};
+
+static struct s7_pkt *build_buffer(struct build *b, uint32_t reserve)
+{
+	struct s7_pkt *part = pkt_alloc(b->inst);
+
+	if (!part) {
+		b->inst->drop[DROP_NO_PKT]++;
+		return NULL;
+	}
+	part->len = part->total = reserve;
+	if (b->head) {
+		b->tail->frag = part;
+		b->head->nsegs++;
+	} else {
+		b->head = part;
+	}
+	b->tail = part;
+	return part;
+}
+
+/* Appends the rest of the message. */
+static int build_append(struct build *b, struct s7_msg *msg)
+{
+	uint64_t left = msg->len - msg->skip;
+
+	if (!b->head && !build_buffer(b, UDP_LEN))
+		return -ENOBUFS;
+	while (left) {
+		struct s7_pkt *part = b->tail;
+		uint32_t space = (uint32_t)s7_min(b->room - s7_min(b->room, part->len), pkt_tailroom(part));
+		uint32_t here = (uint32_t)s7_min(space, left);
+
+		if (!here) {
+			if (!build_buffer(b, 0))
+				return -ENOBUFS;
+			continue;
+		}
+		if (b->summing)
+			b->sum = csum_add_at(b->sum,
+					     msg_copy_in_sum(msg, part->data + part->len, here),
+					     b->head->total);
+		else
+			msg_copy_in(msg, part->data + part->len, here);
+		part->len += here;
+		b->head->total += here;
+		if (part != b->head)
+			part->total += here;
+		left -= here;
+	}
+	return 0;
+}
+
+static struct s7_ip udp_source(const struct s7_sock *sk, const struct s7_msg *msg)
+{
+	return !ip_is_any(&msg->local) ? msg->local : sk->flow.local;
+}
+
+/* IP_PKTINFO's interface for this datagram, else the socket's. */
+static uint32_t udp_device(const struct s7_sock *sk, const struct s7_msg *msg)
+{
+	return msg->name.iface ? msg->name.iface + 1u : sk->bound_iface;
+}
+
+/* us->dst leads to `to` afterwards. */
+static int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struct s7_ip *src, uint32_t device)
+{
+	struct s7_inst *inst = us->sk.inst;
+	int err;
+
+	if (s7_likely(us->dst_valid && ip_equal(&us->dst.dst, to) && ip_equal(&us->dst_src, src) &&
+		      !dst_stale(inst, &us->dst)))
+		return 0;
+	us->dst_valid = false;
+	err = dst_lookup(inst, to, src, device, &us->dst);
+	if (err)
+		return err;
+	if (us->dst.owner != ROUTE_STACK)
+		return -ENETUNREACH;
+	us->dst_src = *src;
+	us->dst_iface = device;
+	us->dst_broadcast = ip_is_broadcast(inst, &us->dst.dst);
+	us->dst_valid = true;
+	return 0;
+}
+
+static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uint16_t *ret_port)
+{
+	struct s7_sock *sk = &us->sk;
+	struct s7_ip src = udp_source(sk, msg);
+	const struct s7_ip *to = &sk->flow.remote;
+	uint16_t port = sk->flow.rport;
+	int err;
+
+	if (msg->name.valid) {
+		to = &msg->name.ip;
+		port = msg->name.port;
+		if (!port)
+			return -EINVAL;
+	} else if (!(sk->bits & SKB_CONNECTED)) {
+		return -EDESTADDRREQ;
+	}
+	err = udp_route(us, to, &src, udp_device(sk, msg));
+	if (err)
+		return err;
+	if (us->dst_broadcast && !(sk->bits & SKB_BROADCAST))
+		return -EACCES;
+	if ((msg->flags & MSG_DONTROUTE || sk->bits & SKB_DONTROUTE) &&
+	    !ip_equal(&us->dst.hop, &us->dst.dst))
+		return -ENETUNREACH;
+	*ret_port = port;
+	return 0;
+}
+
+/* Refusals that stand before the first byte is copied. `total`: payload of the whole datagram. */
+static int udp_may_send(struct s7_udp_sock *us, uint32_t mtu, const struct pmtu_rule *rule, uint64_t total)
+{
+	if (us->sk.err)
+		return sk_take_error(&us->sk);
+	if (us->sk.shut & SK_SHUT_WR)
+		return -EPIPE;
+	if (rule->refuse && total + UDP_LEN + IP4_LEN > mtu)
+		return -EMSGSIZE;
+	return 0;
+}
+
+static const struct pmtu_rule *udp_pmtu_rule(const struct s7_sock *sk)
+{
+	return &pmtu_rules[sk->mtu_discover < S7_ARRAY_LEN(pmtu_rules) ? sk->mtu_discover : 0];
+}
+
+/* Header and checksum over what was built. */
+static void udp_finish(const struct s7_udp_sock *us, struct build *b, const struct s7_dst *dst, uint16_t port)
+{
+	struct s7_pkt *pkt = b->head;
+	struct s7_udp_hdr h = { .sport = us->sk.flow.lport, .dport = port, .len = (uint16_t)pkt->total };
+	uint32_t pseudo = ip_pseudo_sum(&dst->src, &dst->dst, IPPROTO_UDP, pkt->total);
+
+	udp_write(pkt->data, &h);
+	if (us->sk.bits & SKB_NO_CHECK)
+		return;
+	if (b->summing) {
+		h.sum = csum_fold(csum_add(csum_partial(pkt->data, UDP_LEN, pseudo), b->sum));
+		if (!h.sum)
+			h.sum = 0xffff; /* RFC 768: zero means none */
+	} else {
+		h.sum = csum_fold16(pseudo);
+		pkt->flags |= PKT_TX_L4_CSUM | PKT_L4_UDP;
+		pkt->l4_len = UDP_LEN;
+	}
+	put_raw16(pkt->data + 6, h.sum);
+}
+
+static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7_msg *msg, uint16_t port,
+			uint32_t mtu)
+{
+	const struct pmtu_rule *rule = udp_pmtu_rule(&us->sk);
+	struct s7_sock *sk = &us->sk;
+	struct s7_dst dst = us->dst;
+	struct s7_ip_tx tx = { .proto = IPPROTO_UDP, .tos = msg->tos ? msg->tos : sk->tos };
+	int err;
+
+	dst.mtu = mtu;
+	tx.ttl = ip_is_multicast(&dst.dst) ? sk->mcast_ttl : sk->ttl ? sk->ttl : 64;
+	if (msg->ttl)
+		tx.ttl = msg->ttl;
+	tx.dont_fragment = rule->df || (rule->df_if_fits && b->head->total + IP4_LEN <= mtu);
+	udp_finish(us, b, &dst, port);
+	if (msg->flags & MSG_CONFIRM && dst.neigh)
+		neigh_confirm(sk->inst, dst.neigh);
+	err = ip_output(sk->inst, &dst, b->head, &tx);
+	if (err == -ENOBUFS && !(sk->bits & SKB_RECVERR))
+		err = 0;
+	if (!err)
+		stat_add(sk->inst, STAT_UDP_OUT, 1);
+	return err;
+}
+
+void udp_cork_drop(struct s7_udp_sock *us)
+{
+	pkt_free(us->sk.inst, us->cork);
+	us->cork = NULL;
+}
+
+/* Continues what MSG_MORE left, or begins. */
+static void build_begin(struct s7_udp_sock *us, struct build *b, uint32_t mtu, uint64_t total, bool more)
+{
+	const struct s7_iface *iface = &us->sk.inst->iface[us->dst.iface];
+
+	memset(b, 0, sizeof(*b));
+	b->inst = us->sk.inst;
+	b->room = (mtu - IP4_LEN) & ~7u;
+	b->summing = !(us->sk.bits & SKB_NO_CHECK) &&
+		     (us->cork || more || !(iface->caps & NETDEV_TX_L4_CSUM) ||
+		      total + UDP_LEN + IP4_LEN > mtu);
+	if (!us->cork)
+		return;
+	b->head = us->cork;
+	b->sum = us->cork_sum;
+	for (b->tail = b->head; b->tail->frag; b->tail = b->tail->frag)
+		;
+	us->cork = NULL;
+}
+
+static void build_park(struct s7_udp_sock *us, const struct build *b, uint16_t port)
+{
+	us->cork = b->head;
+	us->cork_sum = b->sum;
+	us->cork_port = port;
+}
+
+/* Where to, when a corked datagram waits: there. */
+static int udp_corked_destination(struct s7_udp_sock *us, uint16_t *ret_port)
+{
+	struct s7_ip to = us->dst.dst, src = us->dst_src;
+
+	*ret_port = us->cork_port;
+	return udp_route(us, &to, &src, us->dst_iface);
+}
+
+ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
+{
+	const struct pmtu_rule *rule = udp_pmtu_rule(sk);
+	struct s7_udp_sock *us = udp_sock(sk);
+	uint64_t total = msg->len + (us->cork ? us->cork->total - UDP_LEN : 0);
+	bool more = msg->flags & MSG_MORE;
+	struct build b;
+	uint16_t port;
+	uint32_t mtu;
+	int err;
+
+	if (total > UDP_PAYLOAD_MAX)
+		return -EMSGSIZE;
+	if (msg->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	err = us->cork ? udp_corked_destination(us, &port) : udp_destination(us, msg, &port);
+	if (err)
+		return err;
+	mtu = rule->device_mtu ? sk->inst->iface[us->dst.iface].mtu : us->dst.mtu;
+	err = udp_may_send(us, mtu, rule, total);
+	if (err)
+		return err;
+
+	build_begin(us, &b, mtu, total, more);
+	err = build_append(&b, msg);
+	if (err) {
+		pkt_free(sk->inst, b.head);
+		return err;
+	}
+	if (more) {
+		build_park(us, &b, port);
+		return (ssize_t)msg->len;
+	}
+	err = udp_transmit(us, &b, msg, port, mtu);
+	return err ? err : (ssize_t)msg->len;
+}
