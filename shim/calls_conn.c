@@ -158,7 +158,9 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 
 	if (len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC) {
 		s7_sys3(SYS_connect, fd, addr, len);
-		return sock_disconnect(sk, host_now());
+		err = sock_disconnect(sk, host_now());
+		kernel_side_again(sk);
+		return err;
 	}
 	err = sock_addr_read(sk, addr, len, &ip, &port, &scope);
 	if (err)
@@ -194,13 +196,25 @@ S7_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 /* ---- accept ---- */
 
+static bool accept_ready(struct s7_sock *sk)
+{
+	uint32_t events;
+
+	inst_lock(sk->inst, host_now());
+	events = sock_ready_locked(sk);
+	if (!events && inst_drive(sk->inst))
+		events = sock_ready_locked(sk);
+	inst_unlock(sk->inst);
+	return events & (EPOLLIN | EPOLLERR | EPOLLHUP);
+}
+
 /* A connection of the stack under a new descriptor, made first: without one the connection stays queued, as in Linux. */
 static int accept_stack(struct s7_sock *sk, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct s7_sock *child;
 	int fd, err;
 
-	if (!(sock_poll(sk, host_now()) & (EPOLLIN | EPOLLERR)))
+	if (!accept_ready(sk))
 		return -EAGAIN;
 	fd = fd_placeholder_dup(sk->domain, flags);
 	if (fd < 0)

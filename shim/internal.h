@@ -44,6 +44,8 @@ int kernel_side_bound(struct s7_sock *sk, int fd);
 int kernel_side_autobind(struct s7_sock *sk, int fd);
 /* Source address and port for a connection to dst, reserved in the kernel where it has the address too. */
 int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t dport);
+/* The socket has no peer any more: the side that its binding gives. */
+void kernel_side_again(struct s7_sock *sk);
 /* The stack's part of a listener is about to listen: so does the kernel's, if it serves too. */
 int kernel_side_listen(struct s7_sock *sk, int fd, int backlog);
 

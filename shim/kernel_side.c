@@ -101,6 +101,7 @@ int kernel_side_bound(struct s7_sock *sk, int fd)
 		return err;
 
 	inst_lock(sk->inst, host_now());
+	sk->bits |= SKB_BOUND_PORT; /* the kernel socket keeps it too, whatever comes */
 	if (!ip_is_any(&ip))
 		sk->bits |= SKB_BOUND_ADDR;
 	sk->file.side = side;
@@ -165,14 +166,29 @@ int kernel_side_autobind(struct s7_sock *sk, int fd)
 	return kernel_side_bind(sk, fd, (struct sockaddr *)&any, len);
 }
 
-/* Reserves (ip, port) in the kernel, so that no kernel socket uses it while the stack does. */
-static int kernel_reserve(struct s7_sock *sk, int fd, const struct s7_ip *ip, uint16_t port)
+void kernel_side_again(struct s7_sock *sk)
+{
+	enum s7_side side = sk->bits & SKB_BOUND ? side_of(sk, &sk->bind.ip) : SIDE_OPEN;
+
+	sk->file.side = side == SIDE_KERNEL ? SIDE_STACK : side;
+}
+
+/*
+ * Reserves (ip, *port) in the kernel, so that no kernel socket uses it while the stack does. A kernel socket that
+ * an earlier connection bound keeps its port: *port becomes that.
+ */
+static int kernel_reserve(struct s7_sock *sk, int fd, const struct s7_ip *ip, uint16_t *port)
 {
 	struct sockaddr_storage name = { 0 };
 	socklen_t len = sizeof(name);
+	struct s7_ip had;
+	long err;
 
-	sock_addr_write(sk, ip, port, (struct sockaddr *)&name, &len);
-	return (int)s7_sys3(SYS_bind, fd, &name, len);
+	sock_addr_write(sk, ip, *port, (struct sockaddr *)&name, &len);
+	err = s7_sys3(SYS_bind, fd, &name, len);
+	if (err == -EINVAL)
+		err = kernel_name(sk, fd, &had, port);
+	return (int)err;
 }
 
 int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t dport)
@@ -184,6 +200,8 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
 
 	if (sk->bits & SKB_BOUND)
 		return 0;
+	if (sk->proto == PROTO_UDP)
+		return kernel_side_autobind(sk, fd);
 	err = sock_route_source(sk, dst, host_now(), &src, &shared);
 	if (err)
 		return err;
@@ -193,7 +211,7 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
 		inst_unlock(sk->inst);
 		if (!port)
 			return -EADDRNOTAVAIL;
-		err = shared ? kernel_reserve(sk, fd, &src, port) : 0;
+		err = shared ? kernel_reserve(sk, fd, &src, &port) : 0;
 		if (!err)
 			err = sock_bind(sk, &src, port, host_now());
 		if (err != -EADDRINUSE)
