@@ -13,10 +13,10 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "kern/kern.h"
 #include "kern/nl.h"
+#include "stack/base/sys.h"
 
 #define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 #define WATCH_GROUPS \
@@ -137,12 +137,13 @@ int kern_watch_open(void)
 	struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = WATCH_GROUPS };
 	int fd, err;
 
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	fd = (int)s7_sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			  NETLINK_ROUTE);
 	if (fd < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&groups, sizeof(groups)) < 0) {
-		err = -errno;
-		close(fd);
+		return fd;
+	err = (int)s7_sys3(SYS_bind, fd, &groups, sizeof(groups));
+	if (err) {
+		s7_sys1(SYS_close, fd);
 		return err;
 	}
 	return fd;
@@ -156,14 +157,14 @@ int kern_watch_drain(int fd)
 		struct sockaddr_nl from = { 0 };
 		socklen_t len = sizeof(from);
 		uint8_t byte;
-		ssize_t n = recvfrom(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC,
-				     (struct sockaddr *)&from, &len);
+		long n = s7_sys6(SYS_recvfrom, fd, (long)&byte, sizeof(byte),
+				 MSG_DONTWAIT | MSG_TRUNC, (long)&from, (long)&len);
 
 		if (n >= 0)
 			changed |= len == sizeof(from) && from.nl_pid == 0;
-		else if (errno == ENOBUFS)
+		else if (n == -ENOBUFS)
 			changed = 1;
-		else if (errno != EINTR)
+		else if (n != -EINTR)
 			break;
 	}
 	return changed;

@@ -2,8 +2,9 @@
 /*
  * nl.c - one rtnetlink question and all of its answer
  *
- * Idea: a socket a question, closed with it; libmnl builds and walks messages, the socket calls are
- * our own, so that the socket is close-on-exec and bounded in time. A dump that the kernel marks as
+ * Idea: a socket a question, closed with it; libmnl builds and walks messages, the system calls
+ * are our own (shim/ stands in front of libc's). The descriptor is moved out of the program's low
+ * numbers at once. A dump that the kernel marks as
  * interrupted, or whose chunk was cut, is read to its end (so the socket stays usable) and reported
  * as -EAGAIN.
  * Bound: the kernel makes its answers while we receive; ANSWER_SEC only guards against a kernel
@@ -11,18 +12,34 @@
  * Context: any thread, no lock, blocks for no event. Called by: adopt.c, view.c, silencer_tc.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include "kern/nl.h"
+#include "stack/base/sys.h"
 
 #ifndef NETLINK_GET_STRICT_CHK
 #define NETLINK_GET_STRICT_CHK 12
 #endif
 
 #define ANSWER_SEC 2
+#define FD_BASE 960 /* below the usual limit of 1024; with a lower limit the number stays low */
+
+static int open_socket(void)
+{
+	int fd = (int)s7_sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int high;
+
+	if (fd < 0)
+		return fd;
+	high = (int)s7_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FD_BASE);
+	if (high < 0)
+		return fd;
+	s7_sys1(SYS_close, fd);
+	return high;
+}
 
 int nl_open(struct nl *ret_nl, size_t buf_bytes)
 {
@@ -33,24 +50,22 @@ int nl_open(struct nl *ret_nl, size_t buf_bytes)
 	nl.buf = malloc(buf_bytes);
 	if (!nl.buf)
 		return -ENOMEM;
-	nl.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	nl.fd = open_socket();
 	if (nl.fd < 0) {
-		err = -errno;
+		err = nl.fd;
 		goto free_buf;
 	}
-	if (setsockopt(nl.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0) {
-		err = -errno;
+	err = (int)s7_sys6(SYS_setsockopt, nl.fd, SOL_SOCKET, SO_RCVTIMEO, (long)&limit,
+			   sizeof(limit), 0);
+	if (err)
 		goto close_fd;
-	}
-	/*
-	 * Before 4.20 the kernel ignores filters in a dump request instead; the walkers filter
-	 * again.
-	 */
-	(void)setsockopt(nl.fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, sizeof(one));
+	/* Before 4.20 the kernel ignores filters in a request instead; the walkers filter again. */
+	(void)s7_sys6(SYS_setsockopt, nl.fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, (long)&one,
+		      sizeof(one), 0);
 	*ret_nl = nl;
 	return 0;
 close_fd:
-	close(nl.fd);
+	s7_sys1(SYS_close, nl.fd);
 free_buf:
 	free(nl.buf);
 	return err;
@@ -58,7 +73,7 @@ free_buf:
 
 void nl_close(struct nl *nl)
 {
-	close(nl->fd);
+	s7_sys1(SYS_close, nl->fd);
 	free(nl->buf);
 }
 
@@ -74,14 +89,14 @@ void *nl_begin(union nl_request *req, uint16_t type, uint16_t flags, size_t byte
 static int send_request(struct nl *nl, union nl_request *req)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	ssize_t n;
+	long n;
 
 	req->head.nlmsg_seq = ++nl->seq;
 	do {
-		n = sendto(nl->fd, req, req->head.nlmsg_len, 0, (struct sockaddr *)&kernel,
-			   sizeof(kernel));
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+		n = s7_sys6(SYS_sendto, nl->fd, (long)req, req->head.nlmsg_len, 0, (long)&kernel,
+			    sizeof(kernel));
+	} while (n == -EINTR);
+	return n < 0 ? (int)n : 0;
 }
 
 /* One datagram from the kernel: its length in *ret_len. -EMSGSIZE: it was cut and is lost. */
@@ -89,17 +104,17 @@ static int receive(struct nl *nl, size_t *ret_len)
 {
 	struct sockaddr_nl from;
 	struct iovec iov = { .iov_base = nl->buf, .iov_len = nl->buf_bytes };
-	ssize_t n;
+	long n;
 
 	for (;;) {
 		struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from),
 				      .msg_iov = &iov, .msg_iovlen = 1 };
 
-		n = recvmsg(nl->fd, &msg, 0);
-		if (n < 0 && errno == EINTR)
+		n = s7_sys3(SYS_recvmsg, nl->fd, &msg, 0);
+		if (n == -EINTR)
 			continue;
 		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+			return n == -EAGAIN ? -ETIMEDOUT : (int)n;
 		if (msg.msg_namelen != sizeof(from) || from.nl_pid != 0)
 			continue;
 		*ret_len = (size_t)n;
@@ -126,7 +141,7 @@ struct answer {
 	nl_each each;
 	void *arg;
 	uint32_t seq;
-	bool dump;
+	bool many; /* ends with DONE (dump) or ERROR (acknowledged), not with the first message */
 	bool ended;
 	bool holes;
 	int err;
@@ -160,15 +175,16 @@ static void walk(struct answer *answer, const uint8_t *buf, size_t len)
 		}
 		if (msg->nlmsg_type >= NLMSG_MIN_TYPE && !answer->err)
 			answer->err = answer->each(msg, answer->arg);
-		if (!answer->dump)
+		if (!answer->many)
 			answer->ended = true;
 	}
 }
 
 int nl_ask(struct nl *nl, union nl_request *req, nl_each each, void *arg)
 {
-	struct answer answer = { .each = each, .arg = arg,
-				 .dump = (req->head.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP };
+	uint16_t flags = req->head.nlmsg_flags;
+	bool many = (flags & NLM_F_DUMP) == NLM_F_DUMP || flags & NLM_F_ACK;
+	struct answer answer = { .each = each, .arg = arg, .many = many };
 	size_t len = 0;
 	int err;
 
@@ -181,7 +197,7 @@ int nl_ask(struct nl *nl, union nl_request *req, nl_each each, void *arg)
 		if (err == -EMSGSIZE) {
 			answer.holes = true;
 			err = grow(nl);
-			if (!err && !answer.dump)
+			if (!err && !answer.many)
 				return -EAGAIN;
 			if (!err)
 				continue;

@@ -12,23 +12,19 @@
  * atomic against frames in flight and against other processes that inherited the descriptors.
  * Context: no lock needed. Called by: shim/ (boot, bind, connect, close, keeper).
  */
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "kern/bpf_sys.h"
 #include "kern/kern.h"
 #include "kern/silencer_prog.h"
 #include "kern/silencer_tc.h"
+#include "stack/base/sys.h"
 
 #define OWNED_MAX 65536
-#define CPUS_MAX 1024
-#define ATTACH_TCX_INGRESS 46 /* BPF_TCX_INGRESS, younger than the oldest headers we build with */
-
-/* The program uses bpf_fib_lookup, which the kernel gives to GPL-compatible programs only. */
-#define PROG_LICENSE "Dual BSD/GPL"
+#define CPUS_MAX 8192 /* NR_CPUS of the largest kernels */
 
 static s7_time clock_now(void)
 {
@@ -41,7 +37,7 @@ static s7_time clock_now(void)
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
-		close(*fd);
+		s7_sys1(SYS_close, *fd);
 	*fd = -1;
 }
 
@@ -60,7 +56,8 @@ static int fail(int err, const char *what, char *ret_why, size_t why_len)
 	const char *hint = "";
 
 	if (err == -EPERM || err == -EACCES)
-		hint = "; needs root or CAP_BPF and CAP_NET_ADMIN";
+		hint = "; needs root or CAP_BPF and CAP_NET_ADMIN, before kernel 5.11 also "
+		       "ulimit -l unlimited";
 	else if (err == -ENOSYS || err == -EINVAL || err == -EOPNOTSUPP)
 		hint = "; the kernel is too old or built without it (needs BPF_SYSCALL and "
 		       "NET_CLS_BPF or TCX)";
@@ -70,20 +67,23 @@ static int fail(int err, const char *what, char *ret_why, size_t why_len)
 
 static int create_maps(struct kern_silencer *s, bool beat)
 {
-	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, sparse, .map_flags = BPF_F_NO_PREALLOC);
+	static const struct bpf_map_shape owned = { "sock7_owned", BPF_MAP_TYPE_HASH,
+						    sizeof(struct silencer_key), 1, OWNED_MAX,
+						    BPF_F_NO_PREALLOC };
+	static const struct bpf_map_shape drops = { "sock7_drops", BPF_MAP_TYPE_PERCPU_ARRAY,
+						    sizeof(uint32_t), sizeof(uint64_t), 1, 0 };
+	static const struct bpf_map_shape beats = { SILENCER_BEAT_NAME, BPF_MAP_TYPE_ARRAY,
+						    sizeof(uint32_t), sizeof(s7_time), 1, 0 };
 
-	s->map_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "sock7_owned", sizeof(struct silencer_key), 1,
-				   OWNED_MAX, &sparse);
+	s->map_fd = bpf_map_make(&owned);
 	if (s->map_fd < 0)
 		return s->map_fd;
-	s->drops_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "sock7_drops", sizeof(uint32_t),
-				     sizeof(uint64_t), 1, NULL);
+	s->drops_fd = bpf_map_make(&drops);
 	if (s->drops_fd < 0)
 		return s->drops_fd;
 	if (!beat)
 		return 0;
-	s->beat_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, SILENCER_BEAT_NAME, sizeof(uint32_t),
-				    sizeof(s7_time), 1, NULL);
+	s->beat_fd = bpf_map_make(&beats);
 	return s->beat_fd < 0 ? s->beat_fd : 0;
 }
 
@@ -95,16 +95,14 @@ static int load_program(struct kern_silencer *s)
 	err = silencer_prog_build(s->map_fd, s->drops_fd, s->beat_fd, &prog);
 	if (err)
 		return err;
-	s->prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, SILENCER_PROG_NAME, PROG_LICENSE,
-				   prog.insn, prog.count, NULL);
+	s->prog_fd = bpf_prog_make(SILENCER_PROG_NAME, prog.insn, prog.count, NULL, 0);
 	return s->prog_fd < 0 ? s->prog_fd : 0;
 }
 
 static int attach(enum silencer_way way, struct kern_silencer *s)
 {
 	if (way == SILENCER_TCX) {
-		s->link_fd = bpf_link_create(s->prog_fd, s->ifindex,
-					     (enum bpf_attach_type)ATTACH_TCX_INGRESS, NULL);
+		s->link_fd = bpf_tcx_attach(s->prog_fd, s->ifindex);
 		return s->link_fd < 0 ? s->link_fd : 0;
 	}
 	silencer_beat(s);
@@ -125,7 +123,6 @@ int silencer_open_by(enum silencer_way way, int ifindex, struct kern_silencer *r
 	const char *what = "creating BPF maps";
 	int err;
 
-	libbpf_set_print(NULL); /* it would write to the program's stderr; ret_why says it */
 	err = create_maps(&s, s.clsact);
 	if (!err) {
 		what = "loading the BPF program that silences the kernel";
@@ -169,7 +166,7 @@ int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_i
 	struct silencer_key key = make_key(proto, ip, port);
 	uint8_t owned = 1;
 
-	return bpf_map_update_elem(s->map_fd, &key, &owned, BPF_ANY);
+	return bpf_map_put(s->map_fd, &key, &owned);
 }
 
 int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
@@ -178,7 +175,7 @@ int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s
 	struct silencer_key key = make_key(proto, ip, port);
 	int err;
 
-	err = bpf_map_delete_elem(s->map_fd, &key);
+	err = bpf_map_take(s->map_fd, &key);
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -190,26 +187,26 @@ void silencer_beat(const struct kern_silencer *s)
 	if (s->beat_fd < 0)
 		return;
 	now = clock_now();
-	(void)bpf_map_update_elem(s->beat_fd, &slot, &now, BPF_ANY);
+	(void)bpf_map_put(s->beat_fd, &slot, &now);
 }
 
+/* The kernel writes one number for each possible CPU and does not say how many. */
 int silencer_drops(const struct kern_silencer *s, uint64_t *ret_drops)
 {
-	uint64_t per_cpu[CPUS_MAX], sum = 0;
-	int cpus = libbpf_num_possible_cpus(), err;
+	uint64_t *per_cpu, sum = 0;
 	uint32_t slot = 0;
+	int err;
 
-	if (cpus < 0)
-		return cpus;
-	if (cpus > CPUS_MAX)
-		return -E2BIG;
-	err = bpf_map_lookup_elem(s->drops_fd, &slot, per_cpu);
-	if (err)
-		return err;
-	for (int i = 0; i < cpus; i++)
+	per_cpu = calloc(CPUS_MAX, sizeof(*per_cpu));
+	if (!per_cpu)
+		return -ENOMEM;
+	err = bpf_map_read(s->drops_fd, &slot, per_cpu);
+	for (size_t i = 0; i < CPUS_MAX; i++)
 		sum += per_cpu[i];
-	*ret_drops = sum;
-	return 0;
+	free(per_cpu);
+	if (!err)
+		*ret_drops = sum;
+	return err;
 }
 
 void silencer_close(struct kern_silencer *s)

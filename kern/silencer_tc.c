@@ -9,43 +9,111 @@
  * clsact qdisc stays: others may have begun to use it.
  * Context: boot and end, no lock. Called by: silencer.c.
  */
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
-#include <unistd.h>
 
+#include "kern/bpf_sys.h"
 #include "kern/nl.h"
 #include "kern/silencer_tc.h"
+#include "stack/base/sys.h"
 
 #define FILTERS_MAX 64 /* of ours, looked at in one go */
 #define MAPS_MAX 8     /* of one program */
 
-int silencer_tc_attach(int ifindex, int prog_fd, uint32_t *ret_handle)
+/* Opens, asks, closes. */
+static int ask_once(union nl_request *req, nl_each each, void *arg)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd,
-			    .priority = SILENCER_TC_PRIORITY);
+	struct nl nl;
 	int err;
 
-	err = bpf_tc_hook_create(&hook);
-	if (err && err != -EEXIST)
-		return err;
-	err = bpf_tc_attach(&hook, &opts);
+	err = nl_open(&nl, NL_BUF_BYTES);
 	if (err)
 		return err;
-	*ret_handle = opts.handle;
+	err = nl_ask(&nl, req, each, arg);
+	nl_close(&nl);
+	return err;
+}
+
+/* A request about our filter number `handle` at the netdev's ingress. */
+static void begin_filter(union nl_request *req, uint16_t type, uint16_t flags, int ifindex,
+			 uint32_t handle)
+{
+	struct tcmsg *tc = nl_begin(req, type, NLM_F_ACK | flags, sizeof(*tc));
+
+	tc->tcm_ifindex = ifindex;
+	tc->tcm_handle = handle;
+	tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS);
+	tc->tcm_info = TC_H_MAKE(SILENCER_TC_PRIORITY << 16, htons(ETH_P_ALL));
+	mnl_attr_put_strz(&req->head, TCA_KIND, "bpf");
+}
+
+static int ignore(const struct nlmsghdr *msg, void *arg)
+{
+	(void)msg;
+	(void)arg;
+	return 0;
+}
+
+static int make_qdisc(int ifindex)
+{
+	union nl_request req;
+	struct tcmsg *tc;
+	int err;
+
+	tc = nl_begin(&req, RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, sizeof(*tc));
+	tc->tcm_ifindex = ifindex;
+	tc->tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
+	tc->tcm_parent = TC_H_CLSACT;
+	mnl_attr_put_strz(&req.head, TCA_KIND, "clsact");
+	err = ask_once(&req, ignore, NULL);
+	return err == -EEXIST ? 0 : err;
+}
+
+/* The echo of the new filter tells the handle that the kernel chose. */
+static int read_handle(const struct nlmsghdr *msg, void *arg)
+{
+	const struct tcmsg *tc = mnl_nlmsg_get_payload(msg);
+	uint32_t *ret_handle = arg;
+
+	if (msg->nlmsg_type == RTM_NEWTFILTER && mnl_nlmsg_get_payload_len(msg) >= sizeof(*tc))
+		*ret_handle = tc->tcm_handle;
+	return 0;
+}
+
+int silencer_tc_attach(int ifindex, int prog_fd, uint32_t *ret_handle)
+{
+	union nl_request req;
+	struct nlattr *options;
+	uint32_t handle = 0;
+	int err;
+
+	err = make_qdisc(ifindex);
+	if (err)
+		return err;
+	begin_filter(&req, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, ifindex, 0);
+	options = mnl_attr_nest_start(&req.head, TCA_OPTIONS);
+	mnl_attr_put_u32(&req.head, TCA_BPF_FD, (uint32_t)prog_fd);
+	mnl_attr_put_strz(&req.head, TCA_BPF_NAME, SILENCER_PROG_NAME);
+	mnl_attr_put_u32(&req.head, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	mnl_attr_nest_end(&req.head, options);
+	err = ask_once(&req, read_handle, &handle);
+	if (err)
+		return err;
+	if (!handle)
+		return -EPROTO;
+	*ret_handle = handle;
 	return 0;
 }
 
 int silencer_tc_detach(int ifindex, uint32_t handle)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = SILENCER_TC_PRIORITY);
+	union nl_request req;
 
-	return bpf_tc_detach(&hook, &opts);
+	begin_filter(&req, RTM_DELTFILTER, 0, ifindex, handle);
+	return ask_once(&req, ignore, NULL);
 }
 
 struct filter {
@@ -122,17 +190,16 @@ static int list_filters(int ifindex, struct filters *ret_filters)
 static int read_beat(uint32_t map_id, s7_time *ret_beat)
 {
 	struct bpf_map_info info = { 0 };
-	uint32_t len = sizeof(info), slot = 0;
+	uint32_t slot = 0;
 	int fd, err = -ENOENT;
 
-	fd = bpf_map_get_fd_by_id(map_id);
+	fd = bpf_map_by_id(map_id);
 	if (fd < 0)
 		return -ENOENT;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
-	    strcmp(info.name, SILENCER_BEAT_NAME) == 0 && info.value_size == sizeof(*ret_beat) &&
-	    bpf_map_lookup_elem(fd, &slot, ret_beat) == 0)
+	if (bpf_info(fd, &info, sizeof(info)) == 0 && strcmp(info.name, SILENCER_BEAT_NAME) == 0 &&
+	    info.value_size == sizeof(*ret_beat) && bpf_map_read(fd, &slot, ret_beat) == 0)
 		err = 0;
-	close(fd);
+	s7_sys1(SYS_close, fd);
 	return err;
 }
 
@@ -140,15 +207,14 @@ static bool is_dead(uint32_t prog_id, s7_time now)
 {
 	uint32_t ids[MAPS_MAX] = { 0 };
 	struct bpf_prog_info info = { .nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)ids };
-	uint32_t len = sizeof(info);
 	bool dead = false;
 	int fd, err;
 
-	fd = bpf_prog_get_fd_by_id(prog_id);
+	fd = bpf_prog_by_id(prog_id);
 	if (fd < 0)
 		return false;
-	err = bpf_obj_get_info_by_fd(fd, &info, &len);
-	close(fd);
+	err = bpf_info(fd, &info, sizeof(info));
+	s7_sys1(SYS_close, fd);
 	if (err)
 		return false;
 	for (uint32_t i = 0; i < info.nr_map_ids && i < MAPS_MAX && !dead; i++) {

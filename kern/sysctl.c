@@ -11,31 +11,30 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "kern/kern.h"
+#include "stack/base/sys.h"
 
 #define SYSCTL_TEXT_MAX 128
 
 static int read_text(const char *name, char text[SYSCTL_TEXT_MAX])
 {
 	char path[256];
-	ssize_t n;
-	int fd, err;
+	long fd, n;
 
 	if (snprintf(path, sizeof(path), "/proc/sys/net/%s", name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = s7_sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return (int)fd;
 	do {
-		n = read(fd, text, SYSCTL_TEXT_MAX - 1);
-	} while (n < 0 && errno == EINTR);
-	err = n < 0 ? -errno : 0;
-	close(fd);
-	if (!err)
-		text[n] = '\0';
-	return err;
+		n = s7_sys3(SYS_read, fd, text, SYSCTL_TEXT_MAX - 1);
+	} while (n == -EINTR);
+	s7_sys1(SYS_close, fd);
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	return 0;
 }
 
 static int read_numbers(const char *name, uint32_t *ret_values, uint32_t count)

@@ -8,7 +8,6 @@
  * that did get one.
  * Context: root; each test has network namespaces of its own.
  */
-#include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kern/bpf_sys.h"
 #include "kern/silencer_tc.h"
 #include "test/support/netns.h"
 
@@ -158,7 +158,6 @@ static int count_tapped(int fd, uint16_t port)
 	}
 }
 
-/* A kernel listener in a. */
 static int serve(const char *addr, uint16_t port)
 {
 	struct sockaddr_storage at;
@@ -369,7 +368,6 @@ Test(kern_silencer, clsact_passes_after_a_killed_owner_and_is_reaped)
 Test(kern_silencer, clsact_open_removes_the_dead_and_spares_the_living_and_strangers)
 {
 	struct kern_silencer living, dead;
-	uint32_t slot = 0;
 	s7_time long_ago = 1;
 
 	enter_pair();
@@ -377,7 +375,7 @@ Test(kern_silencer, clsact_open_removes_the_dead_and_spares_the_living_and_stran
 	dead = silencer;
 	open_by(SILENCER_CLSACT);
 	living = silencer;
-	cr_assert(bpf_map_update_elem(dead.beat_fd, &slot, &long_ago, BPF_ANY) == 0);
+	cr_assert(bpf_map_put(dead.beat_fd, &(uint32_t){ 0 }, &long_ago) == 0);
 	cr_assert(netns_run("tc filter add dev s7a ingress prio 3 protocol ip u32 match u32 0 0 "
 			    "flowid 1:1") == 0);
 	cr_assert(netns_run("test $(tc filter show dev s7a ingress | grep -c " SILENCER_PROG_NAME
@@ -425,7 +423,7 @@ Test(kern_silencer, two_owners_on_one_netdev)
 	}
 }
 
-/* a routes for others: a wildcard is about a's own addresses, whichever netdev they are on. */
+/* A wildcard is about a's own addresses, whichever netdev they are on. */
 Test(kern_silencer, forwarded_packets_pass_a_wildcard)
 {
 	int c, server;
@@ -575,7 +573,6 @@ Test(kern_silencer, a_netdev_that_is_not_there)
 
 	enter_pair();
 	for (size_t i = 0; i < S7_ARRAY_LEN(ways); i++) {
-		why[0] = '\0';
 		err = silencer_open_by(ways[i], 9999, &silencer, why, sizeof(why));
 		cr_expect(err < 0 && why[0], "%d", err);
 	}
