@@ -61,7 +61,7 @@ static int fail(int err, const char *what, char *ret_why, size_t why_len)
 	else if (err == -ENOSYS || err == -EINVAL || err == -EOPNOTSUPP)
 		hint = "; the kernel is too old or built without it (needs BPF_SYSCALL and "
 		       "NET_CLS_BPF or TCX)";
-	snprintf(ret_why, why_len, "%s: %s%s", what, strerror(-err), hint);
+	snprintf(ret_why, why_len, "%s: %s%s", what, strerrordesc_np(-err), hint);
 	return err;
 }
 
