@@ -27,6 +27,9 @@ int eal_start(const struct conf *conf, uint64_t frame_bytes, char *ret_why, size
 int pool_create(uint32_t index, uint32_t pkts, const struct s7_pool_ops **ret_ops, void **ret_pool,
 		char *ret_why, size_t why_len);
 
+/* Frame memory that one packet of a pool takes, for dividing frame_bytes. */
+uint32_t pool_pkt_bytes(void);
+
 /*
  * Brings a port up (device string from driver/device/devargs, queues, rings, offloads, MTU, MAC),
  * rx of queue k fed from pools[k]. A memif client whose server is not there yet, a virtio_user
