@@ -357,6 +357,12 @@ int boot_stack(void)
 	return err;
 }
 
+void boot_stopped(void)
+{
+	__atomic_store_n(&s7_fds.limit, 0, __ATOMIC_RELEASE);
+	atomic_store(&boot_is, BOOT_KERNEL);
+}
+
 void boot_forked(void)
 {
 	memset(&boot_lock, 0, sizeof(boot_lock));

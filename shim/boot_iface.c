@@ -16,14 +16,11 @@ static int port_start(uint32_t index)
 {
 	const struct conf_iface *conf = &s7_boot.conf.iface[index];
 	struct boot_iface *iface = &s7_boot.iface[index];
-	char line[sizeof(s7_boot.why)] = "";
 	int err;
 
-	err = port_open(conf, s7_boot.pool, &iface->port, line, sizeof(line));
-	if (err) {
-		snprintf(s7_boot.why, sizeof(s7_boot.why), "%.*s", (int)sizeof(line), line);
+	err = port_open(conf, s7_boot.pool, &iface->port, s7_boot.why, sizeof(s7_boot.why));
+	if (err)
 		return err;
-	}
 	port_info(iface->port, &iface->info);
 	iface->ifindex = port_kernel_ifindex(iface->port);
 	iface->adopt = iface->ifindex && !conf->address_count;

@@ -80,9 +80,13 @@ S7_EXPORT int socketpair(int domain, int type, int protocol, int sv[2])
 S7_EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct s7_file *file = fd_get_adopt(fd, addr, len);
+	int ret;
 
 	if (!file || file->kind != FILE_SOCK) {
-		return real.bind(fd, addr, len);
+		ret = real.bind(fd, addr, len);
+		if (!ret && s7_unlikely(s7_early_count))
+			early_forget(fd); /* an address of the kernel's */
+		return ret;
 	}
 	return (int)ret_errno(kernel_side_bind(file_sock(file), fd, addr, len));
 }
@@ -109,7 +113,6 @@ S7_EXPORT int listen(int fd, int backlog)
 
 	if (!file || file->kind != FILE_SOCK)
 		return real.listen(fd, backlog);
-	keeper_need();
 	return (int)ret_errno(listen_stack(file_sock(file), fd, backlog));
 }
 
@@ -140,9 +143,9 @@ static int connect_stack(struct s7_sock *sk, int fd, const struct s7_ip *ip, uin
 		err = sock_connect(sk, ip, port, host_now());
 	if (!err || err == -EINPROGRESS)
 		sk->file.side = SIDE_STACK;
+	keeper_need();
 	if ((err != -EINPROGRESS && err != -EALREADY) || is_nonblocking(sk))
 		return err;
-	keeper_need();
 	return connect_finish(sk, fd);
 }
 
@@ -186,9 +189,10 @@ S7_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	int ret;
 
 	if (!file || file->kind != FILE_SOCK) {
-		if (s7_unlikely(s7_early_count))
+		ret = real.connect(fd, addr, len);
+		if (s7_unlikely(s7_early_count) && (!ret || errno == EINPROGRESS || errno == EINTR))
 			early_forget(fd);
-		return real.connect(fd, addr, len);
+		return ret;
 	}
 	ret = connect_sock(file_sock(file), fd, addr, len);
 	return ret == 1 ? real.connect(fd, addr, len) : (int)ret_errno(ret);

@@ -104,7 +104,7 @@ static void leave(struct s7_proc *self)
 		drive_to_the_end();
 	if (others)
 		return; /* the slot is freed by their reaper, with what sleeping calls held */
-	__atomic_store_n(&s7_fds.limit, 0, __ATOMIC_RELEASE);
+	boot_stopped();
 	stop_for_good();
 }
 

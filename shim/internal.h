@@ -78,6 +78,8 @@ struct boot {
 extern struct boot s7_boot;
 bool boot_running(void);
 void boot_forked(void);
+/* The process ends: every descriptor is foreign, new sockets are the kernel's. */
+void boot_stopped(void);
 
 /* boot_params.c */
 void params_fill(const struct conf *conf, struct s7_params *ret_params);

@@ -106,6 +106,7 @@ int kernel_side_bound(struct s7_sock *sk, int fd)
 		sk->bits |= SKB_BOUND_ADDR;
 	sk->file.side = side;
 	inst_unlock(sk->inst);
+	keeper_need();
 	if (side == SIDE_DUAL)
 		epoll_side_changed(sk, fd);
 	return 0;

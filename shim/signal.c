@@ -20,6 +20,8 @@
 
 #define SIGNALS 65
 #define KERNEL_MASK sizeof(uint64_t) /* bytes of a signal mask as the kernel has it */
+/* All but the two that libc uses between its threads: setuid() waits until every thread has answered. */
+#define ALL_SIGNALS (~(3ull << 31))
 
 s7_sighandler bsd_signal(int sig, s7_sighandler handler);
 
@@ -57,7 +59,7 @@ static void action_set(int sig, const struct sigaction *act)
 
 void signals_block(sigset_t *ret_old)
 {
-	uint64_t all = ~0ull;
+	uint64_t all = ALL_SIGNALS;
 
 	sigemptyset(ret_old);
 	s7_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, ret_old, KERNEL_MASK);
@@ -97,7 +99,7 @@ static void run_handler(const struct sigaction *act, int sig, siginfo_t *info, v
 
 static void defer(int sig, const siginfo_t *info, void *context)
 {
-	uint64_t all = ~0ull;
+	uint64_t all = ALL_SIGNALS;
 
 	deferred.sig = sig;
 	deferred.info = *info;

@@ -2,7 +2,7 @@
 /*
  * run.c - sock7 run: sets the environment and becomes the program
  *
- * libsock7.so is $SOCK7_LIB, or lies beside this command, or in ../lib, or in ../lib/<triplet>.
+ * libsock7.so is $SOCK7_LIB, or lies beside this command, above it (build tree), in ../lib or ../lib/<triplet>.
  * Exit codes follow env(1): 126 found but not runnable, 127 not found, 2 wrong use.
  */
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 static bool library_find(char path[PATH_MAX])
 {
-	static const char *const beside[] = { "", "../lib/", "../lib/x86_64-linux-gnu/",
+	static const char *const beside[] = { "", "../", "../lib/", "../lib/x86_64-linux-gnu/",
 					      "../lib/aarch64-linux-gnu/", "../lib64/" };
 	const char *given = getenv("SOCK7_LIB");
 	char self[PATH_MAX], try[PATH_MAX + 64];

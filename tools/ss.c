@@ -14,6 +14,7 @@ static int options(int argc, char **argv, struct ss_format *format)
 {
 	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
 					       { "pid", required_argument, NULL, 'p' },
+					       { "count", no_argument, NULL, 'n' },
 					       { "stats", no_argument, NULL, 's' },
 					       { NULL, 0, NULL, 0 } };
 	int opt;
@@ -25,6 +26,9 @@ static int options(int argc, char **argv, struct ss_format *format)
 			break;
 		case 's':
 			format->counters = true;
+			break;
+		case 'n':
+			format->count_only = true;
 			break;
 		case 'j':
 			format->json = true;
@@ -45,7 +49,7 @@ int ss_main(int argc, char **argv)
 	int err = options(argc, argv, &format);
 
 	if (err) {
-		fprintf(stderr, "usage: sock7 ss [-p PID] [-s] [--json]\n");
+		fprintf(stderr, "usage: sock7 ss [-p PID] [-s] [--json | --count]\n");
 		return err;
 	}
 	count = ss_find(format.pid, arenas, SS_ARENAS_MAX);
@@ -63,11 +67,13 @@ int ss_main(int argc, char **argv)
 			continue;
 		}
 		ss_print_socks(arena, &format);
-		if (format.counters)
+		if (format.counters && !format.count_only)
 			ss_print_counters(arena, &format);
 		ss_unmap(arena);
 	}
-	if (format.json)
+	if (format.count_only)
+		printf("%u\n", format.lines);
+	else if (format.json)
 		printf("%s]\n", format.lines ? "\n" : "");
 	return err ? TOOL_FAILED : TOOL_OK;
 }

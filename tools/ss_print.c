@@ -74,6 +74,10 @@ static bool owners_text(const struct s7_arena *arena, const struct s7_file *file
 
 static void line_print(const struct sock_line *line, struct ss_format *format)
 {
+	if (format->count_only) {
+		format->lines++;
+		return;
+	}
 	if (format->json)
 		printf("%s\n{\"proto\":\"%s\",\"state\":\"%s\",\"recv_q\":%u,\"send_q\":%u,\"local\":\"%s\","
 		       "\"peer\":\"%s\",\"side\":\"%s\",\"owners\":[%s]}",
@@ -87,6 +91,8 @@ static void line_print(const struct sock_line *line, struct ss_format *format)
 
 void ss_print_head(const struct ss_format *format)
 {
+	if (format->count_only)
+		return;
 	if (format->json)
 		printf("[");
 	else

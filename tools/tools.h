@@ -39,6 +39,7 @@ void ss_unmap(const struct s7_arena *arena);
 struct ss_format {
 	bool json;
 	bool counters;
+	bool count_only; /* print nothing but how many */
 	uint32_t pid;	/* only this process's sockets, 0 all */
 	uint32_t lines; /* objects printed so far */
 };
