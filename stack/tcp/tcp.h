@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp.h - TCP: the connection's state, and what other layers call
+ *
+ * Four kinds of object hang in the flow table: a socket (FLOW_TCP, struct s7_tcp_sock), a half-open connection of a listener
+ * (FLOW_TCP_REQ, struct s7_tcp_req) and a TIME_WAIT entry (FLOW_TCP_TW, struct s7_tcp_tw). The
+ * design, its invariants and the table of RFC clauses are in docs/tcp.md; internals are declared in tcp_int.h.
+ * Context: instance lock held, for everything here.
+ */
+#ifndef S7_TCP_H
+#define S7_TCP_H
+
+#include "stack/core/sk.h"
+#include "stack/ip/ip.h"
+#include "stack/wire/tcp_opts.h"
+
+enum tcp_state {
+	TCPS_CLOSED,
+	TCPS_LISTEN,
+	TCPS_SYN_SENT,
+	TCPS_SYN_RCVD, /* simultaneous open only; passive opens wait as s7_tcp_req */
+	TCPS_ESTABLISHED,
+	TCPS_FIN_WAIT_1,
+	TCPS_FIN_WAIT_2,
+	TCPS_CLOSE_WAIT,
+	TCPS_CLOSING,
+	TCPS_LAST_ACK,
+	TCPS_TIME_WAIT, /* never of a socket: s7_tcp_tw */
+	TCPS_COUNT
+};
+
+/* tcb->bits */
+enum tcp_bits {
+	TCB_NODELAY = 1 << 0,
+	TCB_CORK = 1 << 1,
+	TCB_ORPHAN = 1 << 2,	   /* no descriptor left: free when closed */
+	TCB_TS = 1 << 3,	   /* timestamps agreed */
+	TCB_SACK = 1 << 4,	   /* SACK agreed */
+	TCB_WSCALE = 1 << 5,	   /* window scaling agreed */
+	TCB_FIN_QUEUED = 1 << 6,   /* our FIN is in the send queue */
+	TCB_ACK_NOW = 1 << 7,	   /* an ACK must leave before this call ends */
+	TCB_CWND_LIMITED = 1 << 8, /* the last output stopped at cwnd */
+	TCB_OWNS_PORT = 1 << 9,	   /* counted by sk_own_port for the connection */
+	TCB_DONE = 1 << 10,	   /* was connected once: reads give 0, not -ENOTCONN */
+	TCB_NOSPACE = 1 << 11,	   /* somebody waits for room to send */
+	TCB_ACCEPTED = 1 << 12,	   /* passive child, given out by accept */
+	TCB_CHILD = 1 << 13,	   /* in the accept queue of tcb->listener */
+	TCB_CONNECT_DONE = 1 << 14, /* the program has learned the outcome of connect */
+	TCB_URG_OUT = 1 << 15,	   /* snd_up is ahead of snd_una */
+	TCB_PINGPONG = 1 << 16,	   /* interactive: ACKs ride on answers */
+	TCB_PMTU_LOWERED = 1 << 17,
+	TCB_CC_USER = 1 << 18,	   /* congestion control chosen by the program */
+	TCB_RTX_TIMED = 1 << 19,   /* this ACK covered something retransmitted: no RTT sample (Karn) */
+};
+
+/* Deadlines that share tcb->timer. */
+enum tcp_deadline {
+	TCPD_RTX,
+	TCPD_PERSIST,
+	TCPD_KEEP,
+	TCPD_CORK,
+	TCPD_FIN_WAIT_2,
+	TCPD_COUNT
+};
+
+enum tcp_recovery_state { TCPCA_OPEN, TCPCA_DISORDER, TCPCA_RECOVERY, TCPCA_LOSS };
+
+/* Urgent byte (RFC 6093: as Linux, the octet before the urgent pointer). */
+enum tcp_urg { TCPU_NONE, TCPU_EXPECTED, TCPU_VALID, TCPU_READ };
+
+/* Chunks of the send queue, oldest first, linked by pkt->tcp.owner[0] (tcp_int.h). */
+struct tcp_sendq {
+	struct s7_pkt *head, *tail;
+	struct s7_pkt *next;	  /* first chunk never sent, NULL: none */
+	struct s7_pkt *sack_hint; /* sent chunk where the last SACK walk stopped, or NULL */
+	struct s7_pkt *lost_hint; /* chunks before it were judged for loss */
+	struct s7_pkt *rtx_hint;  /* chunks before it need no retransmission */
+	uint32_t count;		  /* chunks held */
+	uint32_t sacked, lost, retrans; /* sequence space so marked */
+	uint32_t sacked_below;	  /* of `sacked`, what lies before lost_hint */
+	uint32_t high_sacked;	  /* end of the highest chunk SACKed, valid while sacked */
+	struct tcp_sack seen[TCP_SACKS_MAX]; /* blocks of the last SACK: not walked again */
+};
+
+struct s7_tcb {
+	/* both directions, every segment */
+	uint8_t state;	/* enum tcp_state */
+	uint8_t ca_state; /* enum tcp_recovery_state */
+	uint8_t snd_wscale, rcv_wscale;
+	uint32_t bits;	/* enum tcp_bits */
+	uint32_t rcv_nxt, rcv_wup; /* rcv_wup: rcv_nxt when the last ACK left */
+	uint32_t rcv_wnd;	   /* advertised, counted from rcv_wup */
+	uint32_t snd_una, snd_nxt, write_seq;
+	uint32_t snd_wnd, snd_wl1, snd_max_wnd;
+	uint32_t mss;		   /* payload bytes of a full segment */
+	uint32_t ts_recent, ts_offset;
+	uint32_t ts_recent_s;	   /* seconds of inst->now when ts_recent was taken */
+	s7_time at[TCPD_COUNT];	   /* deadlines, 0: none */
+	s7_time delack_at;
+	s7_time last_rx, last_tx;
+
+	/* received, not yet read */
+	struct s7_pkt *rq_head, *rq_tail;
+	uint32_t rq_bytes, rq_pkts;
+	uint32_t rcv_mss;	   /* largest payload seen: what "full-sized" means in ACK policy */
+	uint8_t quickacks;	   /* ACKs that may not be delayed */
+	uint8_t urg_state;	   /* enum tcp_urg */
+	uint8_t urg_byte;
+	uint8_t sack_count;
+	uint32_t rcv_up;	   /* sequence number of the urgent octet */
+	uint32_t copied_seq;	   /* first byte not yet read by the program */
+
+	struct tcp_sendq sq;
+	uint32_t snd_sml;	   /* end of the last segment that was not full (Minshall) */
+	uint32_t snd_up;
+	uint32_t iss, irs;
+
+	/* congestion control; windows in bytes */
+	uint32_t cwnd, ssthresh, cwnd_peak;
+	uint32_t recover;	   /* snd_nxt when recovery began */
+	uint32_t dupacks;
+	uint32_t prr_delivered, prr_out, prr_fs;
+	uint32_t undo_ssthresh;
+	uint32_t cc;		   /* index of tcp_cc_table */
+	uint64_t cc_priv[8];
+
+	/* RTT (RFC 6298), microseconds */
+	uint32_t srtt8_us, rttvar4_us, rto_us, min_rtt_us;
+	uint32_t backoff;	   /* doublings of rto in force */
+	uint32_t retries;	   /* RTOs, SYN retries, probes without answer */
+	s7_time stalled_at;	   /* first unanswered retransmission or probe; 0 none */
+
+	struct s7_timer timer, delack_timer;
+
+	/* out of order */
+	struct s7_pkt *oo_head, *oo_tail;
+	uint32_t oo_bytes, oo_pkts;
+	struct tcp_sack sacks[TCP_SACKS_MAX]; /* what we hold beyond rcv_nxt, latest first */
+	struct tcp_sack dsack;		      /* empty when start == end */
+
+	/* receive buffer autotuning */
+	s7_time rcv_rtt_at, space_at;
+	uint32_t rcv_rtt_seq, rcv_rtt_us;
+	uint32_t space_seq, space_bytes;
+
+	/* settings */
+	uint32_t keep_idle_s, keep_intvl_s, keep_cnt, keep_sent;
+	uint32_t user_timeout_ms;
+	uint32_t user_mss;	   /* TCP_MAXSEG, 0: none */
+	uint32_t peer_mss;	   /* as announced */
+	uint32_t window_clamp;
+	uint32_t notsent_lowat;
+	int32_t linger2_s;	   /* 0: default, < 0: none */
+	uint8_t syn_retries;
+	uint8_t defer_accept_s;
+	uint8_t soft_err_count;
+	uint8_t pad;
+	int32_t soft_err;
+	uint32_t total_retrans;
+	uint64_t bytes_sent, bytes_acked, bytes_received, segs_in, segs_out;
+
+	struct s7_dst dst;
+
+	/* listener */
+	struct s7_list accept_queue; /* children, by sk.owner_list */
+	struct s7_list requests;     /* half-open, by req->list */
+	uint32_t accept_len, backlog;
+	uint32_t request_count;
+	s7_time cookies_at;	     /* last time a cookie was sent */
+	struct s7_tcp_sock *listener; /* of a child in the accept queue */
+};
+
+struct s7_tcp_sock {
+	struct s7_sock sk;
+	struct s7_tcb tcb;
+};
+
+/* A half-open connection: what the SYN said and what we answered. */
+struct s7_tcp_req {
+	struct s7_flow flow;
+	struct s7_timer timer;
+	struct s7_list list; /* listener's tcb.requests */
+	struct s7_tcp_sock *listener;
+	struct s7_dst dst;
+	uint32_t irs, iss;
+	uint32_t ts_recent, ts_offset;
+	uint32_t rcv_wnd, snd_wnd;
+	uint16_t mss; /* of the peer */
+	uint8_t bits; /* enum tcp_opt_bits agreed */
+	uint8_t snd_wscale, rcv_wscale;
+	uint8_t retries;
+	bool acked;	 /* the handshake is complete, the accept queue was full or data is awaited */
+	uint8_t tos;
+	s7_time made_at, synack_at;
+};
+
+/* TIME_WAIT: enough to answer and to judge a new SYN. */
+struct s7_tcp_tw {
+	struct s7_flow flow;
+	struct s7_timer timer;
+	uint32_t snd_nxt, rcv_nxt, rcv_wnd;
+	uint32_t ts_recent, ts_offset;
+	uint32_t ts_recent_s;
+	uint32_t bound_iface;
+	uint8_t rcv_wscale;
+	uint8_t tos, ttl;
+	bool ts, owns_port;
+};
+
+/* TCP of one instance. */
+struct s7_tcp_inst {
+	struct s7_slab socks, reqs, tws;
+	uint64_t key[2][2]; /* ISN and cookies; timestamps */
+	s7_time challenge_at; /* start of the second that challenge_left belongs to */
+	uint32_t challenge_left;
+	uint32_t now_ms; /* not used by the peer as a clock of ours: offset by connection */
+};
+
+static inline struct s7_tcp_sock *tcp_sk(struct s7_sock *sk)
+{
+	return s7_container(sk, struct s7_tcp_sock, sk);
+}
+
+static inline const struct s7_tcb *tcp_tcb(const struct s7_sock *sk)
+{
+	return &((const struct s7_tcp_sock *)sk)->tcb;
+}
+
+/* Called by inst_create: slabs by params.max_sockets and max_time_wait. 0, -ENOMEM. */
+int tcp_inst_init(struct s7_inst *inst);
+
+/* Timer handlers for the instance's table. */
+void tcp_timer(void *inst, struct s7_timer *timer, s7_time now);	/* TIMER_TCP */
+void tcp_delack_timer(void *inst, struct s7_timer *timer, s7_time now); /* TIMER_TCP_DELACK */
+void tcp_req_timer(void *inst, struct s7_timer *timer, s7_time now);	/* TIMER_TCP_REQ */
+void tcp_tw_timer(void *inst, struct s7_timer *timer, s7_time now);	/* TIMER_TIME_WAIT */
+
+/* "ESTABLISHED"... of an enum tcp_state. */
+const char *tcp_state_text(enum tcp_state state);
+/* The number that Linux gives the state (TCP_INFO, sock_diag). */
+uint8_t tcp_state_linux(const struct s7_sock *sk);
+
+/* ---- options, for stack/sock/opt_tcp.c. Setters: 0 or -errno with Linux's ranges. tcp_opt_api.c ---- */
+int tcp_set_nodelay(struct s7_sock *sk, int on);
+int tcp_get_nodelay(const struct s7_sock *sk);
+int tcp_set_cork(struct s7_sock *sk, int on);
+int tcp_get_cork(const struct s7_sock *sk);
+int tcp_set_quickack(struct s7_sock *sk, int value);
+int tcp_get_quickack(const struct s7_sock *sk);
+int tcp_set_maxseg(struct s7_sock *sk, int bytes);
+int tcp_get_maxseg(const struct s7_sock *sk);
+int tcp_set_keepidle(struct s7_sock *sk, int seconds);
+int tcp_get_keepidle(const struct s7_sock *sk);
+int tcp_set_keepintvl(struct s7_sock *sk, int seconds);
+int tcp_get_keepintvl(const struct s7_sock *sk);
+int tcp_set_keepcnt(struct s7_sock *sk, int count);
+int tcp_get_keepcnt(const struct s7_sock *sk);
+int tcp_set_user_timeout(struct s7_sock *sk, int ms);
+int tcp_get_user_timeout(const struct s7_sock *sk);
+int tcp_set_syncnt(struct s7_sock *sk, int count);
+int tcp_get_syncnt(const struct s7_sock *sk);
+int tcp_set_linger2(struct s7_sock *sk, int seconds);
+int tcp_get_linger2(const struct s7_sock *sk);
+int tcp_set_defer_accept(struct s7_sock *sk, int seconds);
+int tcp_get_defer_accept(const struct s7_sock *sk);
+int tcp_set_window_clamp(struct s7_sock *sk, int bytes);
+int tcp_get_window_clamp(const struct s7_sock *sk);
+int tcp_set_notsent_lowat(struct s7_sock *sk, int bytes);
+int tcp_get_notsent_lowat(const struct s7_sock *sk);
+/* name need not end in 0. -ENOENT: no such congestion control here. */
+int tcp_set_congestion(struct s7_sock *sk, const char *name, size_t len);
+const char *tcp_get_congestion(const struct s7_sock *sk);
+/* Fills at most `len` bytes of a struct tcp_info (linux/tcp.h); returns how many. */
+uint32_t tcp_get_info(const struct s7_sock *sk, void *buf, uint32_t len);
+/* SIOCATMARK: 1 when the next byte to read is the urgent one. -EINVAL on a listener. */
+int tcp_at_mark(const struct s7_sock *sk);
+/* SIOCOUTQNSD: bytes never sent. */
+uint32_t tcp_outq_unsent(const struct s7_sock *sk);
+/* SO_KEEPALIVE changed. */
+void tcp_keepalive_changed(struct s7_sock *sk);
+/* SO_RCVLOWAT grew: makes the buffer large enough, as Linux. */
+void tcp_rcvlowat_changed(struct s7_sock *sk);
+/* connect(AF_UNSPEC): breaks the connection (RST where one is due) and makes the socket fresh again. 0. */
+int tcp_disconnect(struct s7_sock *sk);
+/* Index of a congestion control for params.tcp_cc, or -ENOENT. */
+int tcp_cc_index(const char *name, size_t len);
+/* Accept queue length and limit, as LISTEN sockets show them in rx/tx queue. */
+void tcp_accept_stats(const struct s7_sock *sk, uint32_t *ret_len, uint32_t *ret_max);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_ack.c - the fifth step of RFC 9293 3.10.7.4: what an acknowledgement does
+ *
+ * Idea: free what is acknowledged at the head of the send queue, take one RTT sample, follow the window, let recovery or
+ * congestion control judge, move the timers. An ACK that moves nothing costs a few comparisons.
+ * Each chunk is touched once when it is acknowledged; nothing walks the queue unless SACK says so.
+ * Context: instance lock; sends nothing itself (the caller runs tcp_output).   Called by: tcp_rx.c.
+ */
+#include "stack/tcp/tcp_int.h"
+
+/* Cuts what is acknowledged off the front of a chunk that is covered in part. */
+static void chunk_trim(struct s7_tcb *tcb, struct s7_pkt *chunk, uint32_t n)
+{
+	uint8_t marks = chunk->tcp.flags & (CHUNK_LOST | CHUNK_RETRANS | CHUNK_SACKED);
+
+	tcp_chunk_unmark(tcb, chunk);
+	chunk->tcp.seq += n;
+	chunk->tcp.len -= n;
+	chunk->tcp.payload_off += (uint16_t)n;
+	chunk->tcp.has_sum = 0;
+	chunk->tcp.flags |= marks;
+	if (marks & CHUNK_LOST)
+		tcb->sq.lost += chunk_space(chunk);
+	if (marks & CHUNK_RETRANS)
+		tcb->sq.retrans += chunk_space(chunk);
+	if (marks & CHUNK_SACKED)
+		tcb->sq.sacked += chunk_space(chunk);
+	if (marks & CHUNK_SACKED && tcb->sq.lost_hint && tcb->sq.lost_hint != chunk)
+		tcb->sq.sacked_below += chunk_space(chunk);
+}
+
+/* Takes everything before snd_una out of the queue; returns the send time for an RTT sample, 0: none. */
+static s7_time sendq_ack(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct tcp_sendq *sq = &tcb->sq;
+	bool marked = sq->sacked || sq->lost || sq->sack_hint || sq->rtx_hint || sq->lost_hint;
+	struct s7_pkt *chunk = sq->head;
+	s7_time sent_at = 0;
+
+	while (chunk && seq_leq(chunk_end(chunk), tcb->snd_una)) {
+		struct s7_pkt *next = chunk_next(chunk);
+
+		if (s7_unlikely(chunk->tcp.flags & CHUNK_EVER_RETRANS))
+			tcb->bits |= TCB_RTX_TIMED;
+		else if (!(chunk->tcp.flags & CHUNK_SACKED))
+			sent_at = chunk->tcp.sent_at;
+		if (s7_unlikely(marked)) {
+			tcp_chunk_unmark(tcb, chunk);
+			tcp_hints_drop(tcb, chunk);
+		}
+		sq->head = next;
+		sq->count--;
+		chunk_free(ts->sk.inst, chunk);
+		chunk = next;
+	}
+	if (!chunk)
+		sq->tail = NULL;
+	else if (s7_unlikely(seq_lt(chunk->tcp.seq, tcb->snd_una)))
+		chunk_trim(tcb, chunk, tcb->snd_una - chunk->tcp.seq);
+	return sent_at;
+}
+
+static void ack_rtt(struct s7_tcp_sock *ts, const struct tcp_seg *seg, s7_time sent_at)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct s7_inst *inst = ts->sk.inst;
+
+	if (s7_likely(sent_at && !(tcb->bits & TCB_RTX_TIMED)))
+		tcp_rtt_sample(ts, (inst->now - sent_at) / S7_US);
+	else if (tcb->bits & TCB_TS && seg->opts.bits & TCPO_TS && seg->opts.ts_ecr)
+		tcp_rtt_sample(ts, (uint64_t)(tcp_ms(inst) + tcb->ts_offset - seg->opts.ts_ecr) * 1000);
+	tcb->bits &= ~(uint32_t)TCB_RTX_TIMED;
+}
+
+/* 3.10.7.4: SND.WND from a segment that is not older than the last one used. */
+static bool ack_window(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bool moved)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t wnd = (uint32_t)seg->h.wnd << tcb->snd_wscale;
+	bool changed = wnd != tcb->snd_wnd;
+
+	if (!moved && !seq_gt(seg->h.seq, tcb->snd_wl1) &&
+	    !(seg->h.seq == tcb->snd_wl1 && wnd > tcb->snd_wnd))
+		return false;
+	tcb->snd_wl1 = seg->h.seq;
+	tcb->snd_wnd = wnd;
+	if (s7_unlikely(wnd > tcb->snd_max_wnd)) {
+		tcb->snd_max_wnd = wnd;
+		tcp_mss_sync(ts);
+	}
+	if (changed && wnd && tcb->at[TCPD_PERSIST]) {
+		tcb->at[TCPD_PERSIST] = 0;
+		tcb->backoff = 0;
+	}
+	return changed;
+}
+
+void tcp_space_check(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct s7_sock *sk = &ts->sk;
+	uint64_t want;
+
+	if (!(tcb->bits & TCB_NOSPACE))
+		return;
+	if (!(sk->bits & SKB_SNDBUF_LOCK)) {
+		want = 2ull * TCP_TRUESIZE * s7_max(tcb->cwnd / s7_min(tcb->mss, S7_PKT_ROOM) + 1, 10);
+		want = s7_min(want, sk->inst->params.tcp_wmem[2]);
+		sk->sndbuf = (uint32_t)s7_max(sk->sndbuf, want);
+	}
+	if (!tcp_writeable(sk))
+		return;
+	tcb->bits &= ~(uint32_t)TCB_NOSPACE;
+	sk_event(sk, EPOLLOUT | EPOLLWRNORM);
+}
+
+/* What is newly acknowledged: queue, RTT, timers. */
+static void ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, uint32_t acked)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	tcb->snd_una = seg->h.ack;
+	tcb->bytes_acked += acked;
+	ack_rtt(ts, seg, sendq_ack(ts));
+	tcb->backoff = 0;
+	tcb->retries = 0;
+	tcb->stalled_at = 0;
+	tcb->soft_err = 0;
+	if (tcb->snd_una == tcb->snd_nxt)
+		tcb->at[TCPD_RTX] = 0;
+	else
+		tcp_rtx_arm(ts);
+}
+
+/* ACKs that cannot be: of what was never sent, or older than any window (RFC 5961 5.2). */
+static bool ack_is_bad(struct s7_tcp_sock *ts, uint32_t ack)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (seq_gt(ack, tcb->snd_nxt) ||
+	    seq_lt(ack, tcb->snd_una - (uint32_t)s7_max(tcb->snd_max_wnd, tcb->mss))) {
+		if (tcp_challenge_allowed(ts->sk.inst))
+			tcb->bits |= TCB_ACK_NOW;
+		return true;
+	}
+	return false;
+}
+
+bool tcp_ack(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t acked = seg->h.ack - tcb->snd_una;
+	uint32_t flight = tcb->snd_nxt - tcb->snd_una;
+	uint32_t newly_sacked = 0;
+	bool wnd_changed, dup;
+
+	if (s7_unlikely(acked > flight)) {
+		if (ack_is_bad(ts, seg->h.ack))
+			return false;
+		return true; /* an old one: nothing to learn */
+	}
+	if (acked)
+		ack_advance(ts, seg, acked);
+	wnd_changed = ack_window(ts, seg, acked);
+	if (tcb->at[TCPD_PERSIST])
+		tcb->retries = 0; /* the peer lives, however small its window */
+	if (seg->opts.sack_count && tcb->bits & TCB_SACK)
+		newly_sacked = tcp_sack_mark(tcb, seg);
+	if (tcb->bits & TCB_SACK)
+		dup = newly_sacked && !acked;
+	else
+		dup = !acked && flight && !seg->len && !wnd_changed &&
+		      !(seg->h.flags & (TCPF_SYN | TCPF_FIN));
+	if (s7_unlikely(tcb->ca_state != TCPCA_OPEN || dup || newly_sacked))
+		tcp_recovery_on_ack(ts, acked, newly_sacked, dup);
+	else if (acked && tcb->bits & TCB_CWND_LIMITED)
+		tcp_cc(tcb)->ack(tcb, acked, ts->sk.inst->now);
+	if (acked && tcb->bits & TCB_NOSPACE)
+		tcp_space_check(ts);
+	return true;
+}

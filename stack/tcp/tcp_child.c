@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_child.c - a half-open connection becomes a socket in the accept queue
+ *
+ * Idea: the child inherits from its listener what Linux lets it inherit (socket options, buffer sizes, TCP settings), takes the
+ * numbers from the request and the request's place in the flow table. It has one reference, which accept() hands out.
+ * A request of a cookie lies on the caller's stack and is in no table.
+ * Context: instance lock.   Called by: tcp_req.c, tcp_cookie.c.
+ */
+#include "stack/tcp/tcp_int.h"
+
+#define INHERITED_BITS                                                                             \
+	(SKB_REUSEADDR | SKB_REUSEPORT | SKB_KEEPALIVE | SKB_OOBINLINE | SKB_BROADCAST |           \
+	 SKB_DONTROUTE | SKB_TIMESTAMP | SKB_TIMESTAMPNS | SKB_LINGER | SKB_V6ONLY |               \
+	 SKB_RCVBUF_LOCK | SKB_SNDBUF_LOCK | SKB_FREEBIND | SKB_RECVTTL | SKB_RECVTOS |            \
+	 SKB_RECVERR | SKB_DEBUG)
+
+static void inherit_sock(struct s7_sock *child, const struct s7_sock *parent)
+{
+	child->bits = parent->bits & INHERITED_BITS;
+	child->bound_iface = parent->bound_iface;
+	child->rcvbuf = parent->rcvbuf;
+	child->sndbuf = parent->sndbuf;
+	child->rcvlowat = parent->rcvlowat;
+	child->linger_s = parent->linger_s;
+	child->rcvtimeo = parent->rcvtimeo;
+	child->sndtimeo = parent->sndtimeo;
+	child->mark = parent->mark;
+	child->priority = parent->priority;
+	child->tos = parent->tos;
+	child->ttl = parent->ttl;
+	child->mcast_ttl = parent->mcast_ttl;
+	child->mtu_discover = parent->mtu_discover;
+	child->uid = parent->uid;
+	child->creator_pid = parent->creator_pid;
+	child->file.side = SIDE_STACK;
+}
+
+static void inherit_tcb(struct s7_tcb *child, const struct s7_tcb *parent)
+{
+	child->bits |= parent->bits & (TCB_NODELAY | TCB_CORK | TCB_CC_USER);
+	child->cc = parent->cc;
+	child->keep_idle_s = parent->keep_idle_s;
+	child->keep_intvl_s = parent->keep_intvl_s;
+	child->keep_cnt = parent->keep_cnt;
+	child->user_timeout_ms = parent->user_timeout_ms;
+	child->user_mss = parent->user_mss;
+	child->window_clamp = parent->window_clamp;
+	child->notsent_lowat = parent->notsent_lowat;
+	child->linger2_s = parent->linger2_s;
+	child->syn_retries = parent->syn_retries;
+}
+
+static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req, const struct tcp_seg *seg)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	tcb->iss = req->iss;
+	tcb->irs = req->irs;
+	tcb->snd_una = tcb->snd_nxt = tcb->write_seq = req->iss + 1;
+	tcb->snd_sml = tcb->snd_up = tcb->recover = tcb->snd_una;
+	tcb->rcv_nxt = tcb->rcv_wup = tcb->copied_seq = req->irs + 1;
+	tcb->rcv_wnd = req->rcv_wnd;
+	tcb->snd_wscale = req->snd_wscale;
+	tcb->rcv_wscale = req->rcv_wscale;
+	tcb->snd_wnd = (uint32_t)seg->h.wnd << tcb->snd_wscale;
+	tcb->snd_max_wnd = (uint32_t)s7_max(tcb->snd_wnd, req->snd_wnd);
+	tcb->snd_wl1 = seg->h.seq;
+	tcb->peer_mss = req->mss;
+	tcb->ts_offset = req->ts_offset;
+	tcb->ts_recent = req->ts_recent;
+	tcb->ts_recent_s = (uint32_t)(ts->sk.inst->now / S7_SEC);
+	tcb->bits |= req->bits & TCPO_TS ? TCB_TS : 0;
+	tcb->bits |= req->bits & TCPO_SACK_OK ? TCB_SACK : 0;
+	tcb->bits |= req->bits & TCPO_WSCALE ? TCB_WSCALE : 0;
+	tcb->dst = req->dst;
+}
+
+struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg)
+{
+	struct s7_tcp_sock *listener = req->listener, *ts;
+	struct s7_inst *inst = listener->sk.inst;
+	struct s7_sock *sk;
+
+	if (sk_create(inst, PROTO_TCP, listener->sk.domain, &sk))
+		return NULL;
+	ts = tcp_sk(sk);
+	inherit_sock(sk, &listener->sk);
+	inherit_tcb(&ts->tcb, &listener->tcb);
+	take_numbers(ts, req, seg);
+	sk->flow.local = req->flow.local;
+	sk->flow.remote = req->flow.remote;
+	sk->flow.lport = req->flow.lport;
+	sk->flow.rport = req->flow.rport;
+	sk->flow.iface = req->flow.iface;
+	sk->flow.kind = FLOW_TCP;
+	if (req->flow.linked) {
+		if (!req->retries)
+			tcp_rtt_sample(ts, (inst->now - req->synack_at) / S7_US);
+		flow_replace(&inst->flows, &req->flow, &sk->flow);
+		tcp_req_free(inst, req);
+	} else if (flow_insert(&inst->flows, &sk->flow)) {
+		sk_free(sk);
+		return NULL;
+	}
+	ts->tcb.bits |= TCB_CHILD;
+	tcp_own_port(ts);
+	tcp_established(ts);
+	ts->tcb.listener = listener;
+	list_add_tail(&listener->tcb.accept_queue, &sk->owner_list);
+	listener->tcb.accept_len++;
+	stat_add(inst, STAT_TCP_PASSIVE_OPENS, 1);
+	sk_event(&listener->sk, EPOLLIN | EPOLLRDNORM);
+	return ts;
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_close.c - the ways a connection ends
+ *
+ * Idea: tcp_done() is the one place where a connection stops existing: out of the tables, timers off, queues emptied, CLOSED.
+ * If no descriptor is left (orphan) it frees the socket, else the program finds it closed. What was received before may still be read.
+ * close(): unread data or SO_LINGER 0 mean RST (RFC 9293 3.6.1, RFC 2525 2.17), else FIN; the socket lives on as an orphan until the peer has
+ * acknowledged. A child that nobody accepted dies with its listener.
+ * Context: instance lock.   Called by: tcp_proto.c, tcp_rx.c, tcp_timer.c, tcp_tw.c.
+ */
+#include "stack/tcp/tcp_int.h"
+
+bool tcp_challenge_allowed(struct s7_inst *inst)
+{
+	struct s7_tcp_inst *tcp = inst->tcp;
+
+	if (inst->now - tcp->challenge_at >= S7_SEC) {
+		tcp->challenge_at = inst->now;
+		tcp->challenge_left = TCP_CHALLENGES_PER_S;
+	}
+	if (!tcp->challenge_left) {
+		inst->drop[DROP_TCP_CHALLENGE_RATE]++;
+		return false;
+	}
+	tcp->challenge_left--;
+	return true;
+}
+
+void tcp_own_port(struct s7_tcp_sock *ts)
+{
+	struct s7_inst *inst = ts->sk.inst;
+
+	if (!(inst->iface[ts->tcb.dst.iface].flags & IFACE_SHARED) || ts->tcb.bits & TCB_OWNS_PORT)
+		return;
+	sk_own_port(inst, IPPROTO_TCP, &ts->sk.flow.local, ts->sk.flow.lport);
+	ts->tcb.bits |= TCB_OWNS_PORT;
+}
+
+void tcp_disown_port(struct s7_tcp_sock *ts)
+{
+	if (!(ts->tcb.bits & TCB_OWNS_PORT))
+		return;
+	ts->tcb.bits &= ~(uint32_t)TCB_OWNS_PORT;
+	sk_disown_port(ts->sk.inst, IPPROTO_TCP, &ts->sk.flow.local, ts->sk.flow.lport);
+}
+
+void tcp_done(struct s7_tcp_sock *ts)
+{
+	struct s7_sock *sk = &ts->sk;
+
+	tcp_timers_stop(ts);
+	flow_remove(&sk->inst->flows, &sk->flow);
+	tcp_disown_port(ts);
+	sendq_purge(ts);
+	tcp_reass_purge(ts);
+	tcp_set_state(ts, TCPS_CLOSED);
+	ts->tcb.bits &= ~(uint32_t)(TCB_FIN_QUEUED | TCB_ACK_NOW);
+	sk->bits &= ~(uint32_t)SKB_CONNECTED;
+	sk->shut = SK_SHUT_RD | SK_SHUT_WR;
+	if (ts->tcb.bits & TCB_ORPHAN) {
+		rcvq_purge(ts);
+		sk_free(sk);
+		return;
+	}
+	sk_event(sk, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM | EPOLLRDHUP | EPOLLHUP);
+}
+
+void tcp_done_error(struct s7_tcp_sock *ts, int err)
+{
+	if (!(ts->tcb.bits & TCB_ORPHAN))
+		sk_error(&ts->sk, err);
+	tcp_done(ts);
+}
+
+/* Everything that waits at a listener is refused with RST. */
+static void listener_stop(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	while (!list_empty(&tcb->requests))
+		tcp_req_free(ts->sk.inst, list_first(&tcb->requests, struct s7_tcp_req, list));
+	while (!list_empty(&tcb->accept_queue)) {
+		struct s7_sock *child = list_first(&tcb->accept_queue, struct s7_sock, owner_list);
+
+		list_del(&child->owner_list);
+		tcb->accept_len--;
+		tcp_sk(child)->tcb.listener = NULL;
+		tcp_sk(child)->tcb.bits |= TCB_ORPHAN;
+		if (tcp_tcb(child)->state != TCPS_CLOSED)
+			tcp_send_rst(tcp_sk(child));
+		tcp_done(tcp_sk(child));
+	}
+	ts->sk.bind.listening = false;
+	ts->sk.bits &= ~(uint32_t)SKB_LISTENING;
+	tcp_done(ts);
+}
+
+/* States in which a RST is due when we let go (RFC 9293 3.10.5). */
+static bool needs_rst(const struct s7_tcb *tcb)
+{
+	return tcb->state >= TCPS_SYN_RCVD && tcb->state != TCPS_CLOSING && tcb->state != TCPS_LAST_ACK;
+}
+
+void tcp_abort(struct s7_sock *sk, int err)
+{
+	struct s7_tcp_sock *ts = tcp_sk(sk);
+
+	if (ts->tcb.state == TCPS_LISTEN) {
+		listener_stop(ts);
+		return;
+	}
+	if (needs_rst(&ts->tcb))
+		tcp_send_rst(ts);
+	tcp_done_error(ts, err);
+}
+
+static void reset_now(struct s7_tcp_sock *ts)
+{
+	if (needs_rst(&ts->tcb))
+		tcp_send_rst(ts);
+	tcp_done(ts);
+}
+
+/* Sends our FIN behind what is queued and moves the state. false: the socket is gone. */
+static bool send_fin(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (sendq_fin(ts)) { /* no buffer for a FIN: the peer must learn it somehow */
+		reset_now(ts);
+		return false;
+	}
+	if (tcb->state == TCPS_ESTABLISHED)
+		tcp_set_state(ts, TCPS_FIN_WAIT_1);
+	else if (tcb->state == TCPS_CLOSE_WAIT)
+		tcp_set_state(ts, TCPS_LAST_ACK);
+	tcb->bits &= ~(uint32_t)TCB_CORK;
+	tcb->at[TCPD_CORK] = 0;
+	tcp_output(ts);
+	return true;
+}
+
+static void close_fin_wait_2(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (tcb->linger2_s < 0) {
+		reset_now(ts);
+		return;
+	}
+	tcp_deadline_set(ts, TCPD_FIN_WAIT_2,
+			 ts->sk.inst->now +
+				 S7_SEC * (uint64_t)(tcb->linger2_s ? tcb->linger2_s : TCP_FIN_TIMEOUT_S));
+}
+
+void tcp_close(struct s7_sock *sk)
+{
+	struct s7_tcp_sock *ts = tcp_sk(sk);
+	struct s7_tcb *tcb = &ts->tcb;
+	bool unread = tcb->rq_bytes > 0;
+
+	sk->shut = SK_SHUT_RD | SK_SHUT_WR;
+	tcb->bits |= TCB_ORPHAN;
+	if (tcb->state == TCPS_LISTEN) {
+		listener_stop(ts);
+		return;
+	}
+	rcvq_purge(ts);
+	if (tcb->state == TCPS_CLOSED || tcb->state == TCPS_SYN_SENT) {
+		tcp_done(ts);
+		return;
+	}
+	if (unread || (sk->bits & SKB_LINGER && !sk->linger_s)) {
+		reset_now(ts);
+		return;
+	}
+	if (tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT || tcb->state == TCPS_SYN_RCVD)
+		send_fin(ts);
+	else if (tcb->state == TCPS_FIN_WAIT_2)
+		close_fin_wait_2(ts);
+}
+
+int tcp_shutdown(struct s7_sock *sk, int how)
+{
+	struct s7_tcp_sock *ts = tcp_sk(sk);
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (tcb->state == TCPS_CLOSED) {
+		sk_event(sk, EPOLLHUP);
+		return -ENOTCONN;
+	}
+	if (tcb->state == TCPS_LISTEN || tcb->state == TCPS_SYN_SENT) {
+		if (tcb->state == TCPS_SYN_SENT || how != SHUT_WR)
+			return tcp_disconnect(sk);
+		return 0;
+	}
+	if (how != SHUT_WR)
+		sk->shut |= SK_SHUT_RD;
+	if (how != SHUT_RD && !(sk->shut & SK_SHUT_WR)) {
+		sk->shut |= SK_SHUT_WR;
+		if (tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT ||
+		    tcb->state == TCPS_SYN_RCVD)
+			if (!send_fin(ts))
+				return 0;
+	}
+	sk_event(sk, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLRDHUP |
+			     (sk->shut == (SK_SHUT_RD | SK_SHUT_WR) ? EPOLLHUP : 0));
+	return 0;
+}
+
+int tcp_disconnect(struct s7_sock *sk)
+{
+	struct s7_tcp_sock *ts = tcp_sk(sk);
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (tcb->state == TCPS_LISTEN)
+		listener_stop(ts);
+	else
+		reset_now(ts);
+	rcvq_purge(ts);
+	if (!(sk->bits & SKB_BOUND_PORT)) {
+		sk_unbind(sk);
+		sk->flow.lport = 0;
+	}
+	sk->flow.local = sk->bits & SKB_BOUND_ADDR ? sk->bind.ip :
+			 sk->domain == AF_INET	   ? ip_from_v4(0) :
+						     (struct s7_ip){ .q = { 0, 0 } };
+	memset(&sk->flow.remote, 0, sizeof(sk->flow.remote));
+	sk->flow.rport = 0;
+	sk->shut = 0;
+	sk->err = 0;
+	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_NOSPACE;
+	tcb->urg_state = TCPU_NONE;
+	tcb->soft_err = 0;
+	tcb->retries = tcb->backoff = 0;
+	tcb->srtt8_us = tcb->rttvar4_us = 0;
+	tcb->rto_us = TCP_RTO_INIT_US;
+	return 0;
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_conn.c - connect, listen, accept; and what ICMP says about a connection
+ *
+ * Idea: connect() answers like Linux's state machine above TCP: -EINPROGRESS, then -EALREADY while the SYN is out, once 0 (or the error),
+ * then -EISCONN. The shim does the waiting. listen() on a bound socket enters it in the port table's listening set; a second
+ * listen() only changes the backlog. A full accept queue is `> backlog`.
+ * Context: instance lock.   Called by: tcp_proto.c, tcp_in.c.
+ */
+#include "stack/tcp/tcp_int.h"
+
+void tcp_tcb_init(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	timer_init(&tcb->timer, TIMER_TCP);
+	timer_init(&tcb->delack_timer, TIMER_TCP_DELACK);
+	list_init(&tcb->accept_queue);
+	list_init(&tcb->requests);
+	tcb->state = TCPS_CLOSED;
+	tcb->cc = ts->sk.inst->params.tcp_cc < TCP_CC_COUNT ? ts->sk.inst->params.tcp_cc : 0;
+	tcb->mss = tcb->peer_mss = TCP_MSS_FALLBACK;
+	tcb->rto_us = TCP_RTO_INIT_US;
+	tcb->ssthresh = TCP_CWND_MAX;
+	tcb->keep_idle_s = TCP_KEEP_IDLE_S;
+	tcb->keep_intvl_s = TCP_KEEP_INTVL_S;
+	tcb->keep_cnt = TCP_KEEP_CNT;
+	ts->sk.flow.kind = FLOW_TCP;
+}
+
+/* What connect() says when it is called again. 1: begin a new connection. */
+static int connect_again(struct s7_sock *sk)
+{
+	struct s7_tcb *tcb = &tcp_sk(sk)->tcb;
+	int err;
+
+	if (tcb->state == TCPS_LISTEN)
+		return -EISCONN;
+	if (tcb->state == TCPS_CLOSED) {
+		if (!(tcb->bits & TCB_CONNECT_DONE) && sk->flow.rport) { /* the attempt failed meanwhile */
+			err = sk_take_error(sk);
+			tcp_disconnect(sk);
+			return err ? err : -ECONNABORTED;
+		}
+		if (sk->flow.rport)
+			tcp_disconnect(sk);
+		return 1;
+	}
+	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD)
+		return -EALREADY;
+	if (tcb->bits & TCB_CONNECT_DONE)
+		return -EISCONN;
+	tcb->bits |= TCB_CONNECT_DONE;
+	return 0;
+}
+
+/* Local address and port, and the place in the flow table. */
+static int connect_flow(struct s7_tcp_sock *ts, const struct s7_ip *ip, uint16_t port)
+{
+	struct s7_sock *sk = &ts->sk;
+	struct s7_inst *inst = sk->inst;
+	int err;
+
+	err = dst_lookup(inst, ip, &sk->flow.local, sk->bound_iface, &ts->tcb.dst);
+	if (err)
+		return err;
+	if (ts->tcb.dst.owner != ROUTE_STACK)
+		return -ENETUNREACH;
+	sk->flow.local = ts->tcb.dst.src;
+	sk->flow.remote = ts->tcb.dst.dst;
+	sk->flow.rport = port;
+	sk->flow.iface = ts->tcb.dst.iface;
+	sk->flow.kind = FLOW_TCP;
+	if (!sk->flow.lport)
+		sk->flow.lport = sk_pick_port(inst, IPPROTO_TCP, &sk->flow.local, &sk->flow.remote, port);
+	if (!sk->flow.lport)
+		return -EADDRNOTAVAIL;
+	err = flow_insert(&inst->flows, &sk->flow);
+	return err == -EADDRINUSE ? -EADDRNOTAVAIL : err;
+}
+
+static void forget_peer(struct s7_sock *sk)
+{
+	memset(&sk->flow.remote, 0, sizeof(sk->flow.remote));
+	sk->flow.rport = 0;
+	if (!(sk->bits & SKB_BOUND))
+		sk->flow.lport = 0;
+	if (!(sk->bits & SKB_BOUND_ADDR))
+		sk->flow.local = sk->bits & SKB_BOUND ? sk->bind.ip : ip_from_v4(0);
+}
+
+int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
+{
+	struct s7_tcp_sock *ts = tcp_sk(sk);
+	struct s7_tcb *tcb = &ts->tcb;
+	int err = connect_again(sk);
+
+	if (err != 1)
+		return err;
+	if (ip_is_multicast(ip) || ip_is_broadcast(sk->inst, ip))
+		return -ENETUNREACH;
+	err = connect_flow(ts, ip, port);
+	if (err) {
+		forget_peer(sk);
+		return err;
+	}
+	sk->shut = 0;
+	sk->err = 0;
+	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER;
+	tcp_own_port(ts);
+	tcb->iss = tcp_isn(sk->inst, &sk->flow);
+	tcb->ts_offset = tcp_ts_offset(sk->inst, &sk->flow.local, &sk->flow.remote);
+	tcb->snd_una = tcb->iss;
+	tcb->snd_nxt = tcb->write_seq = tcb->recover = tcb->iss + 1;
+	tcb->snd_sml = tcb->snd_up = tcb->snd_una;
+	tcb->rcv_nxt = tcb->rcv_wup = tcb->copied_seq = tcb->rcv_wnd = 0;
+	tcb->snd_max_wnd = tcb->snd_wnd = 0;
+	tcb->ts_recent = 0;
+	tcb->rcv_wscale = tcp_pick_wscale(sk->inst, sk);
+	tcb->retries = tcb->backoff = 0;
+	tcb->stalled_at = 0;
+	tcb->ssthresh = TCP_CWND_MAX;
+	tcp_set_state(ts, TCPS_SYN_SENT);
+	stat_add(sk->inst, STAT_TCP_ACTIVE_OPENS, 1);
+	tcp_send_syn(ts);
+	tcp_rtx_arm(ts);
+	return -EINPROGRESS;
+}
+
+int tcp_listen(struct s7_sock *sk, int backlog)
+{
+	struct s7_tcp_sock *ts = tcp_sk(sk);
+	uint32_t max = sk->inst->params.backlog_max;
+
+	if (ts->tcb.state != TCPS_CLOSED && ts->tcb.state != TCPS_LISTEN)
+		return -EINVAL;
+	ts->tcb.backlog = (uint32_t)backlog > max ? max : (uint32_t)backlog;
+	if (ts->tcb.state == TCPS_LISTEN)
+		return 0;
+	if (!sk->bind.linked)
+		return -EINVAL; /* the caller binds first, the kernel chose the port */
+	sk->shut = 0;
+	sk->err = 0;
+	sk->bind.listening = true;
+	sk->bits |= SKB_LISTENING;
+	tcp_set_state(ts, TCPS_LISTEN);
+	return 0;
+}
+
+int tcp_accept(struct s7_sock *sk, struct s7_sock **ret_child)
+{
+	struct s7_tcb *tcb = &tcp_sk(sk)->tcb;
+	struct s7_sock *child;
+
+	if (tcb->state != TCPS_LISTEN)
+		return -EINVAL;
+	if (list_empty(&tcb->accept_queue))
+		return -EAGAIN;
+	child = list_first(&tcb->accept_queue, struct s7_sock, owner_list);
+	list_del(&child->owner_list);
+	tcb->accept_len--;
+	tcp_sk(child)->tcb.listener = NULL;
+	tcp_sk(child)->tcb.bits &= ~(uint32_t)TCB_CHILD;
+	tcp_sk(child)->tcb.bits |= TCB_ACCEPTED | TCB_CONNECT_DONE;
+	*ret_child = child;
+	return 0;
+}
+
+/* RFC 1191, RFC 5927: segments in flight are too big for the path; they are cut and sent again. */
+static void pmtu_lower(struct s7_tcp_sock *ts, uint32_t mtu)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct s7_pkt *head = tcb->sq.head;
+
+	tcp_dst_refresh(ts);
+	if (!mtu || mtu < 68 + TCP_MSS_MIN - 48 || mtu > tcb->dst.mtu)
+		return;
+	tcb->dst.mtu = mtu;
+	tcb->bits |= TCB_PMTU_LOWERED;
+	if (!tcp_synchronized(tcb))
+		return;
+	tcp_mss_sync(ts);
+	if (!head || head == tcb->sq.next || head->tcp.len <= tcb->mss)
+		return;
+	/* not a sign of congestion: everything again, cwnd as it is */
+	tcp_mark_all_lost(tcb, false);
+	tcb->recover = tcb->snd_nxt;
+	if (tcb->ca_state < TCPCA_RECOVERY) {
+		tcb->ca_state = TCPCA_LOSS;
+		tcb->ssthresh = (uint32_t)s7_max(tcb->cwnd, 2 * tcb->mss);
+	}
+	tcp_output(ts);
+}
+
+void tcp_icmp_sk(struct s7_sock *sk, int err, uint32_t mtu, bool hard)
+{
+	struct s7_tcp_sock *ts = tcp_sk(sk);
+
+	if (err == EMSGSIZE || mtu) {
+		pmtu_lower(ts, mtu);
+		return;
+	}
+	if (ts->tcb.state == TCPS_SYN_SENT || ts->tcb.state == TCPS_SYN_RCVD) {
+		/* RFC 5461: Linux lets a hard or an unreachable error end the attempt */
+		if (hard || err == ENETUNREACH || err == EHOSTUNREACH || err == ECONNREFUSED) {
+			stat_add(sk->inst, STAT_TCP_ATTEMPT_FAILS, 1);
+			tcp_done_error(ts, err);
+		}
+		return;
+	}
+	ts->tcb.soft_err = err; /* told when the retransmissions end in vain (RFC 9293 3.9.2.2) */
+	if (sk->bits & SKB_RECVERR)
+		sk_error(sk, err);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_int.h - what the files of stack/tcp share and nobody else sees
+ *
+ * Order of the declarations: the road of a segment in, then out, then time and death.
+ */
+#ifndef S7_TCP_INT_H
+#define S7_TCP_INT_H
+
+#include <errno.h>
+
+#include "stack/base/seq.h"
+#include "stack/tcp/tcp.h"
+#include "stack/wire/csum.h"
+#include "stack/wire/tcp_hdr.h"
+
+#define TCP_MSS_FALLBACK 536
+#define TCP_MSS_MIN 88
+#define TCP_TRUESIZE 2304u /* what a chunk counts against sndbuf: its buffer and descriptor */
+#define TCP_RTO_INIT_US 1000000u
+#define TCP_RTO_MAX_US 120000000u
+#define TCP_SYN_RETRIES 6
+#define TCP_SYNACK_RETRIES 5
+#define TCP_RETRIES_MAX 15	/* tcp_retries2 */
+#define TCP_ORPHAN_RETRIES 8
+#define TCP_FIN_TIMEOUT_S 60
+#define TCP_KEEP_IDLE_S 7200
+#define TCP_KEEP_INTVL_S 75
+#define TCP_KEEP_CNT 9
+#define TCP_CORK_NS (200 * S7_MS)
+#define TCP_QUICKACKS 16
+#define TCP_DUP_THRESH 3
+#define TCP_CHALLENGES_PER_S 1000
+#define TCP_CWND_MAX (1u << 30)
+#define TCP_WND_MAX (1u << 30)
+
+/* pkt->tcp.flags */
+enum tcp_chunk_flags {
+	CHUNK_FIN = 1 << 0,
+	CHUNK_PSH = 1 << 1,
+	CHUNK_SACKED = 1 << 2,
+	CHUNK_LOST = 1 << 3,
+	CHUNK_RETRANS = 1 << 4,	     /* a retransmission is under way */
+	CHUNK_EVER_RETRANS = 1 << 5, /* Karn: no RTT sample */
+	CHUNK_PROBE = 1 << 6,
+};
+
+/* A received segment by value. */
+struct tcp_seg {
+	struct tcp_hdr h;
+	uint32_t len; /* payload bytes */
+	struct tcp_opts opts;
+};
+
+static inline uint32_t tcp_ms(const struct s7_inst *inst)
+{
+	return (uint32_t)(inst->now / S7_MS);
+}
+
+/* ---- chunks ---- */
+static inline struct s7_pkt *chunk_next(const struct s7_pkt *chunk)
+{
+	return (struct s7_pkt *)(uintptr_t)chunk->tcp.owner[0];
+}
+
+static inline void chunk_set_next(struct s7_pkt *chunk, struct s7_pkt *next)
+{
+	chunk->tcp.owner[0] = (uintptr_t)next;
+}
+
+/* Sequence space of a chunk. */
+static inline uint32_t chunk_space(const struct s7_pkt *chunk)
+{
+	return chunk->tcp.len + (chunk->tcp.flags & CHUNK_FIN ? 1 : 0);
+}
+
+static inline uint32_t chunk_end(const struct s7_pkt *chunk)
+{
+	return chunk->tcp.seq + chunk_space(chunk);
+}
+
+/* Lets go of a chunk's reference; the device may still hold its own. */
+void chunk_free(struct s7_inst *inst, struct s7_pkt *chunk);
+/* Cuts a chunk after `len` bytes; the rest becomes the next chunk. 0, -ENOBUFS. */
+int chunk_split(struct s7_tcp_sock *ts, struct s7_pkt *chunk, uint32_t len);
+void sendq_append(struct s7_tcp_sock *ts, struct s7_pkt *chunk);
+/* Frees everything; pointers become NULL, counters 0. */
+void sendq_purge(struct s7_tcp_sock *ts);
+/* Queues our FIN (on the unsent tail chunk or one of its own). 0, -ENOBUFS. */
+int sendq_fin(struct s7_tcp_sock *ts);
+
+/* Bytes in flight by RFC 6675; without SACK a duplicate ACK stands for one segment that left the network. */
+static inline uint32_t tcp_pipe(const struct s7_tcb *tcb)
+{
+	uint32_t pipe = tcb->snd_nxt - tcb->snd_una - tcb->sq.sacked - tcb->sq.lost + tcb->sq.retrans;
+
+	if (s7_unlikely(tcb->dupacks && !(tcb->bits & TCB_SACK)))
+		return pipe - (uint32_t)s7_min(pipe, (uint64_t)tcb->dupacks * tcb->mss);
+	return pipe;
+}
+
+static inline uint32_t tcp_wmem(const struct s7_tcb *tcb)
+{
+	return tcb->sq.count * TCP_TRUESIZE;
+}
+
+static inline bool tcp_sendable(const struct s7_sock *sk)
+{
+	return tcp_wmem(tcp_tcb(sk)) < sk->sndbuf;
+}
+
+/* EPOLLOUT: a third of the buffer is free, and less than notsent_lowat is unsent. */
+static inline bool tcp_writeable(const struct s7_sock *sk)
+{
+	const struct s7_tcb *tcb = tcp_tcb(sk);
+	uint32_t used = tcp_wmem(tcb);
+
+	return used < sk->sndbuf && sk->sndbuf - used >= used / 2 &&
+	       (!tcb->notsent_lowat || tcb->write_seq - tcb->snd_nxt < tcb->notsent_lowat);
+}
+
+/* ---- tcp_fsm.c ---- */
+void tcp_set_state(struct s7_tcp_sock *ts, enum tcp_state state);
+static inline bool tcp_synchronized(const struct s7_tcb *tcb)
+{
+	return tcb->state >= TCPS_ESTABLISHED;
+}
+/* Data may still arrive for the program. */
+static inline bool tcp_may_receive(const struct s7_tcb *tcb)
+{
+	return tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_FIN_WAIT_1 ||
+	       tcb->state == TCPS_FIN_WAIT_2;
+}
+
+/* ---- tcp_in.c ---- */
+void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
+		   struct tcp_seg *seg);
+/* The listener a segment to (dst, port) belongs to, or NULL. */
+struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *rx, const struct tcp_hdr *h);
+/* No connection: RST, unless the kernel may own the port. Consumes pkt. */
+void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx, const struct tcp_seg *seg);
+
+/* ---- tcp_req.c, tcp_cookie.c, tcp_child.c ---- */
+void tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg, uint32_t iss);
+void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx, struct tcp_seg *seg);
+void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req);
+int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val);
+/* Fills all fields of a request from a SYN. 0 or -errno (no route back). */
+int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
+		 struct s7_tcp_req *ret_req);
+void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg);
+/* An ACK without flow on a listener: true when its cookie was right and pkt was consumed. */
+bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx, struct tcp_seg *seg);
+/* A full socket from a request whose ACK has come, in the listener's accept queue; or NULL. */
+struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg);
+static inline bool tcp_accept_full(const struct s7_tcb *listener)
+{
+	return listener->accept_len > listener->backlog;
+}
+uint32_t tcp_isn(struct s7_inst *inst, const struct s7_flow *flow);
+uint32_t tcp_ts_offset(struct s7_inst *inst, const struct s7_ip *local, const struct s7_ip *remote);
+uint64_t tcp_keyed_hash(const uint64_t key[2], const void *data, uint32_t len);
+uint8_t tcp_pick_wscale(const struct s7_inst *inst, const struct s7_sock *sk);
+
+/* ---- tcp_rx.c, tcp_syn_sent.c: consume pkt ---- */
+void tcp_rx(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg);
+void tcp_rx_syn_sent(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg);
+/* Enters ESTABLISHED: windows, buffers, timers. */
+void tcp_established(struct s7_tcp_sock *ts);
+void tcp_urg_rx(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tcp_seg *seg);
+
+/* ---- tcp_ack.c: what an acceptable ACK does. false: the segment is to be dropped ---- */
+bool tcp_ack(struct s7_tcp_sock *ts, const struct tcp_seg *seg);
+/* EPOLLOUT if room came about. */
+void tcp_space_check(struct s7_tcp_sock *ts);
+
+/* ---- tcp_sack.c ---- */
+/* Marks what the SACK blocks cover; returns bytes newly covered. */
+uint32_t tcp_sack_mark(struct s7_tcb *tcb, const struct tcp_seg *seg);
+/* Marks chunks lost by the sacked bytes above them. */
+void tcp_sack_lost(struct s7_tcb *tcb);
+void tcp_mark_head_lost(struct s7_tcb *tcb);
+void tcp_mark_all_lost(struct s7_tcb *tcb, bool forget_sacks);
+/* Takes a chunk's marks out of the counters (it is acknowledged). */
+void tcp_chunk_unmark(struct s7_tcb *tcb, struct s7_pkt *chunk);
+/* Before a chunk leaves the queue: no hint may point at it. */
+void tcp_hints_drop(struct s7_tcb *tcb, const struct s7_pkt *chunk);
+
+/* ---- tcp_recovery.c ---- */
+void tcp_recovery_on_ack(struct s7_tcp_sock *ts, uint32_t acked, uint32_t newly_sacked, bool dup);
+void tcp_enter_loss(struct s7_tcp_sock *ts);
+
+/* ---- tcp_reass.c, tcp_rcvq.c ---- */
+/* Takes a segment beyond rcv_nxt. Consumes pkt. */
+void tcp_reass_add(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t seq, uint32_t len, bool fin);
+/* Moves what has become contiguous to the receive queue. */
+bool tcp_reass_drain(struct s7_tcp_sock *ts); /* true: a FIN has its turn */
+void tcp_reass_purge(struct s7_tcp_sock *ts);
+void tcp_dsack(struct s7_tcb *tcb, uint32_t start, uint32_t end);
+void rcvq_append(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t len);
+void rcvq_purge(struct s7_tcp_sock *ts);
+/* Drops bytes at the front / beyond `total` of a chain. */
+void tcp_pkt_trim(struct s7_pkt *pkt, uint32_t n);
+void tcp_pkt_cut(struct s7_pkt *pkt, uint32_t total);
+
+/* ---- tcp_out.c ---- */
+/* Sends what windows and Nagle allow; lost chunks first. push: PSH ends the burst, Nagle judged now. */
+void tcp_output(struct s7_tcp_sock *ts);
+void tcp_send_ack(struct s7_tcp_sock *ts);
+/* Sends one chunk again. 0 or -errno. */
+int tcp_retransmit_chunk(struct s7_tcp_sock *ts, struct s7_pkt *chunk);
+/* Window probe or keepalive: an old sequence number, no data. */
+void tcp_send_probe(struct s7_tcp_sock *ts);
+/* Forces out up to the window, or one byte beyond nothing: the persist timer. */
+void tcp_output_persist(struct s7_tcp_sock *ts);
+void tcp_send_syn(struct s7_tcp_sock *ts);
+/* RST of a connection we give up. */
+void tcp_send_rst(struct s7_tcp_sock *ts);
+
+/* ---- tcp_seg_out.c: making segments ---- */
+struct tcp_out_seg {
+	const struct s7_flow *flow;
+	struct s7_dst *dst;
+	uint32_t seq, ack;
+	uint16_t wnd; /* as on the wire */
+	uint16_t urg;
+	uint8_t flags;
+	uint8_t tos, ttl;
+	struct tcp_opts opts;
+};
+/* Headers in front of a packet whose data is the payload (chain), checksum, ip_output. Consumes a reference of each buffer. */
+int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_pkt *pkt, uint32_t payload_sum,
+		 bool has_sum);
+/* A segment without payload. */
+int tcp_seg_send_bare(struct s7_inst *inst, const struct tcp_out_seg *out);
+/* RST or ACK in answer to a segment, without a connection. */
+void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tcp_seg *seg);
+/* The dst of a connection, looked up again when stale. 0 or -errno. */
+int tcp_dst_refresh(struct s7_tcp_sock *ts);
+uint32_t tcp_mss_of_dst(const struct s7_inst *inst, const struct s7_dst *dst);
+/* Recomputes tcb->mss from dst.mtu, the peer's MSS and TCP_MAXSEG. */
+void tcp_mss_sync(struct s7_tcp_sock *ts);
+
+/* ---- tcp_window.c ---- */
+/* The window to advertise now (16 bits, scaled); never moves the right edge back. */
+uint16_t tcp_window_pick(struct s7_tcp_sock *ts);
+uint32_t tcp_window_free(const struct s7_tcp_sock *ts);
+/* After the program read: ACK when the window opened enough; autotuning. */
+void tcp_window_after_read(struct s7_tcp_sock *ts);
+/* Received data (len) is about to be queued: autotuning's clock. */
+void tcp_window_rtt(struct s7_tcp_sock *ts, const struct tcp_seg *seg);
+/* Bytes from rcv_nxt that the peer may send. */
+static inline uint32_t tcp_rcv_window(const struct s7_tcb *tcb)
+{
+	uint32_t used = tcb->rcv_nxt - tcb->rcv_wup;
+
+	return used >= tcb->rcv_wnd ? 0 : tcb->rcv_wnd - used;
+}
+
+/* ---- tcp_rtt.c ---- */
+void tcp_rtt_sample(struct s7_tcp_sock *ts, uint64_t us);
+uint32_t tcp_rto_us(const struct s7_tcb *tcb);
+
+/* ---- tcp_timer.c ---- */
+void tcp_deadline_set(struct s7_tcp_sock *ts, enum tcp_deadline which, s7_time when);
+static inline void tcp_deadline_clear(struct s7_tcb *tcb, enum tcp_deadline which)
+{
+	tcb->at[which] = 0;
+}
+void tcp_rtx_arm(struct s7_tcp_sock *ts);
+void tcp_delack_arm(struct s7_tcp_sock *ts);
+void tcp_timers_stop(struct s7_tcp_sock *ts);
+void tcp_keep_arm(struct s7_tcp_sock *ts);
+
+/* ---- tcp_tw.c ---- */
+/* Leaves a TIME_WAIT entry in the place of the socket, which becomes CLOSED (and is freed if it is an orphan). */
+void tcp_time_wait(struct s7_tcp_sock *ts);
+void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt, const struct s7_rx *rx,
+	       struct tcp_seg *seg);
+
+/* ---- tcp_close.c ---- */
+/* The connection is over: tables, timers, queues; state CLOSED; frees an orphan. Do not touch `ts` afterwards. */
+void tcp_done(struct s7_tcp_sock *ts);
+/* Over by error: stores err and wakes. */
+void tcp_done_error(struct s7_tcp_sock *ts, int err);
+void tcp_close(struct s7_sock *sk);
+void tcp_abort(struct s7_sock *sk, int err);
+int tcp_shutdown(struct s7_sock *sk, int how);
+void tcp_own_port(struct s7_tcp_sock *ts);
+void tcp_disown_port(struct s7_tcp_sock *ts);
+/* Challenge ACK of RFC 5961, rate-limited by instance. */
+bool tcp_challenge_allowed(struct s7_inst *inst);
+
+/* ---- tcp_conn.c, tcp_send.c, tcp_recv.c, tcp_proto.c ---- */
+int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port);
+int tcp_listen(struct s7_sock *sk, int backlog);
+int tcp_accept(struct s7_sock *sk, struct s7_sock **ret_child);
+ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg);
+ssize_t tcp_recv(struct s7_sock *sk, struct s7_msg *msg);
+uint32_t tcp_poll(struct s7_sock *sk);
+bool tcp_readable(const struct s7_sock *sk);
+/* Zeroed settings to their defaults; a fresh TCB. */
+void tcp_tcb_init(struct s7_tcp_sock *ts);
+void tcp_icmp_sk(struct s7_sock *sk, int err, uint32_t mtu, bool hard);
+
+/* ---- cc.c ---- */
+struct tcp_cc_ops {
+	const char *name;
+	void (*init)(struct s7_tcb *tcb);
+	/* A loss began: the new ssthresh in bytes. */
+	uint32_t (*ssthresh)(struct s7_tcb *tcb, s7_time now);
+	/* `acked` bytes arrived while no loss is being repaired; grows cwnd. */
+	void (*ack)(struct s7_tcb *tcb, uint32_t acked, s7_time now);
+	/* After an RTO or a long pause. */
+	void (*restart)(struct s7_tcb *tcb);
+};
+#define TCP_CC_COUNT 2
+extern const struct tcp_cc_ops *const tcp_cc_table[TCP_CC_COUNT];
+extern const struct tcp_cc_ops tcp_cc_cubic, tcp_cc_newreno;
+static inline const struct tcp_cc_ops *tcp_cc(const struct s7_tcb *tcb)
+{
+	return tcp_cc_table[tcb->cc];
+}
+/* Slow start by appropriate byte counting (RFC 3465, L = 2); returns what is left of `acked`. */
+uint32_t tcp_cc_slow_start(struct s7_tcb *tcb, uint32_t acked);
+uint32_t tcp_cwnd_init(const struct s7_tcp_sock *ts);
+
+#endif

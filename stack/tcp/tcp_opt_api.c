@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_opt_api.c - tcp(7)'s options as functions: Linux's ranges, Linux's answers
+ *
+ * Idea: a setter checks as the kernel does, stores, and lets the change act at once (TCP_NODELAY pushes, TCP_QUICKACK
+ * answers, TCP_KEEPIDLE re-arms). TCP_INFO fills the fields that this TCP knows and leaves the others 0.
+ * Context: instance lock.   Called by: stack/sock/opt_tcp.c, tcp_proto.c.
+ */
+#include <linux/tcp.h>
+
+#include "stack/tcp/tcp_int.h"
+
+static struct s7_tcb *tcb_of(const struct s7_sock *sk)
+{
+	return &((struct s7_tcp_sock *)(uintptr_t)sk)->tcb;
+}
+
+static void set_bit(struct s7_tcb *tcb, uint32_t bit, int on)
+{
+	tcb->bits = on ? tcb->bits | bit : tcb->bits & ~bit;
+}
+
+static void push(struct s7_sock *sk)
+{
+	if (tcb_of(sk)->state >= TCPS_ESTABLISHED)
+		tcp_output(tcp_sk(sk));
+}
+
+int tcp_set_nodelay(struct s7_sock *sk, int on)
+{
+	set_bit(tcb_of(sk), TCB_NODELAY, on);
+	if (on)
+		push(sk);
+	return 0;
+}
+
+int tcp_get_nodelay(const struct s7_sock *sk)
+{
+	return !!(tcb_of(sk)->bits & TCB_NODELAY);
+}
+
+int tcp_set_cork(struct s7_sock *sk, int on)
+{
+	set_bit(tcb_of(sk), TCB_CORK, on);
+	if (!on) {
+		tcb_of(sk)->at[TCPD_CORK] = 0;
+		push(sk);
+	}
+	return 0;
+}
+
+int tcp_get_cork(const struct s7_sock *sk)
+{
+	return !!(tcb_of(sk)->bits & TCB_CORK);
+}
+
+/* 0: interactive until further notice. 1: ACK at once; an even value for now only. */
+int tcp_set_quickack(struct s7_sock *sk, int value)
+{
+	struct s7_tcb *tcb = tcb_of(sk);
+
+	set_bit(tcb, TCB_PINGPONG, !value);
+	if (!value)
+		return 0;
+	if (tcb->quickacks < TCP_QUICKACKS)
+		tcb->quickacks = TCP_QUICKACKS;
+	if (tcb->delack_at && (tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT))
+		tcp_send_ack(tcp_sk(sk));
+	if (!(value & 1))
+		tcb->bits |= TCB_PINGPONG;
+	return 0;
+}
+
+int tcp_get_quickack(const struct s7_sock *sk)
+{
+	return !(tcb_of(sk)->bits & TCB_PINGPONG);
+}
+
+int tcp_set_maxseg(struct s7_sock *sk, int bytes)
+{
+	struct s7_tcb *tcb = tcb_of(sk);
+
+	if (bytes && (bytes < TCP_MSS_MIN || bytes > 32767))
+		return -EINVAL;
+	tcb->user_mss = (uint32_t)bytes;
+	if (tcb->state >= TCPS_ESTABLISHED)
+		tcp_mss_sync(tcp_sk(sk));
+	return 0;
+}
+
+int tcp_get_maxseg(const struct s7_sock *sk)
+{
+	const struct s7_tcb *tcb = tcb_of(sk);
+
+	if (tcb->user_mss && (tcb->state == TCPS_CLOSED || tcb->state == TCPS_LISTEN))
+		return (int)tcb->user_mss;
+	return (int)tcb->mss;
+}
+
+int tcp_set_keepidle(struct s7_sock *sk, int seconds)
+{
+	struct s7_tcb *tcb = tcb_of(sk);
+	s7_time due, now = sk->inst->now;
+
+	if (seconds < 1 || seconds > 32767)
+		return -EINVAL;
+	tcb->keep_idle_s = (uint32_t)seconds;
+	if (sk->bits & SKB_KEEPALIVE && tcb->state >= TCPS_ESTABLISHED) {
+		due = tcb->last_rx + tcb->keep_idle_s * S7_SEC;
+		tcp_deadline_set(tcp_sk(sk), TCPD_KEEP, s7_max(due, now));
+	}
+	return 0;
+}
+
+int tcp_get_keepidle(const struct s7_sock *sk)
+{
+	return (int)tcb_of(sk)->keep_idle_s;
+}
+
+int tcp_set_keepintvl(struct s7_sock *sk, int seconds)
+{
+	if (seconds < 1 || seconds > 32767)
+		return -EINVAL;
+	tcb_of(sk)->keep_intvl_s = (uint32_t)seconds;
+	return 0;
+}
+
+int tcp_get_keepintvl(const struct s7_sock *sk)
+{
+	return (int)tcb_of(sk)->keep_intvl_s;
+}
+
+int tcp_set_keepcnt(struct s7_sock *sk, int count)
+{
+	if (count < 1 || count > 127)
+		return -EINVAL;
+	tcb_of(sk)->keep_cnt = (uint32_t)count;
+	return 0;
+}
+
+int tcp_get_keepcnt(const struct s7_sock *sk)
+{
+	return (int)tcb_of(sk)->keep_cnt;
+}
+
+int tcp_set_user_timeout(struct s7_sock *sk, int ms)
+{
+	if (ms < 0)
+		return -EINVAL;
+	tcb_of(sk)->user_timeout_ms = (uint32_t)ms;
+	return 0;
+}
+
+int tcp_get_user_timeout(const struct s7_sock *sk)
+{
+	return (int)tcb_of(sk)->user_timeout_ms;
+}
+
+int tcp_set_syncnt(struct s7_sock *sk, int count)
+{
+	if (count < 1 || count > 127)
+		return -EINVAL;
+	tcb_of(sk)->syn_retries = (uint8_t)count;
+	return 0;
+}
+
+int tcp_get_syncnt(const struct s7_sock *sk)
+{
+	return tcb_of(sk)->syn_retries ? tcb_of(sk)->syn_retries : TCP_SYN_RETRIES;
+}
+
+int tcp_set_linger2(struct s7_sock *sk, int seconds)
+{
+	struct s7_tcb *tcb = tcb_of(sk);
+
+	if (seconds < 0)
+		tcb->linger2_s = -1;
+	else
+		tcb->linger2_s = seconds > 2 * TCP_FIN_TIMEOUT_S ? 2 * TCP_FIN_TIMEOUT_S : seconds;
+	return 0;
+}
+
+int tcp_get_linger2(const struct s7_sock *sk)
+{
+	int32_t s = tcb_of(sk)->linger2_s;
+
+	return s ? s : TCP_FIN_TIMEOUT_S;
+}
+
+/* The kernel counts SYN-ACK retransmissions: 1, 3, 7, 15 ... seconds; what is read back is what that comes to. */
+int tcp_set_defer_accept(struct s7_sock *sk, int seconds)
+{
+	uint32_t period = 1, step = 1;
+
+	if (seconds <= 0) {
+		tcb_of(sk)->defer_accept_s = 0;
+		return 0;
+	}
+	while (period < (uint32_t)seconds && period < 127) {
+		step *= 2;
+		period += step;
+	}
+	tcb_of(sk)->defer_accept_s = (uint8_t)period;
+	return 0;
+}
+
+int tcp_get_defer_accept(const struct s7_sock *sk)
+{
+	return tcb_of(sk)->defer_accept_s;
+}
+
+int tcp_set_window_clamp(struct s7_sock *sk, int bytes)
+{
+	struct s7_tcb *tcb = tcb_of(sk);
+
+	if (!bytes) {
+		if (tcb->state != TCPS_CLOSED)
+			return -EINVAL;
+		tcb->window_clamp = 0;
+		return 0;
+	}
+	tcb->window_clamp = (uint32_t)s7_max(bytes < 0 ? 0 : bytes, 2304 / 2);
+	return 0;
+}
+
+int tcp_get_window_clamp(const struct s7_sock *sk)
+{
+	return (int)tcb_of(sk)->window_clamp;
+}
+
+int tcp_set_notsent_lowat(struct s7_sock *sk, int bytes)
+{
+	tcb_of(sk)->notsent_lowat = (uint32_t)bytes;
+	if (tcb_of(sk)->bits & TCB_NOSPACE)
+		tcp_space_check(tcp_sk(sk));
+	return 0;
+}
+
+int tcp_get_notsent_lowat(const struct s7_sock *sk)
+{
+	return (int)tcb_of(sk)->notsent_lowat;
+}
+
+int tcp_set_congestion(struct s7_sock *sk, const char *name, size_t len)
+{
+	struct s7_tcb *tcb = tcb_of(sk);
+	int index = tcp_cc_index(name, len);
+
+	if (index < 0)
+		return index;
+	tcb->bits |= TCB_CC_USER;
+	if (tcb->cc != (uint32_t)index) {
+		tcb->cc = (uint32_t)index;
+		tcp_cc(tcb)->init(tcb);
+	}
+	return 0;
+}
+
+const char *tcp_get_congestion(const struct s7_sock *sk)
+{
+	return tcp_cc(tcb_of(sk))->name;
+}
+
+static void info_path(const struct s7_tcb *tcb, struct tcp_info *info)
+{
+	info->tcpi_ca_state = tcb->ca_state == TCPCA_LOSS     ? TCP_CA_Loss :
+			      tcb->ca_state == TCPCA_RECOVERY ? TCP_CA_Recovery :
+			      tcb->ca_state == TCPCA_DISORDER ? TCP_CA_Disorder :
+								TCP_CA_Open;
+	info->tcpi_rto = tcp_rto_us(tcb);
+	info->tcpi_snd_mss = tcb->mss;
+	info->tcpi_rcv_mss = tcb->rcv_mss;
+	info->tcpi_unacked = (tcb->snd_nxt - tcb->snd_una + tcb->mss - 1) / tcb->mss;
+	info->tcpi_sacked = tcb->sq.sacked / tcb->mss;
+	info->tcpi_lost = tcb->sq.lost / tcb->mss;
+	info->tcpi_retrans = tcb->sq.retrans / tcb->mss;
+	info->tcpi_pmtu = tcb->dst.mtu;
+	info->tcpi_rtt = tcb->srtt8_us >> 3;
+	info->tcpi_rttvar = tcb->rttvar4_us >> 2;
+	info->tcpi_min_rtt = tcb->min_rtt_us;
+	info->tcpi_snd_ssthresh = tcb->ssthresh >= TCP_CWND_MAX ? 0x7fffffff : tcb->ssthresh / tcb->mss;
+	info->tcpi_snd_cwnd = tcb->cwnd / tcb->mss;
+	info->tcpi_advmss = tcb->dst.mtu > 40 ? tcb->dst.mtu - (tcb->dst.is_v4 ? 40 : 60) : 0;
+	info->tcpi_reordering = TCP_DUP_THRESH;
+	info->tcpi_rcv_rtt = tcb->rcv_rtt_us;
+	info->tcpi_rcv_space = tcb->space_bytes;
+	info->tcpi_snd_wnd = tcb->snd_wnd;
+	info->tcpi_rcv_ooopack = tcb->oo_pkts;
+}
+
+uint32_t tcp_get_info(const struct s7_sock *sk, void *buf, uint32_t len)
+{
+	const struct s7_tcb *tcb = tcb_of(sk);
+	s7_time now = sk->inst->now;
+	struct tcp_info info;
+
+	memset(&info, 0, sizeof(info));
+	len = (uint32_t)s7_min(len, sizeof(info));
+	info.tcpi_state = tcp_state_linux(sk);
+	info.tcpi_retransmits = (uint8_t)tcb->retries;
+	info.tcpi_probes = (uint8_t)tcb->keep_sent;
+	info.tcpi_backoff = (uint8_t)tcb->backoff;
+	info.tcpi_options = (tcb->bits & TCB_TS ? TCPI_OPT_TIMESTAMPS : 0) |
+			    (tcb->bits & TCB_SACK ? TCPI_OPT_SACK : 0) |
+			    (tcb->bits & TCB_WSCALE ? TCPI_OPT_WSCALE : 0);
+	info.tcpi_snd_wscale = tcb->snd_wscale & 15;
+	info.tcpi_rcv_wscale = tcb->rcv_wscale & 15;
+	if (tcb->state == TCPS_LISTEN) {
+		info.tcpi_unacked = tcb->accept_len;
+		info.tcpi_sacked = tcb->backlog;
+		memcpy(buf, &info, len);
+		return len;
+	}
+	info_path(tcb, &info);
+	info.tcpi_total_retrans = tcb->total_retrans;
+	info.tcpi_bytes_acked = tcb->bytes_acked;
+	info.tcpi_bytes_received = tcb->bytes_received;
+	info.tcpi_bytes_sent = tcb->bytes_sent;
+	info.tcpi_segs_in = (uint32_t)tcb->segs_in;
+	info.tcpi_segs_out = (uint32_t)tcb->segs_out;
+	info.tcpi_notsent_bytes = tcb->write_seq - tcb->snd_nxt;
+	if (tcb->last_tx)
+		info.tcpi_last_data_sent = (uint32_t)((now - tcb->last_tx) / S7_MS);
+	if (tcb->last_rx)
+		info.tcpi_last_ack_recv = (uint32_t)((now - tcb->last_rx) / S7_MS);
+	if (sk->last_rx)
+		info.tcpi_last_data_recv = (uint32_t)((now - sk->last_rx) / S7_MS);
+	memcpy(buf, &info, len);
+	return len;
+}
+
+int tcp_at_mark(const struct s7_sock *sk)
+{
+	const struct s7_tcb *tcb = tcb_of(sk);
+
+	if (tcb->state == TCPS_LISTEN)
+		return -EINVAL;
+	return tcb->urg_state != TCPU_NONE && tcb->rcv_up == tcb->copied_seq;
+}
+
+uint32_t tcp_outq_unsent(const struct s7_sock *sk)
+{
+	return tcp_synchronized(tcb_of(sk)) ? tcb_of(sk)->write_seq - tcb_of(sk)->snd_nxt : 0;
+}
+
+void tcp_keepalive_changed(struct s7_sock *sk)
+{
+	struct s7_tcb *tcb = tcb_of(sk);
+
+	if (!(sk->bits & SKB_KEEPALIVE))
+		tcb->at[TCPD_KEEP] = 0;
+	else if (tcb->state >= TCPS_ESTABLISHED && !tcb->at[TCPD_KEEP])
+		tcp_keep_arm(tcp_sk(sk));
+}
+
+void tcp_rcvlowat_changed(struct s7_sock *sk)
+{
+	uint64_t want = 2ull * sk->rcvlowat;
+
+	if (!(sk->bits & SKB_RCVBUF_LOCK) && want > sk->rcvbuf)
+		sk->rcvbuf = (uint32_t)s7_max(sk->rcvbuf, s7_min(want, sk->inst->params.tcp_rmem[2]));
+	if (tcp_readable(sk))
+		sk_event(sk, EPOLLIN | EPOLLRDNORM);
+}
+
+void tcp_accept_stats(const struct s7_sock *sk, uint32_t *ret_len, uint32_t *ret_max)
+{
+	*ret_len = tcb_of(sk)->accept_len;
+	*ret_max = tcb_of(sk)->backlog;
+}

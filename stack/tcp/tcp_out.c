@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_out.c - what a connection sends, and when
+ *
+ * Idea: tcp_output() first repairs (chunks marked lost, as far as cwnd allows), then sends new chunks while cwnd, the
+ * peer's window, sender-side silly window avoidance and Nagle let it. A segment is one or more whole chunks,
+ * linked by `frag` for the burst; with TSO up to tso_max bytes of them. Each chunk gets a second reference before it goes
+ * to the device. A chunk that a device still reads is never written to: its retransmission is a copy.
+ * Every segment carries the ACK, so sending anything pays an ACK that was owed.
+ * Invariants: snd_nxt only grows (a timeout marks chunks lost, it does not pull back); the rtx deadline is set whenever
+ * data is in flight, the persist deadline when data waits, nothing is in flight and the window forbids it.
+ * Context: instance lock; packets are only staged.   Called by: every file of stack/tcp that changed a window or a queue.
+ */
+#include "stack/tcp/tcp_int.h"
+
+#define GATHER_MAX 32 /* chunks in a segment without TSO (lo, jumbo frames) */
+
+/* Fields common to all segments of a connection; the ACK it carries is paid. */
+static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_t seq, uint8_t flags)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	out->flow = &ts->sk.flow;
+	out->dst = &tcb->dst;
+	out->seq = seq;
+	out->ack = tcb->rcv_nxt;
+	out->wnd = tcp_window_pick(ts);
+	out->urg = 0;
+	out->flags = flags;
+	out->tos = ts->sk.tos;
+	out->ttl = ts->sk.ttl;
+	out->opts.bits = 0;
+	out->opts.sack_count = 0;
+	if (s7_likely(tcb->bits & TCB_TS)) {
+		out->opts.bits = TCPO_TS;
+		out->opts.ts_val = tcp_ms(ts->sk.inst) + tcb->ts_offset;
+		out->opts.ts_ecr = tcb->ts_recent;
+	}
+	if (s7_unlikely(tcb->bits & TCB_URG_OUT)) {
+		if (seq_leq(tcb->snd_up, tcb->snd_una)) {
+			tcb->bits &= ~(uint32_t)TCB_URG_OUT;
+		} else if (seq_gt(tcb->snd_up, seq)) {
+			out->urg = (uint16_t)s7_min(tcb->snd_up - seq, 0xffff);
+			out->flags |= TCPF_URG;
+		}
+	}
+}
+
+/* SACK blocks (RFC 2018), the duplicate first (RFC 2883). */
+static void out_sacks(struct s7_tcb *tcb, struct tcp_opts *opts)
+{
+	uint32_t max = tcb->bits & TCB_TS ? 3 : 4;
+
+	if (!(tcb->bits & TCB_SACK))
+		return;
+	if (tcb->dsack.start != tcb->dsack.end) {
+		opts->sack[opts->sack_count++] = tcb->dsack;
+		tcb->dsack.start = tcb->dsack.end = 0;
+	}
+	for (uint32_t i = 0; i < tcb->sack_count && opts->sack_count < max; i++)
+		opts->sack[opts->sack_count++] = tcb->sacks[i];
+}
+
+static void out_acked(struct s7_tcb *tcb)
+{
+	tcb->bits &= ~(uint32_t)TCB_ACK_NOW;
+	tcb->delack_at = 0;
+	if (tcb->quickacks)
+		tcb->quickacks--;
+	tcb->segs_out++;
+}
+
+void tcp_send_ack(struct s7_tcp_sock *ts)
+{
+	struct tcp_out_seg out;
+
+	if (tcp_dst_refresh(ts))
+		return;
+	out_prepare(ts, &out, ts->tcb.snd_nxt, TCPF_ACK);
+	out_sacks(&ts->tcb, &out.opts);
+	out_acked(&ts->tcb);
+	if (tcp_seg_send_bare(ts->sk.inst, &out) == -ENOBUFS)
+		tcp_delack_arm(ts); /* try again soon */
+}
+
+void tcp_send_probe(struct s7_tcp_sock *ts)
+{
+	struct tcp_out_seg out;
+
+	if (tcp_dst_refresh(ts))
+		return;
+	out_prepare(ts, &out, ts->tcb.snd_una - 1, TCPF_ACK);
+	out_acked(&ts->tcb);
+	tcp_seg_send_bare(ts->sk.inst, &out);
+}
+
+void tcp_send_rst(struct s7_tcp_sock *ts)
+{
+	struct tcp_out_seg out;
+
+	if (tcp_dst_refresh(ts))
+		return;
+	out_prepare(ts, &out, ts->tcb.snd_nxt, TCPF_RST | TCPF_ACK);
+	out.wnd = 0;
+	stat_add(ts->sk.inst, STAT_TCP_OUT_RSTS, 1);
+	tcp_seg_send_bare(ts->sk.inst, &out);
+}
+
+/* SYN, or SYN-ACK of a simultaneous open; the window of a SYN is never scaled. */
+void tcp_send_syn(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct tcp_out_seg out;
+	bool ack = tcb->state == TCPS_SYN_RCVD;
+	uint32_t mss;
+
+	if (tcp_dst_refresh(ts))
+		return;
+	out_prepare(ts, &out, tcb->iss, (uint8_t)(TCPF_SYN | (ack ? TCPF_ACK : 0)));
+	tcb->rcv_wnd = (uint32_t)s7_min(tcp_window_free(ts), 65535);
+	out.wnd = (uint16_t)tcb->rcv_wnd;
+	mss = tcp_mss_of_dst(ts->sk.inst, &tcb->dst);
+	if (tcb->user_mss)
+		mss = (uint32_t)s7_min(mss, tcb->user_mss);
+	out.ack = ack ? tcb->rcv_nxt : 0;
+	out.opts.mss = (uint16_t)mss;
+	out.opts.wscale = tcb->rcv_wscale;
+	out.opts.bits = TCPO_MSS;
+	out.opts.bits |= !ack || tcb->bits & TCB_SACK ? TCPO_SACK_OK : 0;
+	out.opts.bits |= !ack || tcb->bits & TCB_WSCALE ? TCPO_WSCALE : 0;
+	out.opts.bits |= !ack || tcb->bits & TCB_TS ? TCPO_TS : 0;
+	out.opts.ts_val = tcp_ms(ts->sk.inst) + tcb->ts_offset;
+	out.opts.ts_ecr = ack ? tcb->ts_recent : 0;
+	out_acked(tcb);
+	tcb->last_tx = ts->sk.inst->now;
+	tcp_seg_send_bare(ts->sk.inst, &out);
+}
+
+/* Makes the chunk's packet describe its payload again, alone. */
+static void chunk_ready(struct s7_pkt *chunk)
+{
+	chunk->data = chunk->buf + chunk->tcp.payload_off;
+	chunk->len = chunk->total = chunk->tcp.len;
+	chunk->frag = NULL;
+	chunk->nsegs = 1;
+	chunk->flags = 0;
+	chunk->tso_mss = 0;
+}
+
+int tcp_retransmit_chunk(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct s7_pkt *pkt = chunk;
+	struct tcp_out_seg out;
+	uint8_t flags = TCPF_ACK;
+	int err = tcp_dst_refresh(ts);
+
+	if (err)
+		return err;
+	if (chunk->tcp.len > tcb->mss && chunk_split(ts, chunk, tcb->mss))
+		return -ENOBUFS;
+	if (pkt_is_shared(chunk)) {
+		pkt = pkt_alloc(ts->sk.inst);
+		if (!pkt)
+			return -ENOBUFS;
+		memcpy(pkt->data, chunk->buf + chunk->tcp.payload_off, chunk->tcp.len);
+		pkt->len = pkt->total = chunk->tcp.len;
+	} else {
+		chunk_ready(chunk);
+		pkt_hold(chunk);
+	}
+	flags |= chunk->tcp.flags & CHUNK_FIN ? TCPF_FIN : 0;
+	flags |= chunk->tcp.flags & CHUNK_PSH ? TCPF_PSH : 0;
+	out_prepare(ts, &out, chunk->tcp.seq, flags);
+	out_acked(tcb);
+	if (!(chunk->tcp.flags & CHUNK_RETRANS))
+		tcb->sq.retrans += chunk_space(chunk);
+	chunk->tcp.flags |= CHUNK_RETRANS | CHUNK_EVER_RETRANS;
+	chunk->tcp.retrans++;
+	chunk->tcp.sent_at = ts->sk.inst->now;
+	chunk->tcp.owner[1] = tcb->snd_nxt;
+	tcb->total_retrans++;
+	tcb->prr_out += chunk_space(chunk);
+	stat_add(ts->sk.inst, STAT_TCP_RETRANS_SEGS, 1);
+	return tcp_seg_send(ts->sk.inst, &out, pkt, chunk->tcp.sum, chunk->tcp.has_sum);
+}
+
+/* Chunks marked lost and not yet under way again, oldest first. */
+static void output_lost(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct s7_pkt *chunk = tcb->sq.rtx_hint ? tcb->sq.rtx_hint : tcb->sq.head;
+
+	for (; chunk && chunk != tcb->sq.next; chunk = chunk_next(chunk)) {
+		tcb->sq.rtx_hint = chunk;
+		if ((chunk->tcp.flags & (CHUNK_LOST | CHUNK_RETRANS | CHUNK_SACKED)) != CHUNK_LOST)
+			continue;
+		if (tcp_pipe(tcb) && tcp_pipe(tcb) + chunk->tcp.len > tcb->cwnd)
+			return;
+		if (tcp_retransmit_chunk(ts, chunk))
+			return;
+		if (!tcb->at[TCPD_RTX])
+			tcp_rtx_arm(ts);
+	}
+}
+
+/* Bytes that one packet to the device may carry: a segment, or many with TSO. */
+static uint32_t burst_limit(const struct s7_tcp_sock *ts, uint32_t *ret_chunks)
+{
+	const struct s7_tcb *tcb = &ts->tcb;
+	const struct s7_iface *iface = &ts->sk.inst->iface[tcb->dst.iface];
+	uint32_t max;
+
+	*ret_chunks = GATHER_MAX;
+	if (!(iface->caps & NETDEV_TSO) || iface->tso_max < 2 * tcb->mss || tcb->bits & TCB_URG_OUT)
+		return tcb->mss;
+	max = (uint32_t)s7_min(iface->tso_max, 65535 - 128);
+	*ret_chunks = iface->tso_segs_max ? iface->tso_segs_max : GATHER_MAX;
+	return max / tcb->mss * tcb->mss;
+}
+
+/* What Nagle, MSG_MORE and TCP_CORK hold back (RFC 9293 3.7.4, with Minshall's rule). */
+static bool nagle_holds(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (tcb->bits & TCB_CORK) {
+		if (!tcb->at[TCPD_CORK])
+			tcp_deadline_set(ts, TCPD_CORK, ts->sk.inst->now + TCP_CORK_NS);
+		return true;
+	}
+	if (tcb->bits & (TCB_NODELAY | TCB_URG_OUT) || tcb->snd_una == tcb->snd_nxt)
+		return false;
+	return seq_gt(tcb->snd_sml, tcb->snd_una);
+}
+
+/* Links whole chunks from sq.next on, at most limit bytes; returns their bytes, the last one and their sum. */
+struct burst {
+	struct s7_pkt *first, *last;
+	uint32_t bytes; /* payload */
+	uint32_t sum;
+	bool has_sum, fin, psh;
+};
+
+static void burst_gather(struct s7_tcb *tcb, uint32_t limit, uint32_t chunks, struct burst *b)
+{
+	struct s7_pkt *chunk = tcb->sq.next;
+
+	b->first = chunk;
+	b->bytes = 0;
+	do {
+		b->bytes += chunk->tcp.len;
+		b->last = chunk;
+		chunk = chunk_next(chunk);
+	} while (chunk && --chunks && b->bytes + chunk->tcp.len <= limit);
+}
+
+/* Prepares the gathered chunks as one packet with a reference each for the device. */
+static void burst_link(struct s7_tcp_sock *ts, struct burst *b)
+{
+	struct s7_pkt *chunk = b->first, **link = NULL;
+	uint32_t at = 0, n = 0;
+	s7_time now = ts->sk.inst->now;
+
+	b->sum = 0;
+	b->has_sum = true;
+	b->fin = b->psh = false;
+	for (;; chunk = chunk_next(chunk)) {
+		b->fin |= !!(chunk->tcp.flags & CHUNK_FIN);
+		b->psh |= !!(chunk->tcp.flags & CHUNK_PSH);
+		chunk->tcp.sent_at = now;
+		if (!link || chunk->tcp.len) {
+			chunk_ready(chunk);
+			pkt_hold(chunk);
+			n++;
+			if (link)
+				*link = chunk;
+			link = &chunk->frag;
+			b->has_sum &= chunk->tcp.has_sum;
+			b->sum = csum_add_at(b->sum, chunk->tcp.sum, at);
+			at += chunk->tcp.len;
+		}
+		if (chunk == b->last)
+			break;
+	}
+	b->first->total = b->bytes;
+	b->first->nsegs = (uint16_t)n;
+}
+
+static void burst_send(struct s7_tcp_sock *ts, struct burst *b)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t seq = tcb->snd_nxt, segs = 1;
+	struct tcp_out_seg out;
+
+	burst_link(ts, b);
+	tcb->sq.next = chunk_next(b->last);
+	tcb->snd_nxt = chunk_end(b->last);
+	if (b->bytes < tcb->mss)
+		tcb->snd_sml = tcb->snd_nxt;
+	out_prepare(ts, &out, seq, TCPF_ACK);
+	out.flags |= b->fin ? TCPF_FIN : 0;
+	out.flags |= b->psh || !tcb->sq.next ? TCPF_PSH : 0;
+	if (b->bytes > tcb->mss) {
+		b->first->flags |= PKT_TX_TSO;
+		b->first->tso_mss = (uint16_t)tcb->mss;
+		segs = (b->bytes + tcb->mss - 1) / tcb->mss;
+	}
+	if (tcb->delack_at) /* an answer to what just came: interactive */
+		tcb->bits |= TCB_PINGPONG;
+	out_acked(tcb);
+	tcb->bytes_sent += b->bytes;
+	tcb->prr_out += tcb->snd_nxt - seq;
+	tcb->last_tx = ts->sk.inst->now;
+	if (segs > 1)
+		stat_add(ts->sk.inst, STAT_TCP_OUT_SEGS, segs - 1);
+	if (!tcb->at[TCPD_RTX])
+		tcp_rtx_arm(ts);
+	tcb->at[TCPD_PERSIST] = 0;
+	tcp_seg_send(ts->sk.inst, &out, b->first, b->sum, b->has_sum);
+}
+
+/* Sends the next segment. false: something forbids it. force: the persist or cork timer ran out. */
+static bool output_next(struct s7_tcp_sock *ts, bool force)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t avail = tcb->write_seq - tcb->snd_nxt;
+	uint32_t full = (uint32_t)s7_min(avail, tcb->mss);
+	uint32_t flight = tcb->snd_nxt - tcb->snd_una, pipe = tcp_pipe(tcb);
+	uint32_t room = tcb->snd_wnd > flight ? tcb->snd_wnd - flight : 0;
+	uint32_t quota = tcb->cwnd > pipe ? tcb->cwnd - pipe : 0;
+	uint32_t chunks, limit = burst_limit(ts, &chunks);
+	struct burst b;
+
+	if (quota < full) {
+		tcb->bits |= TCB_CWND_LIMITED;
+		return false;
+	}
+	if (room < full && (!room || (!force && room < tcb->snd_max_wnd / 2)))
+		return false;
+	if (limit > quota && quota >= tcb->mss)
+		limit = quota / tcb->mss * tcb->mss;
+	limit = (uint32_t)s7_min(limit, s7_min(room, quota));
+	burst_gather(tcb, limit, chunks, &b);
+	if (b.bytes > limit) {
+		if (chunk_split(ts, b.first, limit))
+			return false;
+		b.bytes = b.first->tcp.len;
+	}
+	if (b.bytes < tcb->mss && !chunk_next(b.last) && !(b.last->tcp.flags & CHUNK_FIN) && !force &&
+	    nagle_holds(ts))
+		return false;
+	burst_send(ts, &b);
+	return true;
+}
+
+/* After a pause the network is no longer known: cwnd falls back, by half for each RTO of silence (RFC 2861). */
+static void restart_after_idle(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint64_t idle_us = (ts->sk.inst->now - tcb->last_tx) / S7_US;
+	uint32_t floor = (uint32_t)s7_min(tcp_cwnd_init(ts), tcb->cwnd);
+
+	if (s7_likely(idle_us <= tcb->rto_us))
+		return;
+	tcb->ssthresh = (uint32_t)s7_max(tcb->ssthresh, tcb->cwnd / 4 * 3);
+	for (; idle_us > tcb->rto_us && tcb->cwnd > floor; idle_us -= tcb->rto_us)
+		tcb->cwnd /= 2;
+	tcb->cwnd = (uint32_t)s7_max(tcb->cwnd, floor);
+	tcb->last_tx = ts->sk.inst->now;
+	tcp_cc(tcb)->restart(tcb);
+}
+
+static void output(struct s7_tcp_sock *ts, bool force)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (tcp_dst_refresh(ts) || tcb->state < TCPS_ESTABLISHED)
+		return;
+	if (s7_unlikely(tcb->sq.lost > tcb->sq.retrans))
+		output_lost(ts);
+	if (!tcb->sq.next)
+		return;
+	if (tcb->snd_una == tcb->snd_nxt)
+		restart_after_idle(ts);
+	while (tcb->sq.next && output_next(ts, force))
+		;
+	if (tcb->sq.next && tcb->snd_una == tcb->snd_nxt && !tcb->at[TCPD_PERSIST] && !tcb->at[TCPD_CORK])
+		tcp_deadline_set(ts, TCPD_PERSIST,
+				 ts->sk.inst->now + (uint64_t)tcp_rto_us(tcb) * S7_US);
+}
+
+void tcp_output(struct s7_tcp_sock *ts)
+{
+	output(ts, false);
+}
+
+void tcp_output_persist(struct s7_tcp_sock *ts)
+{
+	output(ts, true);
+}

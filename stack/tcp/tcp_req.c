@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_req.c - half-open connections (SYN-RECEIVED of a passive open)
+ *
+ * Idea: until the third segment of the handshake a connection costs one small entry in the flow table, with the SYN-ACK's
+ * timer. The full socket is made when an acceptable ACK comes and the accept queue has room; if it
+ * has none the ACK is dropped and the entry waits, as Linux does. TCP_DEFER_ACCEPT: bare ACKs are ignored until data
+ * comes or the time is over.
+ * Bound: params.tcp_syn_backlog a listener; beyond, cookies (tcp_cookie.c).
+ * Context: instance lock.   Called by: tcp_in.c, tcp_tw.c, tcp_close.c (a listener goes).
+ */
+#include "stack/tcp/tcp_int.h"
+
+uint8_t tcp_pick_wscale(const struct s7_inst *inst, const struct s7_sock *sk)
+{
+	uint64_t space = s7_max(inst->params.tcp_rmem[2], inst->params.rmem_max);
+	uint8_t scale = 0;
+
+	if (sk->bits & SKB_RCVBUF_LOCK)
+		space = s7_max(sk->rcvbuf, inst->params.rmem_max);
+	for (; scale < 14 && space > 65535ull << scale; scale++)
+		;
+	return scale;
+}
+
+static uint32_t initial_window(const struct s7_tcp_sock *listener)
+{
+	uint32_t space = listener->sk.rcvbuf / 2;
+
+	if (listener->tcb.window_clamp)
+		space = (uint32_t)s7_min(space, listener->tcb.window_clamp);
+	return (uint32_t)s7_min(space, 65535);
+}
+
+int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
+		 struct s7_tcp_req *ret_req)
+{
+	struct s7_inst *inst = listener->sk.inst;
+	struct s7_tcp_req *req = ret_req;
+	const struct tcp_opts *o = &seg->opts;
+	int err;
+
+	err = dst_lookup(inst, &rx->src, &rx->dst, listener->sk.bound_iface, &req->dst);
+	if (err || req->dst.owner != ROUTE_STACK)
+		err = dst_lookup(inst, &rx->src, &rx->dst, rx->iface->index + 1u, &req->dst);
+	if (err || req->dst.owner != ROUTE_STACK)
+		return err ? err : -EHOSTUNREACH;
+	req->flow.local = rx->dst;
+	req->flow.remote = rx->src;
+	req->flow.lport = seg->h.dst;
+	req->flow.rport = seg->h.src;
+	req->flow.proto = IPPROTO_TCP;
+	req->flow.kind = FLOW_TCP_REQ;
+	req->flow.iface = rx->iface->index;
+	req->listener = listener;
+	req->irs = seg->h.seq;
+	req->ts_recent = o->ts_val;
+	req->ts_offset = tcp_ts_offset(inst, &rx->dst, &rx->src);
+	req->rcv_wnd = initial_window(listener);
+	req->snd_wnd = seg->h.wnd;
+	req->mss = o->bits & TCPO_MSS ? (uint16_t)s7_max(o->mss, TCP_MSS_MIN) : TCP_MSS_FALLBACK;
+	req->bits = o->bits & (TCPO_WSCALE | TCPO_SACK_OK | TCPO_TS);
+	req->snd_wscale = o->bits & TCPO_WSCALE ? o->wscale : 0;
+	req->rcv_wscale = o->bits & TCPO_WSCALE ? tcp_pick_wscale(inst, &listener->sk) : 0;
+	req->tos = listener->sk.tos;
+	req->made_at = req->synack_at = inst->now;
+	return 0;
+}
+
+int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val)
+{
+	struct tcp_out_seg out = {
+		.flow = &req->flow,
+		.dst = &req->dst,
+		.seq = req->iss,
+		.ack = req->irs + 1,
+		.wnd = (uint16_t)req->rcv_wnd,
+		.flags = TCPF_SYN | TCPF_ACK,
+		.tos = req->tos,
+		.ttl = req->listener->sk.ttl,
+	};
+	uint32_t mss = tcp_mss_of_dst(inst, &req->dst);
+
+	if (req->listener->tcb.user_mss)
+		mss = (uint32_t)s7_min(mss, req->listener->tcb.user_mss);
+	out.opts.mss = (uint16_t)mss;
+	out.opts.bits = (uint8_t)(req->bits | TCPO_MSS);
+	out.opts.wscale = req->rcv_wscale;
+	out.opts.ts_val = ts_val;
+	out.opts.ts_ecr = req->ts_recent;
+	return tcp_seg_send_bare(inst, &out);
+}
+
+static void req_send(struct s7_inst *inst, struct s7_tcp_req *req)
+{
+	if (dst_stale(inst, &req->dst))
+		dst_lookup(inst, &req->flow.remote, &req->flow.local, req->listener->sk.bound_iface, &req->dst);
+	tcp_req_synack(inst, req, tcp_ms(inst) + req->ts_offset);
+}
+
+static void req_arm(struct s7_inst *inst, struct s7_tcp_req *req)
+{
+	uint64_t us = s7_min((uint64_t)TCP_RTO_INIT_US << req->retries, TCP_RTO_MAX_US);
+
+	timer_arm(&inst->wheel, &req->timer, inst->now + us * S7_US);
+}
+
+void tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg, uint32_t iss)
+{
+	struct s7_inst *inst = listener->sk.inst;
+	struct s7_tcp_req *req = slab_alloc(&inst->tcp->reqs);
+
+	if (!req) {
+		inst->drop[DROP_TCP_SYN_FULL]++;
+		return;
+	}
+	if (tcp_req_fill(listener, rx, seg, req) || flow_insert(&inst->flows, &req->flow)) {
+		slab_free(&inst->tcp->reqs, req);
+		inst->drop[DROP_IP_NO_ROUTE]++;
+		return;
+	}
+	req->iss = iss ? iss : tcp_isn(inst, &req->flow);
+	timer_init(&req->timer, TIMER_TCP_REQ);
+	list_add_tail(&listener->tcb.requests, &req->list);
+	listener->tcb.request_count++;
+	req_send(inst, req);
+	req_arm(inst, req);
+}
+
+void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req)
+{
+	timer_cancel(&inst->wheel, &req->timer);
+	flow_remove(&inst->flows, &req->flow);
+	list_del(&req->list);
+	req->listener->tcb.request_count--;
+	slab_free(&inst->tcp->reqs, req);
+}
+
+/* The SYN-ACK again; an entry that is only waiting for accept or for data is not reminded until its time is over. */
+void tcp_req_timer(void *ctx, struct s7_timer *timer, s7_time now)
+{
+	struct s7_tcp_req *req = s7_container(timer, struct s7_tcp_req, timer);
+	struct s7_inst *inst = ctx;
+	uint64_t defer = req->listener->tcb.defer_accept_s * S7_SEC;
+	uint32_t retries = req->listener->tcb.syn_retries ? req->listener->tcb.syn_retries : TCP_SYNACK_RETRIES;
+
+	if (req->retries >= retries && now - req->made_at > defer) {
+		stat_add(inst, STAT_TCP_ATTEMPT_FAILS, 1);
+		tcp_req_free(inst, req);
+		return;
+	}
+	if (!req->acked || now - req->made_at >= defer) {
+		stat_add(inst, STAT_TCP_RETRANS_SEGS, 1);
+		req_send(inst, req);
+	}
+	req->retries++;
+	req_arm(inst, req);
+}
+
+/* Sequence and timestamp are those of this handshake. */
+static bool req_in_window(struct s7_inst *inst, struct s7_tcp_req *req, const struct tcp_seg *seg)
+{
+	uint32_t rcv_nxt = req->irs + 1;
+
+	(void)inst;
+	if (req->bits & TCPO_TS && seg->opts.bits & TCPO_TS &&
+	    (int32_t)(seg->opts.ts_val - req->ts_recent) < 0)
+		return false;
+	return seg->h.seq - rcv_nxt <= req->rcv_wnd;
+}
+
+/* Is the ACK to be ignored for now? TCP_DEFER_ACCEPT and a full accept queue. */
+static bool req_must_wait(struct s7_inst *inst, struct s7_tcp_req *req, const struct tcp_seg *seg)
+{
+	struct s7_tcb *listener = &req->listener->tcb;
+
+	if (tcp_accept_full(listener)) {
+		inst->drop[DROP_TCP_LISTEN_OVERFLOW]++;
+		req->acked = true;
+		return true;
+	}
+	if (listener->defer_accept_s && !seg->len && !(seg->h.flags & TCPF_FIN) &&
+	    inst->now - req->made_at < listener->defer_accept_s * S7_SEC) {
+		req->acked = true;
+		return true;
+	}
+	return false;
+}
+
+void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx, struct tcp_seg *seg)
+{
+	struct s7_inst *inst = req->listener->sk.inst;
+	struct s7_tcp_sock *child;
+
+	if (seg->h.flags & TCPF_SYN && !(seg->h.flags & TCPF_ACK) && seg->h.seq == req->irs) {
+		req_send(inst, req);
+		pkt_drop(inst, pkt, DROP_TCP_OLD);
+		return;
+	}
+	if (!req_in_window(inst, req, seg)) {
+		if (!(seg->h.flags & TCPF_RST))
+			req_send(inst, req);
+		pkt_drop(inst, pkt, DROP_TCP_WINDOW);
+		return;
+	}
+	if (seg->h.flags & TCPF_RST) {
+		if (seg->h.seq == req->irs + 1)
+			tcp_req_free(inst, req);
+		pkt_drop(inst, pkt, DROP_TCP_RST);
+		return;
+	}
+	if (!(seg->h.flags & TCPF_ACK) || seg->h.flags & TCPF_SYN) {
+		pkt_drop(inst, pkt, DROP_TCP_FLAGS);
+		return;
+	}
+	if (seg->h.ack != req->iss + 1) {
+		tcp_reply_rst(inst, rx, seg);
+		pkt_drop(inst, pkt, DROP_TCP_BAD_ACK);
+		return;
+	}
+	if (req_must_wait(inst, req, seg)) {
+		pkt_free(inst, pkt);
+		return;
+	}
+	child = tcp_child_make(req, seg);
+	if (!child) {
+		pkt_drop(inst, pkt, DROP_TCP_NO_MEMORY);
+		return;
+	}
+	tcp_rx(child, pkt, seg);
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_seg_out.c - one segment: header, options, checksum, ip_output
+ *
+ * Idea: the payload lies where it is; the header is pushed into the headroom of its first buffer. The checksum is the
+ * device's when it can, else pseudo header + header + payload, where the payload's part may be known
+ * since the copy from user memory. For TSO the pseudo sum is without the length, as DPDK wants it.
+ * Also here: answers that need no connection (RST), and what a route says (dst refresh, MSS).
+ * Context: instance lock.   Called by: tcp_out.c, tcp_req.c, tcp_cookie.c, tcp_tw.c, tcp_in.c.
+ */
+#include "stack/tcp/tcp_int.h"
+
+static uint32_t chain_sum(const struct s7_pkt *pkt, uint32_t offset)
+{
+	uint32_t sum = 0, at = 0;
+
+	for (; pkt; pkt = pkt->frag) {
+		sum = csum_add_at(sum, csum_partial(pkt->data + offset, pkt->len - offset, 0), at);
+		at += pkt->len - offset;
+		offset = 0;
+	}
+	return sum;
+}
+
+/* Returns the checksum field and sets the offload flags of the packet. */
+static uint16_t seg_checksum(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_pkt *pkt,
+			     uint32_t hdr_len, uint32_t payload_sum, bool has_sum)
+{
+	bool tso = pkt->flags & PKT_TX_TSO;
+	uint32_t sum = ip_pseudo_sum(&out->dst->src, &out->dst->dst, IPPROTO_TCP, tso ? 0 : pkt->total);
+
+	if (inst->iface[out->dst->iface].caps & NETDEV_TX_L4_CSUM) {
+		pkt->flags |= PKT_TX_L4_CSUM;
+		pkt->l4_len = (uint8_t)hdr_len;
+		return csum_fold16(sum);
+	}
+	if (!has_sum)
+		payload_sum = chain_sum(pkt, hdr_len);
+	sum = csum_partial(pkt->data, hdr_len, sum);
+	return csum_fold(csum_add(sum, payload_sum));
+}
+
+int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_pkt *pkt, uint32_t payload_sum,
+		 bool has_sum)
+{
+	struct s7_ip_tx tx = { .proto = IPPROTO_TCP, .tos = out->tos, .ttl = out->ttl, .dont_fragment = true };
+	uint32_t hdr_len = TCP_HDR_LEN + tcp_opts_len(&out->opts);
+	uint8_t *bytes = pkt_push(pkt, hdr_len);
+	struct tcp_hdr h = {
+		.src = out->flow->lport,
+		.dst = out->flow->rport,
+		.seq = out->seq,
+		.ack = out->ack,
+		.hdr_len = (uint8_t)hdr_len,
+		.flags = out->flags,
+		.wnd = out->wnd,
+		.urg = out->urg,
+	};
+	uint16_t csum;
+
+	tcp_hdr_write(bytes, &h);
+	tcp_opts_write(bytes + TCP_HDR_LEN, &out->opts);
+	if (!out->dst->is_v4)
+		pkt->flags |= PKT_L3_V6;
+	csum = seg_checksum(inst, out, pkt, hdr_len, payload_sum, has_sum);
+	memcpy(bytes + TCP_HDR_CSUM_AT, &csum, sizeof(csum));
+	stat_add(inst, STAT_TCP_OUT_SEGS, 1);
+	return ip_output(inst, out->dst, pkt, &tx);
+}
+
+int tcp_seg_send_bare(struct s7_inst *inst, const struct tcp_out_seg *out)
+{
+	struct s7_pkt *pkt = pkt_alloc(inst);
+
+	if (!pkt) {
+		inst->drop[DROP_NO_PKT]++;
+		return -ENOBUFS;
+	}
+	return tcp_seg_send(inst, out, pkt, 0, true);
+}
+
+/* RFC 9293 3.10.7.1: the RST that answers a segment nobody expects. */
+void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tcp_seg *seg)
+{
+	struct s7_flow flow = {
+		.local = rx->dst, .remote = rx->src, .lport = seg->h.dst, .rport = seg->h.src
+	};
+	struct s7_dst dst;
+	struct tcp_out_seg out = { .flow = &flow, .dst = &dst, .ttl = 64, .flags = TCPF_RST };
+
+	if (seg->h.flags & TCPF_RST || rx->broadcast || ip_is_multicast(&rx->dst))
+		return;
+	if (dst_lookup(inst, &rx->src, &rx->dst, rx->iface->index + 1u, &dst) &&
+	    dst_lookup(inst, &rx->src, &rx->dst, 0, &dst))
+		return;
+	if (seg->h.flags & TCPF_ACK) {
+		out.seq = seg->h.ack;
+	} else {
+		out.ack = seg->h.seq + seg->len + !!(seg->h.flags & TCPF_SYN) + !!(seg->h.flags & TCPF_FIN);
+		out.flags |= TCPF_ACK;
+	}
+	stat_add(inst, STAT_TCP_OUT_RSTS, 1);
+	tcp_seg_send_bare(inst, &out);
+}
+
+/* MSS of a path: what fits a packet, and a buffer when the device takes no chains. */
+uint32_t tcp_mss_of_dst(const struct s7_inst *inst, const struct s7_dst *dst)
+{
+	uint32_t headers = dst->is_v4 ? 40 : 60;
+	uint32_t mss = dst->mtu > headers + TCP_MSS_MIN ? dst->mtu - headers : TCP_MSS_MIN;
+
+	if (!(inst->iface[dst->iface].caps & NETDEV_MULTI_SEG) && !(inst->iface[dst->iface].flags & IFACE_LO))
+		mss = (uint32_t)s7_min(mss, S7_PKT_ROOM - 128);
+	return (uint32_t)s7_min(mss, 65535 - headers);
+}
+
+void tcp_mss_sync(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t mss = (uint32_t)s7_min(tcp_mss_of_dst(ts->sk.inst, &tcb->dst), tcb->peer_mss);
+
+	if (tcb->user_mss)
+		mss = (uint32_t)s7_min(mss, tcb->user_mss);
+	if (tcb->bits & TCB_TS)
+		mss -= 12;
+	/* never more than half of the largest window seen: a tiny window still gets two segments */
+	if (tcb->snd_max_wnd > TCP_MSS_FALLBACK && mss > tcb->snd_max_wnd / 2)
+		mss = tcb->snd_max_wnd / 2;
+	tcb->mss = (uint32_t)s7_max(mss, TCP_MSS_MIN - 40);
+}
+
+int tcp_dst_refresh(struct s7_tcp_sock *ts)
+{
+	struct s7_inst *inst = ts->sk.inst;
+	struct s7_dst dst;
+	int err;
+
+	if (s7_likely(!dst_stale(inst, &ts->tcb.dst)))
+		return 0;
+	err = dst_lookup(inst, &ts->sk.flow.remote, &ts->sk.flow.local, ts->sk.bound_iface, &dst);
+	if (err)
+		return err;
+	if (ts->tcb.bits & TCB_PMTU_LOWERED)
+		dst.mtu = (uint32_t)s7_min(dst.mtu, ts->tcb.dst.mtu);
+	ts->tcb.dst = dst;
+	if (tcp_synchronized(&ts->tcb))
+		tcp_mss_sync(ts);
+	return 0;
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_send.c - bytes from the program into the send queue
+ *
+ * Idea: one copy, from user memory straight to where the device will read it, summed on the way when the device does not compute
+ * checksums. Small writes fill up the unsent tail chunk; a chunk holds at most one segment's payload (or a
+ * buffer's room when a segment is larger). sndbuf counts buffers like Linux counts truesize.
+ * MSG_MORE is a cork for this call. A partial transfer returns what went; the wait is the shim's.
+ * Context: instance lock.   Called by: tcp_proto.c.
+ */
+#include "stack/tcp/tcp_int.h"
+
+/* Why nothing may be sent in this state: 0 it may, or -errno. */
+static int send_state(struct s7_sock *sk)
+{
+	struct s7_tcb *tcb = &tcp_sk(sk)->tcb;
+
+	if (sk->err)
+		return sk_take_error(sk);
+	if (sk->shut & SK_SHUT_WR)
+		return -EPIPE;
+	if (tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT)
+		return 0;
+	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD)
+		return -EAGAIN;
+	return -EPIPE;
+}
+
+static uint32_t chunk_max(const struct s7_tcb *tcb)
+{
+	return (uint32_t)s7_min(tcb->mss, S7_PKT_ROOM);
+}
+
+/* The unsent tail if it has room, else a fresh chunk. NULL: sndbuf is full, or no packets. */
+static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct s7_pkt *chunk = tcb->sq.tail;
+
+	if (tcb->sq.next && chunk->tcp.len < chunk_max(tcb))
+		return chunk;
+	if (!tcp_sendable(&ts->sk))
+		return NULL;
+	chunk = pkt_alloc(ts->sk.inst);
+	if (!chunk) {
+		ts->sk.inst->drop[DROP_NO_PKT]++;
+		return NULL;
+	}
+	memset(&chunk->tcp, 0, sizeof(chunk->tcp));
+	chunk->tcp.seq = tcb->write_seq;
+	chunk->tcp.payload_off = S7_PKT_HEADROOM;
+	chunk->tcp.has_sum = 1;
+	sendq_append(ts, chunk);
+	return chunk;
+}
+
+static void chunk_fill(struct s7_tcp_sock *ts, struct s7_pkt *chunk, struct s7_msg *msg, uint32_t len)
+{
+	uint8_t *at = chunk->buf + chunk->tcp.payload_off + chunk->tcp.len;
+	uint32_t sum;
+
+	if (ts->sk.inst->iface[ts->tcb.dst.iface].caps & NETDEV_TX_L4_CSUM) {
+		msg_copy_in(msg, at, len);
+		chunk->tcp.has_sum = 0;
+	} else {
+		sum = msg_copy_in_sum(msg, at, len);
+		chunk->tcp.sum = csum_fold16(csum_add_at(chunk->tcp.sum, sum, chunk->tcp.len));
+	}
+	chunk->tcp.len += len;
+	ts->tcb.write_seq += len;
+}
+
+/* Copies as much as fits. Returns bytes, or -EAGAIN / -ENOBUFS when none. */
+static ssize_t queue_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint64_t left = msg->len - msg->skip;
+	ssize_t done = 0;
+
+	while (left) {
+		struct s7_pkt *chunk;
+		uint32_t len;
+
+		chunk = tail_chunk(ts);
+		if (!chunk) {
+			tcb->bits |= TCB_NOSPACE;
+			break;
+		}
+		len = (uint32_t)s7_min(left, chunk_max(tcb) - chunk->tcp.len);
+		chunk_fill(ts, chunk, msg, len);
+		left -= len;
+		done += len;
+	}
+	return done ? done : -EAGAIN;
+}
+
+ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg)
+{
+	struct s7_tcp_sock *ts = tcp_sk(sk);
+	struct s7_tcb *tcb = &ts->tcb;
+	bool cork = tcb->bits & TCB_CORK;
+	ssize_t done;
+	int err;
+
+	err = send_state(sk);
+	if (s7_unlikely(err)) {
+		if (err == -EAGAIN)
+			tcb->bits |= TCB_NOSPACE;
+		return err;
+	}
+	if (s7_unlikely(msg->skip == msg->len))
+		return 0;
+	done = queue_bytes(ts, msg);
+	if (s7_unlikely(done < 0)) {
+		/* even so something may wait for the window only */
+		tcp_output(ts);
+		return done;
+	}
+	if (msg->flags & MSG_OOB && msg->skip == msg->len) {
+		tcb->snd_up = tcb->write_seq;
+		tcb->bits |= TCB_URG_OUT;
+	}
+	if (msg->flags & MSG_MORE)
+		tcb->bits |= TCB_CORK;
+	tcp_output(ts);
+	if (!cork)
+		tcb->bits &= ~(uint32_t)TCB_CORK;
+	if (tcb->bits & TCB_NOSPACE)
+		tcp_space_check(ts); /* autotuning may have made room at once */
+	return done;
+}

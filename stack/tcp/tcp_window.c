@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * tcp_window.c - the window we advertise, and the size of the receive buffer behind it
+ *
+ * Idea: like Linux half of SO_RCVBUF is for payload. The right edge rcv_wup + rcv_wnd never moves back (RFC 9293 3.8.6);
+ * it moves forward only by a useful step (receiver-side silly window avoidance, 3.8.6.2.2). The buffer grows
+ * while the program reads as fast as data comes: each round trip it becomes four times what was read in the last
+ * one, up to tcp_rmem[2], unless the program fixed SO_RCVBUF.
+ * Context: instance lock.   Called by: tcp_out.c, tcp_recv.c, tcp_rx.c.
+ */
+#include "stack/tcp/tcp_int.h"
+
+static uint32_t window_limit(const struct s7_tcp_sock *ts)
+{
+	uint32_t limit = ts->sk.rcvbuf / 2;
+
+	return ts->tcb.window_clamp ? (uint32_t)s7_min(limit, ts->tcb.window_clamp) : limit;
+}
+
+uint32_t tcp_window_free(const struct s7_tcp_sock *ts)
+{
+	const struct s7_tcb *tcb = &ts->tcb;
+	uint32_t limit = window_limit(ts);
+	uint32_t free = limit > tcb->rq_bytes ? limit - tcb->rq_bytes : 0;
+
+	if (free < s7_min(limit / 2, tcb->mss))
+		return 0;
+	return free;
+}
+
+uint16_t tcp_window_pick(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t unit = 1u << tcb->rcv_wscale;
+	uint32_t have = (uint32_t)s7_round_up(tcp_rcv_window(tcb), unit);
+	uint32_t want = tcp_window_free(ts);
+	uint32_t field = (uint32_t)s7_min(s7_max(have, want) >> tcb->rcv_wscale, 65535);
+
+	tcb->rcv_wnd = field << tcb->rcv_wscale;
+	tcb->rcv_wup = tcb->rcv_nxt;
+	return (uint16_t)field;
+}
+
+void tcp_window_rtt(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	s7_time now = ts->sk.inst->now;
+	uint32_t us;
+
+	if (tcb->rcv_rtt_at && seq_lt(seg->h.seq + seg->len, tcb->rcv_rtt_seq))
+		return;
+	if (tcb->rcv_rtt_at) {
+		us = (uint32_t)s7_min((now - tcb->rcv_rtt_at) / S7_US + 1, 1000000);
+		if (!tcb->rcv_rtt_us || us < tcb->rcv_rtt_us)
+			tcb->rcv_rtt_us = us;
+		else
+			tcb->rcv_rtt_us += (us - tcb->rcv_rtt_us) / 8;
+	}
+	tcb->rcv_rtt_at = now;
+	tcb->rcv_rtt_seq = tcb->rcv_nxt + (uint32_t)s7_max(tcp_rcv_window(tcb), 1);
+}
+
+static void window_autotune(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct s7_sock *sk = &ts->sk;
+	uint32_t rtt = tcb->rcv_rtt_us, copied, max = sk->inst->params.tcp_rmem[2];
+	uint64_t want;
+
+	if (tcb->srtt8_us && (!rtt || tcb->srtt8_us >> 3 < rtt))
+		rtt = tcb->srtt8_us >> 3;
+	if (!rtt || sk->inst->now - tcb->space_at < (uint64_t)rtt * S7_US)
+		return;
+	copied = tcb->copied_seq - tcb->space_seq;
+	if (copied > tcb->space_bytes) {
+		tcb->space_bytes = copied;
+		want = 2 * (2ull * copied + 16ull * tcb->mss);
+		if (!(sk->bits & SKB_RCVBUF_LOCK) && want > sk->rcvbuf)
+			sk->rcvbuf = (uint32_t)s7_max(sk->rcvbuf, s7_min(want, max));
+	}
+	tcb->space_at = sk->inst->now;
+	tcb->space_seq = tcb->copied_seq;
+}
+
+void tcp_window_after_read(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t have, want;
+
+	window_autotune(ts);
+	if (!tcp_may_receive(tcb))
+		return;
+	have = tcp_rcv_window(tcb);
+	if (2 * (uint64_t)have > window_limit(ts))
+		return;
+	want = tcp_window_free(ts);
+	if (want && want >= 2 * (uint64_t)have)
+		tcp_send_ack(ts);
+}
