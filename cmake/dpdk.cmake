@@ -64,4 +64,4 @@ target_link_libraries(s7_dpdk INTERFACE
 	"-Wl,--start-group,$<TARGET_FILE:s7_dpdk_calls>,${s7_group},-l:libbsd.a,-l:libmd.a,--end-group"
 	Threads::Threads ${CMAKE_DL_LIBS} m)
 target_link_options(s7_dpdk INTERFACE -Wl,--gc-sections -Wl,--exclude-libs,ALL)
-set_target_properties(s7_dpdk PROPERTIES INTERFACE_LINK_DEPENDS "${s7_dpdk_archives}")
+set_target_properties(s7_dpdk PROPERTIES INTERFACE_LINK_DEPENDS "${s7_dpdk_archives};$<TARGET_FILE:s7_dpdk_calls>")

@@ -73,7 +73,7 @@ void redirect_base(int base);		     /* new descriptors are moved to this number 
 int redirect_keep(int fd);		     /* moves a descriptor that a library made; its new number */
 void redirect_note(int fd);		     /* one that cannot move: close-on-exec, remembered */
 uint32_t redirect_list(int *fds, uint32_t max);
-/* Packet sockets made since the last call with ret_fds NULL; how many. */
+/* Packet sockets of the port that is being opened, one a queue; how many. */
 uint32_t redirect_packet_sockets(int *ret_fds, uint32_t max);
 
 /* ---- logcap.c: EAL's log lines, of which the last one explains an error ---- */

@@ -102,7 +102,6 @@ static int device_find(struct s7_port *port, const struct conf_iface *iface, cha
 		snprintf(ret_why, why_len, "interface %s: devargs too long", iface->name);
 		return err;
 	}
-	redirect_packet_sockets(NULL, 0);
 	err = vdev_create(port, iface, args);
 	return err ? fail(iface, "create", err, ret_why, why_len) : 0;
 }

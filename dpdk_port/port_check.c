@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -88,7 +89,8 @@ static int check_privilege(const struct conf_iface *iface, char *ret_why, size_t
 
 	if (!port_driver(iface->driver)->on_netdev)
 		return 0;
-	fd = s7_sys3(SYS_socket, AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	/* Asks for the same capability; a packet socket would be slow to close. */
+	fd = s7_sys3(SYS_socket, AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 	if (fd < 0) {
 		snprintf(ret_why, why_len, "interface %s: no privilege for packet sockets: run as root or with CAP_NET_RAW",
 			 iface->name);

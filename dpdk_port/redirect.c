@@ -19,12 +19,14 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dpdk_port/internal.h"
 #include "dpdk_port/redirect.h"
@@ -33,6 +35,7 @@
 #define REDIRECT_FDS_MAX 512
 #define CALIBRATION_NS 2000000 /* EAL rounds the result to 10 MHz: 2 ms are exact enough */
 #define HURRY_MS 2
+#define NODES_MAX 32
 #define NETDEV_SOCKETS_MAX PORT_QUEUES_MAX
 
 static struct {
@@ -41,8 +44,10 @@ static struct {
 	bool boot;   /* rte_eal_init runs */
 	bool opening; /* a port is being opened or closed */
 	bool freeze;  /* over a kernel netdev */
+	bool asked;  /* its first packet socket has been made */
 	uint16_t queues;
 	int fanout;  /* group of the port being opened, -1: none yet */
+	uint32_t nodes, nodes_asked; /* NUMA nodes that exist; that we looked for */
 	uint32_t count;
 	int fd[REDIRECT_FDS_MAX];
 	uint32_t packet_count;
@@ -118,6 +123,8 @@ void redirect_port_begin(bool on_netdev, uint16_t queues)
 {
 	redirect.opening = true;
 	redirect.freeze = on_netdev;
+	redirect.asked = false;
+	redirect.packet_count = 0;
 	redirect.queues = queues;
 	redirect.fanout = -1;
 }
@@ -161,10 +168,6 @@ uint32_t redirect_packet_sockets(int *ret_fds, uint32_t max)
 {
 	uint32_t n = redirect.packet_count, i;
 
-	if (!ret_fds) {
-		redirect.packet_count = 0;
-		return 0;
-	}
 	for (i = 0; i < n && i < max; i++)
 		ret_fds[i] = redirect.packet_fd[i];
 	return i;
@@ -172,11 +175,21 @@ uint32_t redirect_packet_sockets(int *ret_fds, uint32_t max)
 
 /* ---- calls that make descriptors ---- */
 
+/*
+ * net_af_packet opens a first packet socket only for its questions about the netdev, then one a queue. Closing one
+ * waits for all CPUs (20 ms), so the first is a cheaper kind.
+ */
 int s7p_socket(int domain, int type, int protocol)
 {
-	int fd = fd_new(s7_sys3(SYS_socket, domain, type | SOCK_CLOEXEC, protocol));
+	bool packet = domain == AF_PACKET && redirect.opening;
+	int fd;
 
-	if (fd >= 0 && domain == AF_PACKET && protocol && redirect.packet_count < NETDEV_SOCKETS_MAX)
+	if (packet && !redirect.asked) {
+		redirect.asked = true;
+		return fd_new(s7_sys3(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	}
+	fd = fd_new(s7_sys3(SYS_socket, domain, type | SOCK_CLOEXEC, protocol));
+	if (fd >= 0 && packet && redirect.packet_count < NETDEV_SOCKETS_MAX)
 		redirect.packet_fd[redirect.packet_count++] = fd;
 	return fd;
 }
@@ -409,6 +422,35 @@ int s7p_fprintf(FILE *stream, int flag, const char *format, ...)
 	ret = vfprintf(stream, format, args);
 	va_end(args);
 	return ret;
+}
+
+/*
+ * EAL asks for each of its 128 lcores in which of 32 nodes it is, 5000 calls. Nodes that do not exist are
+ * answered from memory.
+ */
+int s7p_access(const char *path, int mode)
+{
+	static const char prefix[] = "/sys/devices/system/node/node";
+	char node[sizeof(prefix) + 8];
+	size_t digits;
+	uint32_t index;
+
+	if (redirect.boot && !strncmp(path, prefix, sizeof(prefix) - 1)) {
+		digits = strspn(path + sizeof(prefix) - 1, "0123456789");
+		index = (uint32_t)strtoul(path + sizeof(prefix) - 1, NULL, 10) % NODES_MAX;
+		if (!(redirect.nodes_asked & 1u << index) && digits < 8) {
+			memcpy(node, path, sizeof(prefix) - 1 + digits);
+			node[sizeof(prefix) - 1 + digits] = 0;
+			redirect.nodes_asked |= 1u << index;
+			if (!s7_sys3(SYS_faccessat, AT_FDCWD, node, F_OK))
+				redirect.nodes |= 1u << index;
+		}
+		if (!(redirect.nodes & 1u << index)) {
+			errno = ENOENT;
+			return -1;
+		}
+	}
+	return (int)ret_errno(s7_sys3(SYS_faccessat, AT_FDCWD, path, mode));
 }
 
 /* EAL's runtime directory would stay empty. */
