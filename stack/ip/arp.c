@@ -2,11 +2,12 @@
 /*
  * arp.c - ARP packets in and out (RFC 826, RFC 5227)
  *
- * In, step by step: parse; refuse what cannot be true (sender's link address zero, group or ours; sender's IP a
- * broadcast, multicast or one of our own); update the sender if we know it; make an entry for it only if it asks for us; answer
- * a request for one of our addresses, unless the kernel shares the interface and does so itself. A probe
- * (sender 0.0.0.0) is answered and teaches nothing. A reply nobody asked for changes known entries only.
- * Context: instance lock. Called by: eth_in.c, neigh.c.
+ * In, step by step: parse; refuse what cannot be true (sender's link address zero, group or ours;
+ * sender's IP a broadcast, multicast or one of our own); update the sender if we know it; make an
+ * entry for it only if it asks for us; answer a request for one of our addresses, unless the kernel
+ * shares the interface and does so itself. A probe (sender 0.0.0.0) is answered and teaches
+ * nothing. A reply nobody asked for changes known entries only. Context: instance lock. Called by:
+ * eth_in.c, neigh.c.
  */
 #include "stack/ip/arp.h"
 
@@ -55,7 +56,8 @@ static void arp_answer(struct s7_inst *inst, struct s7_iface *iface, const struc
 	arp_send(inst, iface, &arp, request->sender_mac);
 }
 
-static bool arp_credible(const struct s7_inst *inst, const struct s7_iface *iface, const struct s7_arp *arp)
+static bool arp_credible(const struct s7_inst *inst, const struct s7_iface *iface,
+			 const struct s7_arp *arp)
 {
 	enum ip4_class class = ip4_classify(inst, arp->sender_ip);
 

@@ -2,9 +2,10 @@
 /*
  * arp.h - the neighbour table: link addresses of on-link hosts, with the states of RFC 4861 7.3.2
  *
- * INCOMPLETE asks up to three times, a second apart, while packets wait; REACHABLE ages to STALE after 30 s;
- * a STALE entry that is used becomes PROBE, which waits 5 s for upper layers to confirm and then asks
- * by unicast three times. FAILED remembers nothing and starts over at the next packet.
+ * INCOMPLETE asks up to three times, a second apart, while packets wait; REACHABLE ages to STALE
+ * after 30 s; a STALE entry that is used becomes PROBE, which waits 5 s for upper layers to confirm
+ * and then asks by unicast three times. FAILED remembers nothing and starts over at the next
+ * packet.
  */
 #ifndef S7_STACK_ARP_H
 #define S7_STACK_ARP_H
@@ -42,7 +43,8 @@ struct s7_neigh {
 	uint16_t queued;
 	struct s7_ip ip;
 	struct s7_timer timer;
-	struct s7_pkt *queue[NEIGH_QUEUE]; /* packets that start at their IP header; never linked by `next` */
+	struct s7_pkt *queue[NEIGH_QUEUE]; /* packets that start at their IP header; never linked by
+					      `next` */
 };
 
 struct s7_neigh_table {
@@ -52,22 +54,26 @@ struct s7_neigh_table {
 };
 
 int neigh_init(struct s7_inst *inst);
-struct s7_neigh *neigh_find(struct s7_inst *inst, const struct s7_iface *iface, const struct s7_ip *ip);
+struct s7_neigh *neigh_find(struct s7_inst *inst, const struct s7_iface *iface,
+			    const struct s7_ip *ip);
 /* Finds or makes; NULL when the table is full of unresolved ones. Sends nothing. */
-struct s7_neigh *neigh_get(struct s7_inst *inst, const struct s7_iface *iface, const struct s7_ip *ip);
+struct s7_neigh *neigh_get(struct s7_inst *inst, const struct s7_iface *iface,
+			   const struct s7_ip *ip);
 
-/* Sends a packet that starts at its IP header to the neighbour, now or when its address is known. Consumes it. */
+/* Sends a packet that starts at its IP header to the neighbour, now or when its address is known.
+ * Consumes it. */
 void neigh_output(struct s7_inst *inst, struct s7_neigh *neigh, struct s7_pkt *pkt);
 
-/* Upper layers saw an answer from it (MSG_CONFIRM, an ACK of new data): no probe needed for 30 s. */
+/* Upper layers saw an answer from it (MSG_CONFIRM, an ACK of new data): no probe needed for 30 s.
+ */
 void neigh_confirm(struct s7_inst *inst, struct s7_neigh *neigh);
 
 /* An ARP packet told its link address; `solicited`: it answers what we asked. */
 void neigh_update(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *mac, bool solicited);
 
 /* Prepends the Ethernet header for `mac` and stages. */
-void eth_output(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt, const uint8_t *mac,
-		uint16_t type);
+void eth_output(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt,
+		const uint8_t *mac, uint16_t type);
 
 /* arp.c. Data at the ARP packet; consumes. */
 void arp_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt);

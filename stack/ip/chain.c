@@ -2,10 +2,10 @@
 /*
  * chain.c - packets of several buffers
  *
- * Invariant of every function: total = sum of len over the chain, nsegs = buffers in the chain. Buffers
- * may be odd in length; the checksum accounts for that by offset. Only pullup writes payload, and only to a head
- * that nobody else holds.
- * Context: instance lock. Called by: ip4_in, frag, icmp, ip_out, udp.
+ * Invariant of every function: total = sum of len over the chain, nsegs = buffers in the chain.
+ * Buffers may be odd in length; the checksum accounts for that by offset. Only pullup writes
+ * payload, and only to a head that nobody else holds. Context: instance lock. Called by: ip4_in,
+ * frag, icmp, ip_out, udp.
  */
 #include "stack/ip/chain.h"
 
@@ -58,7 +58,8 @@ void chain_trim(struct s7_inst *inst, struct s7_pkt *pkt, uint32_t len)
 	pkt_free(inst, rest);
 }
 
-/* Room for `more` bytes behind the data, found before it if need be. Headers just pulled off move along. */
+/* Room for `more` bytes behind the data, found before it if need be. Headers just pulled off move
+ * along. */
 static bool chain_tailroom(struct s7_pkt *pkt, uint32_t more)
 {
 	uint32_t shift, keep;

@@ -12,8 +12,8 @@ uint32_t chain_sum(const struct s7_pkt *pkt, uint32_t offset, uint32_t len, uint
 void chain_trim(struct s7_inst *inst, struct s7_pkt *pkt, uint32_t len);
 
 /*
- * Makes the first `len` bytes contiguous in the head by moving bytes forward from the buffers behind. False:
- * the packet is shorter, or the head has no room or is shared.
+ * Makes the first `len` bytes contiguous in the head by moving bytes forward from the buffers
+ * behind. False: the packet is shorter, or the head has no room or is shared.
  */
 bool chain_pullup(struct s7_inst *inst, struct s7_pkt *pkt, uint32_t len);
 

@@ -5,10 +5,11 @@
  * The order of decisions (brief form of RFC 1122 3.3.1 with the kernel as second carrier):
  *   1. one of our own addresses, 127/8     -> lo if sock7 carries it, else the kernel
  *   2. longest prefix (dst bound to a device: routes of that device, else on link)
- *   3. nothing matches                     -> the kernel if it may (kernel_fallback), else ENETUNREACH
- * Source: what the caller bound, else the route's preferred source, else an address of the interface in the hop's subnet.
- * A dst stays valid until the route generation changes (routes, path MTUs) or its neighbour entry is recycled.
- * Context: instance lock. Called by: tcp, udp, icmp, sock.
+ *   3. nothing matches                     -> the kernel if it may (kernel_fallback), else
+ * ENETUNREACH Source: what the caller bound, else the route's preferred source, else an address of
+ * the interface in the hop's subnet. A dst stays valid until the route generation changes (routes,
+ * path MTUs) or its neighbour entry is recycled. Context: instance lock. Called by: tcp, udp, icmp,
+ * sock.
  */
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -128,7 +129,8 @@ static int dst_to_lo(struct s7_inst *inst, struct s7_dst *dst)
 	dst->hop = dst->dst;
 	dst->mtu = inst->iface[S7_IFACE_LO].mtu;
 	if (ip_is_any(&dst->src))
-		dst->src = ip_is_loopback(&dst->dst) ? ip_from_v4(htonl(INADDR_LOOPBACK)) : dst->dst;
+		dst->src =
+			ip_is_loopback(&dst->dst) ? ip_from_v4(htonl(INADDR_LOOPBACK)) : dst->dst;
 	return 0;
 }
 
@@ -205,8 +207,8 @@ static int dst_by_route(struct s7_inst *inst, struct s7_dst *dst, const struct s
 	return dst_finish(inst, dst, class);
 }
 
-int dst_lookup(struct s7_inst *inst, const struct s7_ip *to, const struct s7_ip *src, uint32_t bound_iface,
-	       struct s7_dst *ret_dst)
+int dst_lookup(struct s7_inst *inst, const struct s7_ip *to, const struct s7_ip *src,
+	       uint32_t bound_iface, struct s7_dst *ret_dst)
 {
 	const struct s7_route *route;
 	enum ip4_class class;

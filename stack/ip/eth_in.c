@@ -2,10 +2,10 @@
 /*
  * eth_in.c - frames from a device to ARP and IP
  *
- * A frame is ours when it is addressed to the interface or to a group. A shared tap also shows what the host itself
- * sends (source is our own address): dropped by name, it would look like a reflection of our traffic. VLAN tags
- * and IPv6 have their names in drop.def until their issues come.
- * Context: instance lock. Called by: inst_drive (a burst at a time), fuzzers.
+ * A frame is ours when it is addressed to the interface or to a group. A shared tap also shows what
+ * the host itself sends (source is our own address): dropped by name, it would look like a
+ * reflection of our traffic. VLAN tags and IPv6 have their names in drop.def until their issues
+ * come. Context: instance lock. Called by: inst_drive (a burst at a time), fuzzers.
  */
 #include "stack/ip/arp.h"
 #include "stack/ip/ip_in.h"

@@ -2,14 +2,15 @@
 /*
  * frag.c - fragments wait here for each other
  *
- * Idea: a queue per (source, destination, protocol, id), its fragments sorted by offset, none overlapping, so the
- * packet is whole when the bytes held equal the length that the last fragment told. Nothing is copied: the buffers
- * are chained; only a transport header that fell into two fragments is pulled together.
- * Overlap: an exact repetition is dropped alone; any other overlap, or a second length, drops the queue (RFC 5722, RFC 8900 3.7).
- * Bounds: FRAG_QUEUES packets, FRAG_BUFS buffers (a quarter of the pool at most), FRAG_BUFS_SOURCE a source, FRAG_PIECES a
- * packet. When all is full the oldest packet goes. 30 s after the first fragment the rest is given up,
- * with ICMP time exceeded when fragment zero is there (RFC 1122 3.3.2).
- * Context: instance lock. Called by: ip4_in.c, the timer wheel.
+ * Idea: a queue per (source, destination, protocol, id), its fragments sorted by offset, none
+ * overlapping, so the packet is whole when the bytes held equal the length that the last fragment
+ * told. Nothing is copied: the buffers are chained; only a transport header that fell into two
+ * fragments is pulled together. Overlap: an exact repetition is dropped alone; any other overlap,
+ * or a second length, drops the queue (RFC 5722, RFC 8900 3.7). Bounds: FRAG_QUEUES packets,
+ * FRAG_BUFS buffers (a quarter of the pool at most), FRAG_BUFS_SOURCE a source, FRAG_PIECES a
+ * packet. When all is full the oldest packet goes. 30 s after the first fragment the rest is given
+ * up, with ICMP time exceeded when fragment zero is there (RFC 1122 3.3.2). Context: instance lock.
+ * Called by: ip4_in.c, the timer wheel.
  */
 #include "stack/ip/frag.h"
 
@@ -56,8 +57,8 @@ static uint16_t *source_bufs(struct s7_inst *inst, uint32_t src)
 	return &inst->frags->source_bufs[frag_hash(inst, src, 0, 0)];
 }
 
-static struct s7_frag_queue **frag_bucket(struct s7_inst *inst, uint32_t src, uint32_t dst, uint16_t id,
-					  uint8_t proto)
+static struct s7_frag_queue **frag_bucket(struct s7_inst *inst, uint32_t src, uint32_t dst,
+					  uint16_t id, uint8_t proto)
 {
 	return &inst->frags->bucket[frag_hash(inst, src, dst, (uint32_t)id << 8 | proto)];
 }
@@ -95,14 +96,16 @@ static struct s7_frag_queue *frag_find(struct s7_inst *inst, const struct s7_ip4
 {
 	struct s7_frag_queue *queue;
 
-	for (queue = *frag_bucket(inst, h->src, h->dst, h->id, h->proto); queue; queue = queue->next)
+	for (queue = *frag_bucket(inst, h->src, h->dst, h->id, h->proto); queue;
+	     queue = queue->next)
 		if (queue->id == h->id && queue->src == h->src && queue->dst == h->dst &&
 		    queue->proto == h->proto)
 			return queue;
 	return NULL;
 }
 
-static struct s7_frag_queue *frag_create(struct s7_inst *inst, const struct s7_ip4 *h, const struct s7_rx *rx)
+static struct s7_frag_queue *frag_create(struct s7_inst *inst, const struct s7_ip4 *h,
+					 const struct s7_rx *rx)
 {
 	struct s7_frag_table *table = inst->frags;
 	struct s7_frag_queue *queue = slab_alloc(&table->slab), **bucket;
@@ -165,7 +168,8 @@ static enum place frag_place(const struct s7_frag_queue *queue, uint32_t off, ui
 	return PLACE_OK;
 }
 
-/* Does the fragment agree with the packet's length as known so far? Notes the length that the last one tells. */
+/* Does the fragment agree with the packet's length as known so far? Notes the length that the last
+ * one tells. */
 static bool frag_length(struct s7_frag_queue *queue, const struct s7_ip4 *h, uint32_t end)
 {
 	if (h->mf)
@@ -250,7 +254,8 @@ static struct s7_pkt *frag_add(struct s7_inst *inst, struct s7_pkt *pkt, const s
 	return queue->end == queue->bytes ? frag_join(inst, queue, rx) : NULL;
 }
 
-struct s7_pkt *frag_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_ip4 *h, struct s7_rx *rx)
+struct s7_pkt *frag_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_ip4 *h,
+			  struct s7_rx *rx)
 {
 	uint32_t len = pkt->total;
 

@@ -9,7 +9,8 @@
 #define FRAG_QUEUES 256	    /* packets in reassembly */
 #define FRAG_BUCKETS 256
 #define FRAG_BUFS 2048	    /* buffers held by all of them; less with a small pool */
-#define FRAG_BUFS_SOURCE 512 /* buffers held for one source address (addresses that hash alike share) */
+#define FRAG_BUFS_SOURCE \
+	512 /* buffers held for one source address (addresses that hash alike share) */
 #define FRAG_PIECES 256	    /* fragments of one packet */
 #define FRAG_SOURCES 256
 #define FRAG_LIFE (30 * S7_SEC)
@@ -39,9 +40,11 @@ struct s7_frag_table {
 int frag_init(struct s7_inst *inst);
 
 /*
- * Takes a fragment (data behind its IP header, l3_len telling how long that was). Returns the whole packet, its first buffer
- * holding the transport header, or NULL while something is missing. Consumes.
+ * Takes a fragment (data behind its IP header, l3_len telling how long that was). Returns the whole
+ * packet, its first buffer holding the transport header, or NULL while something is missing.
+ * Consumes.
  */
-struct s7_pkt *frag_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_ip4 *h, struct s7_rx *rx);
+struct s7_pkt *frag_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_ip4 *h,
+			  struct s7_rx *rx);
 
 #endif

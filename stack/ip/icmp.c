@@ -2,12 +2,13 @@
 /*
  * icmp.c - ICMP: echo, errors out, errors in
  *
- * Out: RFC 1122 3.2.2 says about what no error may be sent; 3.2.2's rate limit is a token bucket of the instance, 1000 a second
- * with bursts of 50 (Linux's default). Quotes as much of the packet as fits 576 bytes (RFC 1812 4.3.2.3).
- * In: an error is believed only if it quotes a flow of ours; the transport decides by its state (TCP: sequence number,
- * RFC 5927). Codes become errno values by a table with Linux's division into hard and soft.
- * Echo is answered in place, in the packet that asked. On a shared interface the kernel answers.
- * Context: instance lock. Called by: ip4_in.c, frag.c, neigh.c, udp.
+ * Out: RFC 1122 3.2.2 says about what no error may be sent; 3.2.2's rate limit is a token bucket of
+ * the instance, 1000 a second with bursts of 50 (Linux's default). Quotes as much of the packet as
+ * fits 576 bytes (RFC 1812 4.3.2.3). In: an error is believed only if it quotes a flow of ours; the
+ * transport decides by its state (TCP: sequence number, RFC 5927). Codes become errno values by a
+ * table with Linux's division into hard and soft. Echo is answered in place, in the packet that
+ * asked. On a shared interface the kernel answers. Context: instance lock. Called by: ip4_in.c,
+ * frag.c, neigh.c, udp.
  */
 #include "stack/ip/icmp.h"
 
@@ -80,8 +81,8 @@ static void icmp_send(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_
 }
 
 /* May the packet be answered by an error at all? Data at its IP header. */
-static bool icmp_may_answer(const struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pkt *orig,
-			    const struct s7_ip4 *h)
+static bool icmp_may_answer(const struct s7_inst *inst, const struct s7_rx *rx,
+			    const struct s7_pkt *orig, const struct s7_ip4 *h)
 {
 	enum ip4_class class = ip4_classify(inst, h->src);
 
@@ -94,8 +95,8 @@ static bool icmp_may_answer(const struct s7_inst *inst, const struct s7_rx *rx, 
 	return orig->len > h->hdr_len && !icmp_type_is_error(orig->data[h->hdr_len]);
 }
 
-void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pkt *orig_ip, uint8_t type,
-		uint8_t code, uint32_t info)
+void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pkt *orig_ip,
+		uint8_t type, uint8_t code, uint32_t info)
 {
 	struct s7_icmp icmp = { .type = type, .code = code, .info = info };
 	struct s7_ip4 h;
@@ -119,9 +120,10 @@ void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pk
 	icmp_send(inst, pkt, &rx->dst, &rx->src, (uint8_t)((h.tos & 0x1e) | TOS_INTERNET_CONTROL));
 }
 
-/* A lasting error reaches the transport that owns the flow. False: nobody. */
-static bool icmp_dispatch(struct s7_inst *inst, const struct s7_icmp_quote *quote, struct icmp_errno what,
-			  uint32_t mtu)
+/* The error reaches the transport that owns the flow; TCP checks the sequence number and counts.
+ * False: nobody. */
+static bool icmp_dispatch(struct s7_inst *inst, const struct s7_icmp_quote *quote,
+			  struct icmp_errno what, uint32_t mtu)
 {
 	struct s7_flow quoted = {
 		.local = ip_from_v4(quote->ip.src),
@@ -130,8 +132,8 @@ static bool icmp_dispatch(struct s7_inst *inst, const struct s7_icmp_quote *quot
 		.rport = quote->dport,
 		.proto = quote->ip.proto,
 	};
-	const struct s7_flow *flow = flow_find(&inst->flows, quoted.proto, &quoted.local, quoted.lport,
-					       &quoted.remote, quoted.rport);
+	const struct s7_flow *flow = flow_find(&inst->flows, quoted.proto, &quoted.local,
+					       quoted.lport, &quoted.remote, quoted.rport);
 
 	if (quoted.proto == IPPROTO_TCP && flow) {
 		tcp_icmp(inst, flow, quote->seq, what.err, mtu, what.hard);
@@ -143,6 +145,7 @@ static bool icmp_dispatch(struct s7_inst *inst, const struct s7_icmp_quote *quot
 		return false;
 	if (mtu)
 		ip_pmtu_learn(inst, &quoted.remote, mtu);
+	stat_add(inst, STAT_ICMP_ERRORS_IN, 1);
 	udp_icmp(inst, &quoted, what.err, mtu, what.hard);
 	return true;
 }
@@ -186,8 +189,6 @@ static void icmp_error_in(struct s7_inst *inst, struct s7_pkt *pkt, const struct
 		    !icmp_dispatch(inst, &quote, icmp_errno_of(icmp), mtu))
 			why = DROP_ICMP_NO_FLOW;
 	}
-	if (!why)
-		stat_add(inst, STAT_ICMP_ERRORS_IN, 1);
 	pkt_drop(inst, pkt, why);
 }
 
@@ -233,7 +234,8 @@ void icmp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx
 	case ICMP_T_PARAM:
 		icmp_error_in(inst, pkt, &icmp);
 		break;
-	default: /* quench: RFC 6633 says ignore; redirects: routes are the kernel's or the configuration's */
+	default: /* quench: RFC 6633 says ignore; redirects: routes are the kernel's or the
+		    configuration's */
 		pkt_drop(inst, pkt, DROP_ICMP_TYPE);
 	}
 }

@@ -2,13 +2,14 @@
 /*
  * ip4_in.c - IPv4 packets in: is it one, is it ours, who gets it
  *
- * Steps (RFC 1122 3.2.1): parse and lengths; header checksum unless the device did it; padding behind the total
- * length is cut off; options must be well formed and are skipped, source routes are refused; the source must be an address
- * a host may have (martians, 3.2.1.3); the destination must be ours, a broadcast or the all-hosts group (weak
- * host model, 3.3.4.2); fragments wait for each other; the transport gets the rest, data at its header, pkt->l3_len
- * telling how far back the IP header begins. Time to live is not looked at (3.2.1.7).
- * An unknown protocol is answered by ICMP, unless the kernel shares the interface and has its own opinion.
- * Context: instance lock. Called by: eth_in.c.
+ * Steps (RFC 1122 3.2.1): parse and lengths; header checksum unless the device did it; padding
+ * behind the total length is cut off; options must be well formed and are skipped, source routes
+ * are refused; the source must be an address a host may have (martians, 3.2.1.3); the destination
+ * must be ours, a broadcast or the all-hosts group (weak host model, 3.3.4.2); fragments wait for
+ * each other; the transport gets the rest, data at its header, pkt->l3_len telling how far back the
+ * IP header begins. Time to live is not looked at (3.2.1.7). An unknown protocol is answered by
+ * ICMP, unless the kernel shares the interface and has its own opinion. Context: instance lock.
+ * Called by: eth_in.c.
  */
 #include "stack/ip/ip_in.h"
 
@@ -60,8 +61,8 @@ static enum s7_drop check_destination(const struct s7_inst *inst, const struct s
 	}
 }
 
-static enum s7_drop check_source(const struct s7_inst *inst, const struct s7_iface *iface, uint32_t src,
-				 bool broadcast)
+static enum s7_drop check_source(const struct s7_inst *inst, const struct s7_iface *iface,
+				 uint32_t src, bool broadcast)
 {
 	switch (ip4_classify(inst, src)) {
 	case IP4_OTHER:

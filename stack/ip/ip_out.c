@@ -2,12 +2,13 @@
 /*
  * ip_out.c - IPv4 header, fragmentation, and the way onto the link
  *
- * ip_output() prepends the header to a packet that begins at its transport header and hands it to lo, to a
- * neighbour, or to the group's link address. The header checksum is left to the device only for packets it cuts
- * itself (TSO); on lo nobody looks at it. A packet above the path MTU is fragmented (RFC 791 3.2) unless the transport
- * forbids it: without copying when its buffers already are one fragment each (UDP builds them so), else piece
- * by piece into fresh ones. Fragments carry a finished transport checksum.
- * Context: instance lock; every path consumes one reference. Called by: tcp, udp, icmp.
+ * ip_output() prepends the header to a packet that begins at its transport header and hands it to
+ * lo, to a neighbour, or to the group's link address. The header checksum is left to the device
+ * only for packets it cuts itself (TSO); on lo nobody looks at it. A packet above the path MTU is
+ * fragmented (RFC 791 3.2) unless the transport forbids it: without copying when its buffers
+ * already are one fragment each (UDP builds them so), else piece by piece into fresh ones.
+ * Fragments carry a finished transport checksum. Context: instance lock; every path consumes one
+ * reference. Called by: tcp, udp, icmp.
  */
 #include <errno.h>
 
@@ -20,7 +21,8 @@
 #define UDP_SUM_AT 6
 #define TCP_SUM_AT 16
 
-uint32_t ip_pseudo_sum(const struct s7_ip *src, const struct s7_ip *dst, uint8_t proto, uint32_t len)
+uint32_t ip_pseudo_sum(const struct s7_ip *src, const struct s7_ip *dst, uint8_t proto,
+		       uint32_t len)
 {
 	uint32_t sum = htonl(len + proto);
 
@@ -91,8 +93,8 @@ struct piece {
 	bool more;
 };
 
-static int ip_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx,
-		   const struct piece *piece)
+static int ip_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+		   const struct s7_ip_tx *tx, const struct piece *piece)
 {
 	struct s7_ip4 h = {
 		.src = ip_v4(&dst->src),
@@ -142,8 +144,8 @@ static bool is_precut(const struct s7_pkt *pkt, uint32_t room)
 	return true;
 }
 
-static int send_precut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx,
-		       struct piece *piece)
+static int send_precut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+		       const struct s7_ip_tx *tx, struct piece *piece)
 {
 	struct s7_pkt *rest;
 	uint32_t len;
@@ -167,8 +169,8 @@ static int send_precut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *
 	return 0;
 }
 
-static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx,
-		    struct piece *piece, uint32_t room)
+static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+		    const struct s7_ip_tx *tx, struct piece *piece, uint32_t room)
 {
 	uint32_t off, len;
 	int err = 0;
@@ -193,7 +195,8 @@ static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt
 	return err;
 }
 
-static int ip_fragment(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx)
+static int ip_fragment(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+		       const struct s7_ip_tx *tx)
 {
 	uint32_t room = (dst->mtu - IP4_LEN) & ~7u;
 	struct piece piece = { .id = inst->ip_id++ };
@@ -208,7 +211,8 @@ static int ip_fragment(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *
 	return send_cut(inst, dst, pkt, tx, &piece, room);
 }
 
-int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx)
+int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+	      const struct s7_ip_tx *tx)
 {
 	struct piece whole = { 0, 0, false };
 

@@ -2,13 +2,14 @@
 /*
  * neigh.c - the neighbour table
  *
- * Idea: one entry a (interface, address), found by hash, kept in a slab. State is changed by neigh_set() alone, which
- * checks the table of legal transitions. Packets for an unresolved neighbour wait in an array of
- * pointers (a retransmission queue may own their `next`); over 64 the oldest goes (DROP_NEIGH_QUEUE_FULL).
- * Ageing costs no timer: REACHABLE is compared with the clock when a packet uses it. A full table recycles the next entry
- * behind the hand that is not waiting for an answer.
- * Failure: what waited is dropped and its senders in this process are told EHOSTUNREACH as if by ICMP (RFC 1122 2.3.2.2).
- * Context: instance lock. Called by: dst.c, ip_out.c, arp.c, the timer wheel.
+ * Idea: one entry a (interface, address), found by hash, kept in a slab. State is changed by
+ * neigh_set() alone, which checks the table of legal transitions. Packets for an unresolved
+ * neighbour wait in an array of pointers (a retransmission queue may own their `next`); over 64 the
+ * oldest goes (DROP_NEIGH_QUEUE_FULL). Ageing costs no timer: REACHABLE is compared with the clock
+ * when a packet uses it. A full table recycles the next entry behind the hand that is not waiting
+ * for an answer. Failure: what waited is dropped and its senders in this process are told
+ * EHOSTUNREACH as if by ICMP (RFC 1122 2.3.2.2). Context: instance lock. Called by: dst.c,
+ * ip_out.c, arp.c, the timer wheel.
  */
 #include "stack/ip/arp.h"
 
@@ -53,7 +54,8 @@ static struct s7_neigh **neigh_bucket(struct s7_inst *inst, uint8_t iface, const
 
 static_assert(NEIGH_BUCKETS == 1024, "neigh_bucket takes ten bits");
 
-struct s7_neigh *neigh_find(struct s7_inst *inst, const struct s7_iface *iface, const struct s7_ip *ip)
+struct s7_neigh *neigh_find(struct s7_inst *inst, const struct s7_iface *iface,
+			    const struct s7_ip *ip)
 {
 	struct s7_neigh *neigh;
 
@@ -101,7 +103,8 @@ static struct s7_neigh *neigh_victim(struct s7_inst *inst)
 	return NULL;
 }
 
-struct s7_neigh *neigh_get(struct s7_inst *inst, const struct s7_iface *iface, const struct s7_ip *ip)
+struct s7_neigh *neigh_get(struct s7_inst *inst, const struct s7_iface *iface,
+			   const struct s7_ip *ip)
 {
 	struct s7_neigh *neigh = neigh_find(inst, iface, ip), **bucket;
 	uint32_t generation;
@@ -130,8 +133,8 @@ struct s7_neigh *neigh_get(struct s7_inst *inst, const struct s7_iface *iface, c
 	return neigh;
 }
 
-void eth_output(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt, const uint8_t *mac,
-		uint16_t type)
+void eth_output(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt,
+		const uint8_t *mac, uint16_t type)
 {
 	eth_write(pkt_push(pkt, ETH_LEN), mac, iface->mac, type);
 	iface_stage(inst, iface, pkt);
@@ -231,7 +234,8 @@ void neigh_update(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *m
 	neigh_release(inst, neigh);
 }
 
-void neigh_learn(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip, const uint8_t mac[6])
+void neigh_learn(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip,
+		 const uint8_t mac[6])
 {
 	struct s7_neigh *neigh;
 

@@ -2,12 +2,12 @@
 /*
  * route.c - longest prefix match, and path MTUs
  *
- * Idea: connections keep their dst, so a lookup happens at connect and for a datagram to a new address; a table sorted
- * by (prefix length down, metric up) is searched linearly over 8-byte (net, mask) pairs, so the first match
- * is the best, and a small direct-mapped cache answers repeated questions in front of it. route_set replaces everything and
- * raises the generation, which makes every dst and every cache entry stale.
- * Path MTUs are direct-mapped by address: two destinations that meet in one slot push each other out, which costs
- * one more ICMP message and nothing else.
+ * Idea: connections keep their dst, so a lookup happens at connect and for a datagram to a new
+ * address; a table sorted by (prefix length down, metric up) is searched linearly over 8-byte (net,
+ * mask) pairs, so the first match is the best, and a small direct-mapped cache answers repeated
+ * questions in front of it. route_set replaces everything and raises the generation, which makes
+ * every dst and every cache entry stale. Path MTUs are direct-mapped by address: two destinations
+ * that meet in one slot push each other out, which costs one more ICMP message and nothing else.
  * Context: instance lock. Called by: dst.c, boot and keeper (route_set), icmp.c (ip_pmtu_learn).
  */
 #include "stack/ip/route.h"
@@ -52,7 +52,8 @@ int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t coun
 	return 0;
 }
 
-static const struct s7_route *find_v4(const struct s7_route_table *table, uint32_t dst, uint32_t bound_iface)
+static const struct s7_route *find_v4(const struct s7_route_table *table, uint32_t dst,
+				      uint32_t bound_iface)
 {
 	uint32_t i;
 
@@ -65,7 +66,8 @@ static const struct s7_route *find_v4(const struct s7_route_table *table, uint32
 	return NULL;
 }
 
-const struct s7_route *route_find(struct s7_inst *inst, const struct s7_ip *dst, uint32_t bound_iface)
+const struct s7_route *route_find(struct s7_inst *inst, const struct s7_ip *dst,
+				  uint32_t bound_iface)
 {
 	struct s7_route_table *table = inst->routes;
 	struct s7_route_cached *cached;

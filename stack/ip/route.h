@@ -40,14 +40,24 @@ struct s7_route_table {
 	uint32_t icmp_tokens;
 };
 
-/* The longest prefix that matches, lowest metric first; bound_iface: index + 1, 0 = any. NULL: none. */
-const struct s7_route *route_find(struct s7_inst *inst, const struct s7_ip *dst, uint32_t bound_iface);
+/* The longest prefix that matches, lowest metric first; bound_iface: index + 1, 0 = any. NULL:
+ * none. */
+const struct s7_route *route_find(struct s7_inst *inst, const struct s7_ip *dst,
+				  uint32_t bound_iface);
 
 /* Path MTU known for dst, else `mtu`. */
 uint32_t pmtu_get(const struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu);
 
 /* What an IPv4 address is to us. */
-enum ip4_class { IP4_OTHER, IP4_LOCAL, IP4_BROADCAST, IP4_MULTICAST, IP4_LOOPBACK, IP4_ANY, IP4_RESERVED };
+enum ip4_class {
+	IP4_OTHER,
+	IP4_LOCAL,
+	IP4_BROADCAST,
+	IP4_MULTICAST,
+	IP4_LOOPBACK,
+	IP4_ANY,
+	IP4_RESERVED
+};
 enum ip4_class ip4_classify(const struct s7_inst *inst, uint32_t be_addr);
 
 /* Network mask of a prefix length 0..32, network order. */
@@ -56,7 +66,8 @@ static inline uint32_t ip4_mask(uint32_t prefix_len)
 	return prefix_len ? htonl(0xffffffffu << (32 - prefix_len)) : 0;
 }
 
-/* The address of `iface` to talk to `to` with: same subnet, else the first; any when it has none. */
+/* The address of `iface` to talk to `to` with: same subnet, else the first; any when it has none.
+ */
 struct s7_ip iface_source(const struct s7_iface *iface, const struct s7_ip *to);
 
 #endif

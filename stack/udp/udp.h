@@ -2,7 +2,8 @@
 /*
  * udp.h - UDP sockets
  *
- * For stack/sock: udp_proto_ops (sk.h), udp_disconnect. For stack/run: udp_inst_init. The rest is shared by udp_*.c.
+ * For stack/sock: udp_proto_ops (sk.h), udp_disconnect. For stack/run: udp_inst_init. The rest is
+ * shared by udp_*.c.
  */
 #ifndef S7_STACK_UDP_H
 #define S7_STACK_UDP_H
@@ -16,7 +17,7 @@
 struct s7_udp_inst {
 	struct s7_slab slab;
 	struct s7_list socks; /* every s7_udp_sock, by sk.owner_list */
-	uint32_t parked;      /* connected sockets whose tuple another one holds in the flow table */
+	uint32_t parked; /* connected sockets whose tuple another one holds in the flow table */
 };
 
 /* What recvmsg reports of a queued datagram; lies in the packet's scratch. */
@@ -61,13 +62,15 @@ static inline struct s7_udp_meta *udp_meta(struct s7_pkt *pkt)
 /* Makes slab and list in the arena. 0, -ENOMEM. */
 int udp_inst_init(struct s7_inst *inst);
 
-/* connect(AF_UNSPEC): no peer; the local address and a port that bind() did not choose are given up, as in Linux. */
+/* connect(AF_UNSPEC): no peer; the local address and a port that bind() did not choose are given
+ * up, as in Linux. */
 void udp_disconnect(struct s7_sock *sk);
 
 ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg); /* udp_out.c */
 ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg); /* udp_recv.c */
 void udp_cork_drop(struct s7_udp_sock *us);
-/* Queues a datagram, data at its payload, meta filled; or drops it when rcvbuf is full. Consumes. */
+/* Queues a datagram, data at its payload, meta filled; or drops it when rcvbuf is full. Consumes.
+ */
 void udp_enqueue(struct s7_udp_sock *us, struct s7_pkt *pkt);
 void udp_purge(struct s7_udp_sock *us);
 

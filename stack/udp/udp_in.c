@@ -2,12 +2,12 @@
 /*
  * udp_in.c - datagrams from the network to sockets
  *
- * Steps: header and length (RFC 768; padding behind the length is cut off), checksum, whose it is. Unicast: the connected
- * socket of the tuple, else the best bound one (port_find, SO_REUSEPORT by flow hash). Broadcast and
- * multicast: every socket that matches, each with its own copy. Nobody: port unreachable (RFC 1122
- * 4.1.3.1), but on a netdev shared with the kernel only for ports that sock7 owns.
- * A local kernel leaves checksums unfinished on virtual links; the pseudo header's sum alone is accepted from a shared one.
- * Context: instance lock. Called by: ip4_in.c.
+ * Steps: header and length (RFC 768; padding behind the length is cut off), checksum, whose it is.
+ * Unicast: the connected socket of the tuple, else the best bound one (port_find, SO_REUSEPORT by
+ * flow hash). Broadcast and multicast: every socket that matches, each with its own copy. Nobody:
+ * port unreachable (RFC 1122 4.1.3.1), but on a netdev shared with the kernel only for ports that
+ * sock7 owns. A local kernel leaves checksums unfinished on virtual links; the pseudo header's sum
+ * alone is accepted from a shared one. Context: instance lock. Called by: ip4_in.c.
  */
 #include "stack/ip/chain.h"
 #include "stack/udp/udp.h"
@@ -19,7 +19,8 @@ static bool udp_csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const st
 {
 	uint32_t pseudo;
 
-	if (pkt->flags & (PKT_RX_L4_GOOD | PKT_RX_L4_PARTIAL) || rx->iface->flags & IFACE_TRUST_CSUM)
+	if (pkt->flags & (PKT_RX_L4_GOOD | PKT_RX_L4_PARTIAL) ||
+	    rx->iface->flags & IFACE_TRUST_CSUM)
 		return true;
 	if (!h->sum)
 		return ip_is_v4(&rx->src); /* RFC 8200 8.1: not with IPv6 */
@@ -55,7 +56,8 @@ static bool device_fits(const struct s7_sock *sk, const struct s7_rx *rx)
 	return !sk->bound_iface || sk->bound_iface == rx->iface->index + 1u;
 }
 
-static struct s7_udp_sock *udp_find(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_udp_hdr *h)
+static struct s7_udp_sock *udp_find(struct s7_inst *inst, const struct s7_rx *rx,
+				    const struct s7_udp_hdr *h)
 {
 	struct s7_flow *flow =
 		flow_find(&inst->flows, IPPROTO_UDP, &rx->dst, h->dport, &rx->src, h->sport);
@@ -73,7 +75,8 @@ static struct s7_udp_sock *udp_find(struct s7_inst *inst, const struct s7_rx *rx
 	return bind ? udp_sock(s7_container(bind, struct s7_sock, bind)) : NULL;
 }
 
-static bool udp_group_match(const struct s7_sock *sk, const struct s7_rx *rx, const struct s7_udp_hdr *h)
+static bool udp_group_match(const struct s7_sock *sk, const struct s7_rx *rx,
+			    const struct s7_udp_hdr *h)
 {
 	const struct s7_flow *flow = &sk->flow;
 

@@ -2,12 +2,13 @@
 /*
  * udp_out.c - datagrams from the program to the network
  *
- * The program's bytes are copied once, summed on the way unless the device does that, into buffers that hold exactly one
- * fragment each, so that a datagram above the MTU is fragmented without a second copy. MSG_MORE
- * collects in us->cork until a send without it. The way to the last destination is kept (us->dst).
- * Order of refusals as in Linux: length, flags, address, route, broadcast permission, pending error, shutdown, path MTU.
- * A datagram that the interface could not take is lost silently, unless the socket wants errors (IP_RECVERR): that is UDP.
- * Context: instance lock; user memory is the calling thread's.
+ * The program's bytes are copied once, summed on the way unless the device does that, into buffers
+ * that hold exactly one fragment each, so that a datagram above the MTU is fragmented without a
+ * second copy. MSG_MORE collects in us->cork until a send without it. The way to the last
+ * destination is kept (us->dst). Order of refusals as in Linux: length, flags, address, route,
+ * broadcast permission, pending error, shutdown, path MTU. A datagram that the interface could not
+ * take is lost silently, unless the socket wants errors (IP_RECVERR): that is UDP. Context:
+ * instance lock; user memory is the calling thread's.
  */
 #include <errno.h>
 
@@ -65,7 +66,8 @@ static int build_append(struct build *b, struct s7_msg *msg)
 		return -ENOBUFS;
 	while (left) {
 		struct s7_pkt *part = b->tail;
-		uint32_t space = (uint32_t)s7_min(b->room - s7_min(b->room, part->len), pkt_tailroom(part));
+		uint32_t space =
+			(uint32_t)s7_min(b->room - s7_min(b->room, part->len), pkt_tailroom(part));
 		uint32_t here = (uint32_t)s7_min(space, left);
 
 		if (!here) {
@@ -100,7 +102,8 @@ static uint32_t udp_device(const struct s7_sock *sk, const struct s7_msg *msg)
 }
 
 /* us->dst leads to `to` afterwards. */
-static int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struct s7_ip *src, uint32_t device)
+static int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struct s7_ip *src,
+		     uint32_t device)
 {
 	struct s7_inst *inst = us->sk.inst;
 	int err;
@@ -150,7 +153,8 @@ static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uin
 }
 
 /* Refusals that stand before the first byte is copied. `total`: payload of the whole datagram. */
-static int udp_may_send(struct s7_udp_sock *us, uint32_t mtu, const struct pmtu_rule *rule, uint64_t total)
+static int udp_may_send(struct s7_udp_sock *us, uint32_t mtu, const struct pmtu_rule *rule,
+			uint64_t total)
 {
 	if (us->sk.err)
 		return sk_take_error(&us->sk);
@@ -167,10 +171,13 @@ static const struct pmtu_rule *udp_pmtu_rule(const struct s7_sock *sk)
 }
 
 /* Header and checksum over what was built. */
-static void udp_finish(const struct s7_udp_sock *us, struct build *b, const struct s7_dst *dst, uint16_t port)
+static void udp_finish(const struct s7_udp_sock *us, struct build *b, const struct s7_dst *dst,
+		       uint16_t port)
 {
 	struct s7_pkt *pkt = b->head;
-	struct s7_udp_hdr h = { .sport = us->sk.flow.lport, .dport = port, .len = (uint16_t)pkt->total };
+	struct s7_udp_hdr h = { .sport = us->sk.flow.lport,
+				.dport = port,
+				.len = (uint16_t)pkt->total };
 	uint32_t pseudo = ip_pseudo_sum(&dst->src, &dst->dst, IPPROTO_UDP, pkt->total);
 
 	udp_write(pkt->data, &h);
@@ -188,8 +195,8 @@ static void udp_finish(const struct s7_udp_sock *us, struct build *b, const stru
 	put_raw16(pkt->data + 6, h.sum);
 }
 
-static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7_msg *msg, uint16_t port,
-			uint32_t mtu)
+static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7_msg *msg,
+			uint16_t port, uint32_t mtu)
 {
 	const struct pmtu_rule *rule = udp_pmtu_rule(&us->sk);
 	struct s7_sock *sk = &us->sk;
@@ -220,7 +227,8 @@ void udp_cork_drop(struct s7_udp_sock *us)
 }
 
 /* Continues what MSG_MORE left, or begins. */
-static void build_begin(struct s7_udp_sock *us, struct build *b, uint32_t mtu, uint64_t total, bool more)
+static void build_begin(struct s7_udp_sock *us, struct build *b, uint32_t mtu, uint64_t total,
+			bool more)
 {
 	const struct s7_iface *iface = &us->sk.inst->iface[us->dst.iface];
 

@@ -2,11 +2,12 @@
 /*
  * udp_proto.c - the life of a UDP socket, and its row in the table of protocols
  *
- * A bound socket is in the port table. A connected one leaves it for the flow table (FLOW_UDP), so that only its peer's
- * datagrams find it; others go to whoever else is bound to the port, as in Linux. Two sockets may
- * connect the same tuple (SO_REUSEPORT, SO_REUSEADDR): the second is parked and steps in when the first goes.
- * The owned port (shared netdevs) stays counted all the time: sk_bind took it, sk_unbind gives it back.
- * Context: instance lock. Called through udp_proto_ops by sk.c and stack/sock.
+ * A bound socket is in the port table. A connected one leaves it for the flow table (FLOW_UDP), so
+ * that only its peer's datagrams find it; others go to whoever else is bound to the port, as in
+ * Linux. Two sockets may connect the same tuple (SO_REUSEPORT, SO_REUSEADDR): the second is parked
+ * and steps in when the first goes. The owned port (shared netdevs) stays counted all the time:
+ * sk_bind took it, sk_unbind gives it back. Context: instance lock. Called through udp_proto_ops by
+ * sk.c and stack/sock.
  */
 #include "stack/udp/udp.h"
 
@@ -32,7 +33,8 @@ static struct s7_sock *udp_alloc(struct s7_inst *inst)
 static int udp_init(struct s7_sock *sk)
 {
 	sk->flow.kind = FLOW_UDP;
-	sk->flow.local = sk->flow.remote = sk->domain == AF_INET ? ip_from_v4(0) : (struct s7_ip){ 0 };
+	sk->flow.local = sk->flow.remote =
+		sk->domain == AF_INET ? ip_from_v4(0) : (struct s7_ip){ 0 };
 	sk->bind.proto = sk->flow.proto = IPPROTO_UDP;
 	list_add_tail(&sk->inst->udp->socks, &sk->owner_list);
 	return 0;
@@ -156,7 +158,8 @@ void udp_disconnect(struct s7_sock *sk)
 		sk->flow.lport = 0;
 		return;
 	}
-	/* it shared the port before and nobody's rights have changed since; a newcomer without SO_REUSE* keeps it out */
+	/* it shared the port before and nobody's rights have changed since; a newcomer without
+	 * SO_REUSE* keeps it out */
 	if (port_insert(&sk->inst->ports, &sk->bind))
 		sk->err = EADDRINUSE;
 }
@@ -224,7 +227,8 @@ static uint32_t udp_outq(struct s7_sock *sk)
 	return 0; /* what is sent belongs to the interface */
 }
 
-/* RFC 1122 4.1.3.3, with Linux's choice of who hears: connected sockets of hard errors, all with IP_RECVERR. */
+/* RFC 1122 4.1.3.3, with Linux's choice of who hears: connected sockets of hard errors, all with
+ * IP_RECVERR. */
 static void udp_icmp_sock(struct s7_sock *sk, int err, uint32_t mtu, bool hard)
 {
 	if (mtu)

@@ -2,11 +2,11 @@
 /*
  * udp_recv.c - the receive queue of a UDP socket
  *
- * A datagram is charged against SO_RCVBUF with what Linux would have spent on it (its truesize), so that the
- * same option values let the same number of datagrams wait. The test comes before the charge: a socket
- * takes a datagram as long as it is not over its limit yet.
- * Order of answers as in Linux: pending error, datagram, end of a shut-down socket, EAGAIN.
- * Context: instance lock; user memory is the calling thread's.
+ * A datagram is charged against SO_RCVBUF with what Linux would have spent on it (its truesize), so
+ * that the same option values let the same number of datagrams wait. The test comes before the
+ * charge: a socket takes a datagram as long as it is not over its limit yet. Order of answers as in
+ * Linux: pending error, datagram, end of a shut-down socket, EAGAIN. Context: instance lock; user
+ * memory is the calling thread's.
  */
 #include <errno.h>
 

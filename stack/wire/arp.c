@@ -2,8 +2,8 @@
 /*
  * arp.c - the 28 bytes of RFC 826 for Ethernet and IPv4
  *
- * Total: any input returns. Hardware type 1, protocol 0x0800, lengths 6 and 4, request or reply; nothing else is
- * ARP to us. Context: none, pure. Called by: stack/ip/arp.c.
+ * Total: any input returns. Hardware type 1, protocol 0x0800, lengths 6 and 4, request or reply;
+ * nothing else is ARP to us. Context: none, pure. Called by: stack/ip/arp.c.
  */
 #include "stack/wire/arp.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bytes.h - integers of network order at any alignment, read into and written from host-order values */
+/* bytes.h - integers of network order at any alignment, read into and written from host-order
+ * values */
 #ifndef S7_BYTES_H
 #define S7_BYTES_H
 

@@ -2,11 +2,11 @@
 /*
  * csum.c - the Internet checksum, and the copy that computes it
  *
- * Idea: the sum of 16-bit words modulo 65535 equals the sum of 32-bit words modulo 65535, so 64 bytes a turn are
- * split into 32-bit halves that are added up in 64-bit lanes: no carry can be lost before 2^32 turns.
- * Written with vector types that any compiler lowers to its SIMD (SSE2, NEON); loads and stores
- * through memcpy, so any alignment is legal. The tail goes through 8-, 4-, 2- and 1-byte steps; a last odd
- * byte counts as if a zero followed, in memory order on either endianness.
+ * Idea: the sum of 16-bit words modulo 65535 equals the sum of 32-bit words modulo 65535, so 64
+ * bytes a turn are split into 32-bit halves that are added up in 64-bit lanes: no carry can be lost
+ * before 2^32 turns. Written with vector types that any compiler lowers to its SIMD (SSE2, NEON);
+ * loads and stores through memcpy, so any alignment is legal. The tail goes through 8-, 4-, 2- and
+ * 1-byte steps; a last odd byte counts as if a zero followed, in memory order on either endianness.
  * Context: none, pure. Called by: ip, icmp, udp, tcp, the copy loops of sk.c.
  */
 #include "stack/wire/csum.h"

@@ -2,9 +2,10 @@
 /*
  * csum.h - the Internet checksum (RFC 1071)
  *
- * A partial sum is 32 bits, congruent modulo 65535 to the sum of the 16-bit words as they lie in memory (no
- * byte swapping: RFC 1071 2.B), so a folded sum is stored to the wire as it is, with put/memcpy and never htons.
- * A piece is summed as if it began at an even offset; csum_add_at() places one that does not.
+ * A partial sum is 32 bits, congruent modulo 65535 to the sum of the 16-bit words as they lie in
+ * memory (no byte swapping: RFC 1071 2.B), so a folded sum is stored to the wire as it is, with
+ * put/memcpy and never htons. A piece is summed as if it began at an even offset; csum_add_at()
+ * places one that does not.
  */
 #ifndef S7_CSUM_H
 #define S7_CSUM_H
@@ -31,7 +32,8 @@ static inline uint32_t csum_add_at(uint32_t sum, uint32_t piece, size_t offset)
 	return csum_add(sum, offset & 1 ? piece << 8 | piece >> 24 : piece);
 }
 
-/* 16 bits congruent to the sum, not complemented: what a TX offload wants, and 0xffff (or 0) over good data. */
+/* 16 bits congruent to the sum, not complemented: what a TX offload wants, and 0xffff (or 0) over
+ * good data. */
 static inline uint16_t csum_fold16(uint32_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -39,7 +41,8 @@ static inline uint16_t csum_fold16(uint32_t sum)
 	return (uint16_t)sum;
 }
 
-/* The checksum field: complement of the folded sum. 0 when summed over data that holds a right checksum. */
+/* The checksum field: complement of the folded sum. 0 when summed over data that holds a right
+ * checksum. */
 static inline uint16_t csum_fold(uint32_t sum)
 {
 	return (uint16_t)~csum_fold16(sum);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* eth.h - Ethernet II headers <-> values. Pure; the caller has checked that ETH_LEN bytes are there. */
+/* eth.h - Ethernet II headers <-> values. Pure; the caller has checked that ETH_LEN bytes are
+ * there. */
 #ifndef S7_ETH_H
 #define S7_ETH_H
 

@@ -2,9 +2,9 @@
 /*
  * icmp.c - ICMP messages as values, and the packet that an error quotes
  *
- * Total: any input returns. A quote is cut off (RFC 792: header and 64 bits of data), so its total length is taken as
- * the sender wrote it and not compared with what is there.
- * Context: none, pure. Called by: stack/ip/icmp.c.
+ * Total: any input returns. A quote is cut off (RFC 792: header and 64 bits of data), so its total
+ * length is taken as the sender wrote it and not compared with what is there. Context: none, pure.
+ * Called by: stack/ip/icmp.c.
  */
 #include "stack/wire/icmp.h"
 

@@ -33,7 +33,8 @@ struct s7_icmp {
 	uint32_t info; /* bytes 4..7, host order: id and sequence, or unused and MTU */
 };
 
-/* What an error quotes of the packet that caused it. Ports and sequence number only if has_ports. */
+/* What an error quotes of the packet that caused it. Ports and sequence number only if has_ports.
+ */
 struct s7_icmp_quote {
 	struct s7_ip4 ip;
 	bool has_ports;
@@ -45,10 +46,12 @@ bool icmp_parse(const uint8_t *p, uint32_t len, struct s7_icmp *ret_icmp);
 /* Writes ICMP_LEN bytes, checksum field 0. */
 void icmp_write(uint8_t *p, const struct s7_icmp *icmp);
 
-/* Is it a message that must not be answered by another error (RFC 1122 3.2.2)? Unknown types count. */
+/* Is it a message that must not be answered by another error (RFC 1122 3.2.2)? Unknown types count.
+ */
 bool icmp_type_is_error(uint8_t type);
 
-/* Reads the quoted packet at p (behind ICMP_LEN bytes). Needs the IP header and, for ports, 8 bytes of its data. */
+/* Reads the quoted packet at p (behind ICMP_LEN bytes). Needs the IP header and, for ports, 8 bytes
+ * of its data. */
 bool icmp_quote_parse(const uint8_t *p, uint32_t len, struct s7_icmp_quote *ret_quote);
 
 /* The MTU to assume when a router reports none: the next plateau below `total` (RFC 1191 7.1). */

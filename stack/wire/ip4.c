@@ -3,8 +3,8 @@
  * ip4.c - the options of an IPv4 header
  *
  * Total: every turn of the walk consumes at least one byte and nothing reads past hdr_len. The
- * options themselves are not acted upon (RFC 1122 3.2.1.8 lets a host ignore all but source routes).
- * Context: none, pure. Called by: stack/ip/ip4_in.c.
+ * options themselves are not acted upon (RFC 1122 3.2.1.8 lets a host ignore all but source
+ * routes). Context: none, pure. Called by: stack/ip/ip4_in.c.
  */
 #include "stack/wire/ip4.h"
 

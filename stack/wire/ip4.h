@@ -29,10 +29,11 @@ static inline bool ip4_is_fragment(const struct s7_ip4 *h)
 }
 
 /*
- * Reads the header at p, of which `len` bytes are there; `whole` is what the packet has in all its buffers.
- * DROP_NONE, or why it is none. The checksum is the caller's.
+ * Reads the header at p, of which `len` bytes are there; `whole` is what the packet has in all its
+ * buffers. DROP_NONE, or why it is none. The checksum is the caller's.
  */
-static inline enum s7_drop ip4_parse(const uint8_t *p, uint32_t len, uint32_t whole, struct s7_ip4 *ret_h)
+static inline enum s7_drop ip4_parse(const uint8_t *p, uint32_t len, uint32_t whole,
+				     struct s7_ip4 *ret_h)
 {
 	uint16_t off;
 

@@ -13,8 +13,10 @@ struct s7_udp_hdr {
 	uint16_t sum; /* as on the wire; 0: none computed */
 };
 
-/* `whole`: bytes of the datagram in all buffers, len of them at p. False: short, or a length that is not there. */
-static inline bool udp_parse(const uint8_t *p, uint32_t len, uint32_t whole, struct s7_udp_hdr *ret_h)
+/* `whole`: bytes of the datagram in all buffers, len of them at p. False: short, or a length that
+ * is not there. */
+static inline bool udp_parse(const uint8_t *p, uint32_t len, uint32_t whole,
+			     struct s7_udp_hdr *ret_h)
 {
 	if (s7_unlikely(len < UDP_LEN))
 		return false;

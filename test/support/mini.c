@@ -79,7 +79,9 @@ static uint16_t dev_tx(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t
 	return n;
 }
 
-static const struct s7_netdev_ops dev_ops = { .name = "mini", .rx_burst = dev_rx, .tx_burst = dev_tx };
+static const struct s7_netdev_ops dev_ops = { .name = "mini",
+					      .rx_burst = dev_rx,
+					      .tx_burst = dev_tx };
 
 static void host_ring(struct s7_waiter *waiter)
 {
@@ -158,7 +160,10 @@ static void add_iface(struct mini *m, uint32_t flags)
 {
 	struct s7_route routes[] = {
 		{ .to = mini_addr("10.0.0.0"), .prefix_len = 96 + 24, .iface = 1 },
-		{ .to = mini_addr("0.0.0.0"), .prefix_len = 96, .iface = 1, .via = mini_addr("10.0.0.254") },
+		{ .to = mini_addr("0.0.0.0"),
+		  .prefix_len = 96,
+		  .iface = 1,
+		  .via = mini_addr("10.0.0.254") },
 	};
 	struct s7_iface iface = { .name = "m0", .flags = (uint16_t)flags, .mtu = 1500, .ifindex = 2,
 				  .caps = NETDEV_MULTI_SEG };
@@ -255,15 +260,16 @@ uint32_t mini_frame_ip(uint8_t *frame, const struct mini_ip *ip)
 	return ETH_LEN + IP4_LEN + ip->len;
 }
 
-uint32_t mini_udp(uint8_t *p, const char *src, const char *dst, uint16_t sport, uint16_t dport, const void *data,
-		  uint32_t len)
+uint32_t mini_udp(uint8_t *p, const char *src, const char *dst, uint16_t sport, uint16_t dport,
+		  const void *data, uint32_t len)
 {
 	struct s7_udp_hdr h = { sport, dport, (uint16_t)(UDP_LEN + len), 0 };
 	struct s7_ip from = mini_addr(src), to = mini_addr(dst);
 
 	udp_write(p, &h);
 	memcpy(p + UDP_LEN, data, len);
-	put_raw16(p + 6, csum_fold(csum_partial(p, h.len, ip_pseudo_sum(&from, &to, IPPROTO_UDP, h.len))));
+	put_raw16(p + 6,
+		  csum_fold(csum_partial(p, h.len, ip_pseudo_sum(&from, &to, IPPROTO_UDP, h.len))));
 	return h.len;
 }
 
@@ -278,7 +284,9 @@ void mini_in_udp(struct mini *m, uint16_t sport, uint16_t dport, const void *dat
 
 void mini_in_arp(struct mini *m, uint16_t op, const char *sender_ip, const char *target_ip)
 {
-	struct s7_arp arp = { .op = op, .sender_ip = inet_addr(sender_ip), .target_ip = inet_addr(target_ip) };
+	struct s7_arp arp = { .op = op,
+			      .sender_ip = inet_addr(sender_ip),
+			      .target_ip = inet_addr(target_ip) };
 	uint8_t frame[60] = { 0 };
 
 	memcpy(arp.sender_mac, mini_mac_peer, 6);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mini.h - one instance in plain memory: a pool whose every buffer is its own malloc (so that a sanitizer sees each
- * byte read past it), devices that record what was sent, a clock that only the test moves
+ * mini.h - one instance in plain memory: a pool whose every buffer is its own malloc (so that a
+ * sanitizer sees each byte read past it), devices that record what was sent, a clock that only the
+ * test moves
  */
 #ifndef S7_MINI_H
 #define S7_MINI_H
@@ -35,9 +36,11 @@ struct mini {
 
 extern const uint8_t mini_mac_us[6], mini_mac_peer[6];
 
-/* An instance with lo and, when flags has IFACE_UP, one interface "m0" 10.0.0.1/24, MTU 1500, default route via 10.0.0.254. */
+/* An instance with lo and, when flags has IFACE_UP, one interface "m0" 10.0.0.1/24, MTU 1500,
+ * default route via 10.0.0.254. */
 struct mini *mini_new(uint32_t iface_flags, bool loopback_stack);
-/* Checks that every buffer came back (closing sockets is the caller's) and frees. Returns buffers missing. */
+/* Checks that every buffer came back (closing sockets is the caller's) and frees. Returns buffers
+ * missing. */
 uint32_t mini_free(struct mini *m);
 
 /* Feeds one frame by m0; the instance is driven and flushed. */
@@ -58,8 +61,8 @@ struct mini_ip {
 /* Ethernet frame from the peer's MAC to ours. Returns its length. */
 uint32_t mini_frame_ip(uint8_t *frame, const struct mini_ip *ip);
 /* UDP header and payload with a right checksum. Returns the datagram's length. */
-uint32_t mini_udp(uint8_t *p, const char *src, const char *dst, uint16_t sport, uint16_t dport, const void *data,
-		  uint32_t len);
+uint32_t mini_udp(uint8_t *p, const char *src, const char *dst, uint16_t sport, uint16_t dport,
+		  const void *data, uint32_t len);
 /* Builds and feeds a datagram from the peer. */
 void mini_in_udp(struct mini *m, uint16_t sport, uint16_t dport, const void *data, uint32_t len);
 /* The peer's ARP packet. */

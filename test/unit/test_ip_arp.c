@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_ip_arp.c - neighbours: asking, answering, waiting, failing, ageing, and what must not be believed */
+/* test_ip_arp.c - neighbours: asking, answering, waiting, failing, ageing, and what must not be
+ * believed */
 #include <criterion/criterion.h>
 
 #include "stack/ip/arp.h"
@@ -113,7 +114,8 @@ Test(ip_arp, upper_layers_confirm)
 
 Test(ip_arp, who_answers)
 {
-	struct mini *own = mini_new(IFACE_UP, false), *shared = mini_new(IFACE_UP | IFACE_SHARED, false);
+	struct mini *own = mini_new(IFACE_UP, false),
+		    *shared = mini_new(IFACE_UP | IFACE_SHARED, false);
 
 	mini_in_arp(own, ARP_REQUEST, MINI_PEER, MINI_US);
 	cr_assert_eq(own->sent_count, 1);
@@ -131,7 +133,8 @@ Test(ip_arp, who_answers)
 
 Test(ip_arp, garbage_teaches_nothing)
 {
-	static const char *const bad[] = { "224.0.0.1", "255.255.255.255", "127.0.0.1", MINI_US, "10.0.0.255" };
+	static const char *const bad[] = { "224.0.0.1", "255.255.255.255", "127.0.0.1", MINI_US,
+					   "10.0.0.255" };
 	struct mini *m = mini_new(IFACE_UP, false);
 
 	for (uint32_t i = 0; i < S7_ARRAY_LEN(bad); i++)

@@ -57,7 +57,9 @@ static void expect_data(struct source *s)
 
 Test(ip_frag, any_order)
 {
-	static const uint8_t orders[][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 0, 3, 2 }, { 2, 3, 0, 1 } };
+	static const uint8_t orders[][4] = {
+		{ 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 0, 3, 2 }, { 2, 3, 0, 1 }
+	};
 	static const uint32_t off[] = { 0, 8, 1000, 2000, DATA + 8 };
 	struct source s = source_new();
 
@@ -99,7 +101,9 @@ Test(ip_frag, repetition_is_harmless_overlap_is_not)
 Test(ip_frag, malformed)
 {
 	struct source s = source_new();
-	struct mini_ip ip = { .proto = IPPROTO_UDP, .id = 1, .off = 65528, .data = s.datagram, .len = 100 };
+	struct mini_ip ip = {
+		.proto = IPPROTO_UDP, .id = 1, .off = 65528, .data = s.datagram, .len = 100
+	};
 	struct s7_inst *inst = s.m->inst;
 	uint8_t frame[2048];
 
@@ -108,7 +112,9 @@ Test(ip_frag, malformed)
 	piece(&s, 2, 8, 0);
 	cr_assert_eq(inst->drop[DROP_FRAG_BAD], 3);
 	piece(&s, 3, 2000, DATA + 8 - 2000);
-	ip = (struct mini_ip){ .proto = IPPROTO_UDP, .id = 3, .off = 1000, .data = s.datagram, .len = 10 };
+	ip = (struct mini_ip){
+		.proto = IPPROTO_UDP, .id = 3, .off = 1000, .data = s.datagram, .len = 10
+	};
 	mini_in(s.m, frame, mini_frame_ip(frame, &ip)); /* a second end */
 	cr_assert_eq(inst->frags->slab.used, 0);
 	cr_assert_eq(source_end(&s), 0);
@@ -143,8 +149,12 @@ Test(ip_frag, bounds)
 	cr_assert_leq(inst->frags->bufs, FRAG_BUFS_SOURCE);
 	for (i = 0; i < 4000; i++) {
 		char src[32];
-		struct mini_ip ip = { .src = src, .proto = IPPROTO_UDP, .id = (uint16_t)i, .mf = true,
-				      .data = s.datagram, .len = 8 };
+		struct mini_ip ip = { .src = src,
+				      .proto = IPPROTO_UDP,
+				      .id = (uint16_t)i,
+				      .mf = true,
+				      .data = s.datagram,
+				      .len = 8 };
 
 		snprintf(src, sizeof(src), "10.0.%u.%u", 1 + i / 200, 1 + i % 200);
 		mini_in(s.m, frame, mini_frame_ip(frame, &ip));

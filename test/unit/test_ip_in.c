@@ -104,7 +104,8 @@ static void in_icmp(struct mini *m, uint8_t *body, uint32_t len, const char *src
 
 Test(ip_icmp, echo)
 {
-	struct mini *m = mini_new(IFACE_UP, false), *shared = mini_new(IFACE_UP | IFACE_SHARED, false);
+	struct mini *m = mini_new(IFACE_UP, false),
+		    *shared = mini_new(IFACE_UP | IFACE_SHARED, false);
 	uint8_t ping[63] = { ICMP_T_ECHO, 0, 0, 0, 1, 2, 3, 4, 'a' };
 	const uint8_t *reply;
 

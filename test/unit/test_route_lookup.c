@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_route_lookup.c - longest prefix, own addresses, the kernel as second carrier, sources, path MTU */
+/* test_route_lookup.c - longest prefix, own addresses, the kernel as second carrier, sources, path
+ * MTU */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -19,13 +20,30 @@ Test(route, longest_prefix_then_lowest_metric)
 {
 	struct mini *m = mini_new(IFACE_UP, false);
 	struct s7_route routes[] = {
-		{ .to = mini_addr("0.0.0.0"), .prefix_len = 96, .iface = 1, .via = mini_addr("10.0.0.9") },
+		{ .to = mini_addr("0.0.0.0"),
+		  .prefix_len = 96,
+		  .iface = 1,
+		  .via = mini_addr("10.0.0.9") },
 		{ .to = mini_addr("10.0.0.0"), .prefix_len = 120, .iface = 1 },
-		{ .to = mini_addr("20.0.0.0"), .prefix_len = 104, .iface = 1, .metric = 5, .via = mini_addr("10.0.0.5") },
-		{ .to = mini_addr("20.0.0.0"), .prefix_len = 104, .iface = 1, .metric = 1, .via = mini_addr("10.0.0.6") },
+		{ .to = mini_addr("20.0.0.0"),
+		  .prefix_len = 104,
+		  .iface = 1,
+		  .metric = 5,
+		  .via = mini_addr("10.0.0.5") },
+		{ .to = mini_addr("20.0.0.0"),
+		  .prefix_len = 104,
+		  .iface = 1,
+		  .metric = 1,
+		  .via = mini_addr("10.0.0.6") },
 		{ .to = mini_addr("20.1.0.0"), .prefix_len = 112, .owner = ROUTE_KERNEL },
-		{ .to = mini_addr("20.1.1.1"), .prefix_len = 128, .owner = ROUTE_NONE, .type = RTN_PROHIBIT },
-		{ .to = mini_addr("20.1.1.2"), .prefix_len = 128, .owner = ROUTE_NONE, .type = RTN_UNREACHABLE },
+		{ .to = mini_addr("20.1.1.1"),
+		  .prefix_len = 128,
+		  .owner = ROUTE_NONE,
+		  .type = RTN_PROHIBIT },
+		{ .to = mini_addr("20.1.1.2"),
+		  .prefix_len = 128,
+		  .owner = ROUTE_NONE,
+		  .type = RTN_UNREACHABLE },
 	};
 	struct s7_ip hop;
 	struct s7_dst dst;
@@ -71,7 +89,8 @@ Test(route, own_addresses)
 	};
 
 	for (uint32_t i = 0; i < S7_ARRAY_LEN(cases); i++) {
-		struct mini *m = mini_new(IFACE_UP | (cases[i].shared ? IFACE_SHARED : 0), cases[i].loopback);
+		struct mini *m = mini_new(IFACE_UP | (cases[i].shared ? IFACE_SHARED : 0),
+					  cases[i].loopback);
 		struct s7_dst dst;
 
 		cr_assert_eq(look(m, cases[i].to, &dst), 0);
@@ -80,7 +99,8 @@ Test(route, own_addresses)
 			struct s7_ip src = mini_addr(cases[i].src);
 
 			cr_assert(ip_equal(&dst.src, &src), "case %u", i);
-			cr_assert(dst.iface == S7_IFACE_LO && dst.link_len == 0 && dst.mtu == IFACE_LO_MTU);
+			cr_assert(dst.iface == S7_IFACE_LO && dst.link_len == 0 &&
+				  dst.mtu == IFACE_LO_MTU);
 		}
 		cr_assert_eq(mini_free(m), 0);
 	}

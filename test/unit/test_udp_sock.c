@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_udp_sock.c - UDP sockets as programs see them: addresses, queues, flags, errors, readiness */
+/* test_udp_sock.c - UDP sockets as programs see them: addresses, queues, flags, errors, readiness
+ */
 #include <criterion/criterion.h>
 #include <errno.h>
 
@@ -26,7 +27,8 @@ static void done(struct s7_sock *sk)
 	sk_ops(sk)->close(sk);
 }
 
-static ssize_t recv_flags(struct s7_sock *sk, void *buf, size_t len, uint32_t flags, struct s7_msg *msg)
+static ssize_t recv_flags(struct s7_sock *sk, void *buf, size_t len, uint32_t flags,
+			  struct s7_msg *msg)
 {
 	struct iovec iov = { buf, len };
 
@@ -41,7 +43,8 @@ static ssize_t take(struct s7_sock *sk, void *buf, size_t len)
 	return recv_flags(sk, buf, len, 0, &msg);
 }
 
-static ssize_t give(struct s7_sock *sk, const char *to, uint16_t port, const void *data, size_t len, uint32_t flags)
+static ssize_t give(struct s7_sock *sk, const char *to, uint16_t port, const void *data, size_t len,
+		    uint32_t flags)
 {
 	struct iovec iov = { (void *)data, len };
 	struct s7_msg msg = { .iov = &iov, .iovcnt = 1, .len = len, .flags = flags };
@@ -160,7 +163,8 @@ Test(udp, a_sent_datagram_is_right_on_the_wire)
 	m->inst->iface[1].caps |= NETDEV_TX_L4_CSUM;
 	cr_assert_eq(give(sk, MINI_PEER, 9, "hello", 5, 0), 5);
 	cr_assert(m->sent[2].flags & PKT_TX_L4_CSUM);
-	cr_assert_eq(get_raw16(m->sent[2].data + 40), csum_fold16(ip_pseudo_sum(&us, &peer, 17, 13)));
+	cr_assert_eq(get_raw16(m->sent[2].data + 40),
+		     csum_fold16(ip_pseudo_sum(&us, &peer, 17, 13)));
 	done(sk);
 	cr_assert_eq(mini_free(m), 0);
 }
@@ -255,7 +259,9 @@ Test(udp, corked_odd_pieces_sum_right_on_the_wire)
 	give(sk, NULL, 0, "defgh", 5, MSG_MORE);
 	cr_assert_eq(give(sk, NULL, 0, "ij", 2, 0), 2);
 	cr_assert_eq(m->sent_count, 1);
-	cr_assert_eq(csum_fold(csum_partial(m->sent[0].data + 34, 18, ip_pseudo_sum(&us, &peer, 17, 18))), 0);
+	cr_assert_eq(csum_fold(csum_partial(m->sent[0].data + 34, 18,
+					    ip_pseudo_sum(&us, &peer, 17, 18))),
+		     0);
 	done(sk);
 	cr_assert_eq(mini_free(m), 0);
 }
@@ -301,7 +307,8 @@ Test(udp, shared_interfaces)
 	cr_assert_eq(m->inst->drop[DROP_UDP_KERNEL], 1);
 	cr_assert_eq(m->sent_count, 0);
 	cr_assert_eq(join(sk, MINI_PEER, 1000), 0);
-	mini_in_udp(m, 7, 53, "x", 1); /* ours, but not from the peer: the kernel is silent, we answer */
+	mini_in_udp(m, 7, 53, "x",
+		    1); /* ours, but not from the peer: the kernel is silent, we answer */
 	cr_assert_eq(m->inst->drop[DROP_UDP_NO_PORT], 1);
 	cr_assert_eq(m->sent_count, 1);
 	done(sk);
@@ -327,17 +334,22 @@ Test(udp, broadcast_reaches_everybody)
 	cr_assert_eq(give(sk[0], "10.0.0.255", 53, "mine", 4, 0), 4);
 	cr_assert_eq(m->sent[0].data[0], 0xff);
 	inst_drive(m->inst);
-	cr_assert(take(sk[0], buf, 8) == 4 && take(sk[1], buf, 8) == 4); /* Linux loops broadcasts */
+	cr_assert(take(sk[0], buf, 8) == 4 &&
+		  take(sk[1], buf, 8) == 4); /* Linux loops broadcasts */
 	for (int i = 0; i < 3; i++)
 		done(sk[i]);
 	cr_assert_eq(mini_free(m), 0);
 }
 
 /* An ICMP error about a datagram from us:53 to the peer's port 9. */
-static void in_error(struct mini *m, uint8_t type, uint8_t code, uint32_t info, uint16_t quoted_total)
+static void in_error(struct mini *m, uint8_t type, uint8_t code, uint32_t info,
+		     uint16_t quoted_total)
 {
-	struct s7_ip4 h = { .src = inet_addr(MINI_US), .dst = inet_addr(MINI_PEER), .total = quoted_total,
-			    .ttl = 64, .proto = 17 };
+	struct s7_ip4 h = { .src = inet_addr(MINI_US),
+			    .dst = inet_addr(MINI_PEER),
+			    .total = quoted_total,
+			    .ttl = 64,
+			    .proto = 17 };
 	struct s7_icmp icmp = { type, code, info };
 	uint8_t body[36], frame[128];
 	struct mini_ip ip = { .proto = IPPROTO_ICMP, .data = body, .len = sizeof(body) };

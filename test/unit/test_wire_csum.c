@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_wire_csum.c - the fast checksum against the definition, at every length and alignment up to some blocks */
+/* test_wire_csum.c - the fast checksum against the definition, at every length and alignment up to
+ * some blocks */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -47,9 +48,12 @@ Test(wire_csum, equals_the_definition)
 			for (len = 0; len < 330; len++) {
 				uint16_t want = naive(buf + at, len);
 
-				cr_assert_eq(as_wire(csum_fold(csum_partial(buf + at, len, 0))), want);
+				cr_assert_eq(as_wire(csum_fold(csum_partial(buf + at, len, 0))),
+					     want);
 				memset(copy, 0x5a, sizeof(copy));
-				cr_assert_eq(as_wire(csum_fold(csum_copy(copy + 3, buf + at, len, 0))), want);
+				cr_assert_eq(
+					as_wire(csum_fold(csum_copy(copy + 3, buf + at, len, 0))),
+					want);
 				cr_assert_arr_eq(copy + 3, buf + at, len);
 				cr_assert_eq(copy[3 + len], 0x5a);
 			}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_wire_parse.c - parsers are total: every truncation is answered, what is written reads back */
+/* test_wire_parse.c - parsers are total: every truncation is answered, what is written reads back
+ */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -42,7 +43,9 @@ Test(wire_arp, reads_what_it_wrote_and_nothing_shorter)
 
 Test(wire_ip4, lengths_that_lie)
 {
-	struct s7_ip4 h = { .src = 1, .dst = 2, .total = 40, .id = 7, .ttl = 3, .proto = 6, .df = true }, back;
+	struct s7_ip4
+		h = { .src = 1, .dst = 2, .total = 40, .id = 7, .ttl = 3, .proto = 6, .df = true },
+		back;
 	uint8_t p[64] = { 0 };
 	uint32_t len;
 

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fuzz.c - see fuzz.h */
+#include "test/support/fuzz.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "stack/udp/udp.h"
+
+static void fuzz_socket(struct mini *m, const char *ip, uint16_t port, bool connected)
+{
+	struct s7_ip local = mini_addr(ip), peer = mini_addr(MINI_PEER);
+	struct s7_sock *sk;
+
+	if (sk_create(m->inst, PROTO_UDP, AF_INET, &sk))
+		abort();
+	sk->bits |= SKB_REUSEADDR | SKB_REUSEPORT | SKB_BROADCAST | SKB_RECVERR;
+	sk->mtu_discover = IP_PMTUDISC_WANT;
+	if (sk_bind(sk, &local, port) || (connected && sk_ops(sk)->connect(sk, &peer, 1000)))
+		abort();
+}
+
+struct mini *fuzz_instance(void)
+{
+	static struct mini *m;
+
+	if (m)
+		return m;
+	m = mini_new(IFACE_UP, true);
+	mini_know_peer(m);
+	fuzz_socket(m, "0.0.0.0", 7, false);
+	fuzz_socket(m, "0.0.0.0", 7, false);
+	fuzz_socket(m, "0.0.0.0", 9, true);
+	fuzz_socket(m, MINI_US, 53, false);
+	return m;
+}
+
+static void fuzz_read(struct s7_sock *sk)
+{
+	uint8_t buf[256];
+	struct iovec iov = { buf, sizeof(buf) };
+	ssize_t n;
+
+	do {
+		struct s7_msg msg = {
+			.iov = &iov, .iovcnt = 1, .len = sizeof(buf), .flags = MSG_TRUNC
+		};
+
+		n = sk_ops(sk)->recv(sk, &msg);
+	} while (n != -EAGAIN);
+}
+
+void fuzz_settle(struct mini *m)
+{
+	struct s7_list *pos;
+
+	list_for_each(pos, &m->inst->udp->socks)
+		fuzz_read(list_entry(pos, struct s7_sock, owner_list));
+	mini_wait(m, 45 * S7_SEC);
+	m->sent_count = 0;
+	if (m->free_count + m->inst->pkt_cached != MINI_PKTS)
+		abort();
+}
+
+uint32_t fuzz_byte(struct fuzz_in *in)
+{
+	if (!in->left)
+		return 0;
+	in->left--;
+	return *in->p++;
+}
+
+uint32_t fuzz_word(struct fuzz_in *in)
+{
+	uint32_t low = fuzz_byte(in);
+
+	return low | fuzz_byte(in) << 8;
+}
+
+uint32_t fuzz_blob(struct fuzz_in *in, uint8_t *dst, uint32_t max)
+{
+	uint32_t n = (uint32_t)s7_min(s7_min(fuzz_word(in), max), in->left);
+
+	if (!n)
+		return 0;
+	memcpy(dst, in->p, n);
+	in->p += n;
+	in->left -= n;
+	return n;
+}
