@@ -54,9 +54,14 @@ void fuzz_settle(struct mini *m)
 {
 	struct s7_list *pos;
 
-	list_for_each(pos, &m->inst->udp->socks)
-		fuzz_read(list_entry(pos, struct s7_sock, owner_list));
 	mini_wait(m, 45 * S7_SEC);
+	list_for_each(pos, &m->inst->udp->socks)
+	{
+		struct s7_sock *sk = list_entry(pos, struct s7_sock, owner_list);
+
+		fuzz_read(sk);
+		udp_cork_drop(udp_sock(sk));
+	}
 	m->sent_count = 0;
 	if (m->free_count + m->inst->pkt_cached != MINI_PKTS)
 		abort();
