@@ -141,8 +141,10 @@ static int connect_stack(struct s7_sock *sk, int fd, const struct s7_ip *ip, uin
 
 	if (!err)
 		err = sock_connect(sk, ip, port, host_now());
-	if (!err || err == -EINPROGRESS)
+	if ((!err || err == -EINPROGRESS) && sk->file.side != SIDE_STACK) {
 		sk->file.side = SIDE_STACK;
+		epoll_side_changed(sk, fd);
+	}
 	keeper_need();
 	if ((err != -EINPROGRESS && err != -EALREADY) || is_nonblocking(sk))
 		return err;

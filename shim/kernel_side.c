@@ -240,7 +240,7 @@ int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst)
 
 int kernel_side_listen(struct s7_sock *sk, int fd, int backlog)
 {
-	long flags;
+	long flags, err;
 
 	if (sk->file.side != SIDE_DUAL)
 		return 0;
@@ -248,5 +248,8 @@ int kernel_side_listen(struct s7_sock *sk, int fd, int backlog)
 	flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
 	if (flags >= 0 && !(flags & O_NONBLOCK))
 		s7_sys3(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
-	return (int)s7_sys2(SYS_listen, fd, backlog);
+	err = s7_sys2(SYS_listen, fd, backlog);
+	if (!err)
+		epoll_side_changed(sk, fd); /* only now the kernel's half has something to tell */
+	return (int)err;
 }

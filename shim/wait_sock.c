@@ -10,6 +10,7 @@
  */
 #include <poll.h>
 
+#include "shim/io.h"
 #include "shim/wait_int.h"
 #include "stack/base/sys.h"
 
@@ -117,7 +118,7 @@ int wait_sock(struct s7_sock *sk, int fd, uint32_t events, s7_time deadline, boo
 			wait_unqueue(self);
 			return look == LOOK_READY ? 0 : now >= deadline ? -EAGAIN : -EINTR;
 		}
-		n = wait_sleep(inst, self, &kernel, sk->file.side == SIDE_DUAL,
+		n = wait_sleep(inst, self, &kernel, io_has_twin(sk),
 			       look == LOOK_QUEUED ? deadline : wait_nap(deadline, now), NULL);
 		/* the node held the file; look again before it is let go */
 		wait_unqueue(self);

@@ -172,6 +172,8 @@ static void item_interest(struct s7_epitem *item, const struct epoll_event *even
 	item->events = event->events | EPOLLERR | EPOLLHUP;
 	item->wait.events = sock_interest(item->events & ~PRIVATE_BITS);
 	item->data = event->data.u64;
+	if (item->twin && (item->events & EPOLLONESHOT))
+		atomic_store(&item->ep->twin_oneshot, 1);
 }
 
 static void item_check(struct s7_inst *inst, struct s7_epitem *item)
@@ -206,6 +208,24 @@ static int item_add(struct s7_inst *inst, struct s7_epoll *ep, int fd, struct s7
 	return 0;
 }
 
+void epoll_set_twin(struct s7_epitem *item)
+{
+	if (item->twin)
+		return;
+	item->twin = true;
+	atomic_fetch_add_explicit(&item->ep->twin_items, 1, memory_order_relaxed);
+	if (item->events & EPOLLONESHOT)
+		atomic_store(&item->ep->twin_oneshot, 1);
+}
+
+void epoll_clear_twin(struct s7_epitem *item)
+{
+	if (!item->twin)
+		return;
+	item->twin = false;
+	atomic_fetch_sub_explicit(&item->ep->twin_items, 1, memory_order_relaxed);
+}
+
 static void item_free(struct s7_inst *inst, struct s7_epitem *item)
 {
 	struct s7_epoll *ep = item->ep;
@@ -216,8 +236,7 @@ static void item_free(struct s7_inst *inst, struct s7_epitem *item)
 	list_del(&item->all);
 	part->item_count--;
 	atomic_fetch_sub_explicit(&ep->item_count, 1, memory_order_relaxed);
-	if (item->twin)
-		atomic_fetch_sub_explicit(&ep->twin_items, 1, memory_order_relaxed);
+	epoll_clear_twin(item);
 	slab_free(&inst->epoll->items, item);
 }
 
@@ -228,14 +247,6 @@ static int item_mod(struct s7_inst *inst, struct s7_epitem *item, const struct e
 	item_interest(item, event);
 	item_check(inst, item);
 	return 0;
-}
-
-void epoll_set_twin(struct s7_epitem *item)
-{
-	if (item->twin)
-		return;
-	item->twin = true;
-	atomic_fetch_add_explicit(&item->ep->twin_items, 1, memory_order_relaxed);
 }
 
 /* ---- epoll_ctl ---- */
@@ -299,6 +310,8 @@ int epoll_ctl_epoll(struct s7_epoll *ep, int op, int fd, struct s7_epoll *inner,
 		inst_lock(arena->inst[i], now);
 		err = ctl_locked(arena->inst[i], ep, op, fd, &inner->file, &inner->part[i].waitq,
 				 event);
+		if (!err && op == EPOLL_CTL_ADD)
+			epoll_set_twin(item_find(&inner->part[i].waitq, ep, fd));
 		inst_unlock(arena->inst[i]);
 	}
 	return err;
@@ -387,6 +400,8 @@ void epoll_twin_fired(struct s7_epoll *ep, uint64_t data, s7_time now)
 {
 	struct s7_arena *arena = ep->inst->arena;
 
+	if (s7_likely(!atomic_load_explicit(&ep->twin_oneshot, memory_order_relaxed)))
+		return;
 	for (uint32_t i = 0; i < arena->inst_count; i++) {
 		inst_lock(arena->inst[i], now);
 		part_twin_fired(&ep->part[i], data);

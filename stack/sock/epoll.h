@@ -31,6 +31,7 @@ struct s7_epoll {
 	_Atomic uint32_t inst_mask;    /* instances whose part ever had items */
 	_Atomic uint32_t kernel_items; /* 1 if the real epoll set may hold descriptors */
 	_Atomic uint32_t twin_items;   /* items that are in the real set too (dual sockets, inner sets) */
+	_Atomic uint32_t twin_oneshot; /* 1 if one of those ever was EPOLLONESHOT */
 	_Atomic s7_time kernel_looked; /* when the real set was last asked */
 	struct s7_epoll_part part[S7_INSTS_MAX];
 };
@@ -78,8 +79,9 @@ bool epoll_part_readable(struct s7_epoll *ep, uint32_t inst);
 void epoll_twin_fired(struct s7_epoll *ep, uint64_t data, s7_time now);
 /* Items of a file, one after the other; NULL first and last. Lock of the file's instance held. */
 struct s7_epitem *epoll_next_item(struct s7_list *waitq, struct s7_epitem *item);
-/* Marks an item as being in the real set too. Lock held. */
+/* Marks an item as being in the real set too, or no longer. Lock held. */
 void epoll_set_twin(struct s7_epitem *item);
+void epoll_clear_twin(struct s7_epitem *item);
 
 /* A wait node on sk->waitq of kind WAIT_EPOLL had an event (called by sk_event, lock held). Returns true if it woke someone. */
 bool epoll_node_event(struct s7_inst *inst, struct s7_wait *node, uint32_t events);

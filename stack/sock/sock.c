@@ -56,6 +56,8 @@ int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_tim
 	(void)protocol; /* 0 or the one that the type implies: the kernel socket was asked before */
 	inst_lock(inst, now);
 	err = sk_create(inst, proto, domain, &sk);
+	if (!err)
+		sk->mtu_discover = IP_PMTUDISC_WANT;
 	inst_unlock(inst);
 	if (err)
 		return err;

@@ -50,8 +50,8 @@ struct opt_value {
 };
 
 /*
- * One option. Without `set` the value goes to `bit` of sk->bits or to the field; without `get` it comes from there. A socket of
- * another kind than `on` gets -ENOPROTOOPT, as does writing what is read-only.
+ * One option. Without `set` the value goes to `bit` of sk->bits or to the field; without `get` it comes from there. For a
+ * socket of another kind than `on` the row is not there; writing what is read-only is -ENOPROTOOPT.
  */
 struct s7_opt {
 	int level, name;

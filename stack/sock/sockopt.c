@@ -45,7 +45,7 @@ const char *sock_option_text(int level, int name)
 	return opt ? opt->text : NULL;
 }
 
-/* The level itself can be wrong for the socket: TCP's on UDP, IPv6's on an IPv4 socket. */
+/* A row can be for another kind of socket: then it is as if there were none. */
 static bool opt_applies(const struct s7_sock *sk, const struct s7_opt *opt)
 {
 	if ((opt->on & ON_V6) && sk->domain != AF_INET6)
@@ -112,9 +112,9 @@ int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, so
 	struct opt_value value;
 	int err;
 
-	if (!opt)
+	if (!opt || !opt_applies(sk, opt))
 		return OPT_ASK_KERNEL;
-	if (!opt_applies(sk, opt) || !(opt->access & OPT_WR))
+	if (!(opt->access & OPT_WR))
 		return -ENOPROTOOPT;
 	if ((int32_t)len < 0)
 		return -EINVAL;
@@ -183,9 +183,9 @@ int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_
 	struct opt_value value;
 	int err;
 
-	if (!opt)
+	if (!opt || !opt_applies(sk, opt))
 		return OPT_ASK_KERNEL;
-	if (!opt_applies(sk, opt) || !(opt->access & OPT_RD))
+	if (!(opt->access & OPT_RD))
 		return -ENOPROTOOPT;
 	if (!len || (!val && *len))
 		return -EFAULT;

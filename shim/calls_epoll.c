@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * calls_epoll.c - epoll sets over kernel descriptors and ours
+ *
+ * Every set is a real one; beside it stands an s7_epoll for our sockets (stack/sock/epoll.h), made with the set once the
+ * stack runs, else when the first of our sockets is added. Kernel descriptors go to the real set alone, sockets of the
+ * stack to ours alone, dual sockets and inner sets to both ("twins"): events of both sides for one user datum are merged.
+ * epoll_wait harvests ours first; while the stack keeps it busy the real set is asked every KERNEL_LOOK only; a sleep
+ * covers the real set's descriptor.
+ * Context: any thread, no lock held. Not restarted after a handler.
+ * Defines: epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2.
+ */
+#include "shim/io.h"
+#include "shim/poll_int.h"
+#include "shim/wait_int.h"
+#include "stack/base/sys.h"
+
+#define KERNEL_LOOK (50 * S7_US)
+#define SIDE_BATCH 16
+
+static struct s7_epoll *fd_epoll(int fd)
+{
+	struct s7_file *file = fd_get(fd);
+
+	return file && file->kind == FILE_EPOLL ? file_epoll(file) : NULL;
+}
+
+/* ---- making sets ---- */
+
+/* Enters a set beside a real one. A full table leaves the descriptor to the kernel alone; adding a socket then says so. */
+static struct s7_epoll *epoll_enter(int epfd)
+{
+	struct s7_epoll *ep;
+
+	if (epoll_create_in(boot_inst(), host_now(), &ep))
+		return NULL;
+	fd_install(epfd, &ep->file);
+	return fd_epoll(epfd);
+}
+
+static int epoll_new(int epfd)
+{
+	if (epfd >= 0 && s7_fds.limit && !s7_inside)
+		epoll_enter(epfd);
+	return epfd;
+}
+
+S7_EXPORT int epoll_create(int size)
+{
+	return epoll_new(real.epoll_create(size));
+}
+
+S7_EXPORT int epoll_create1(int flags)
+{
+	return epoll_new(real.epoll_create1(flags));
+}
+
+/* ---- epoll_ctl ---- */
+
+static int kernel_ctl(int epfd, int op, int fd, const struct epoll_event *event)
+{
+	return (int)s7_sys4(SYS_epoll_ctl, epfd, op, fd, event);
+}
+
+/* The set beside epfd, made now if epfd is a real set that has none yet. */
+static int ctl_set(int epfd, int op, int fd, struct s7_epoll **ret_ep)
+{
+	int err;
+
+	*ret_ep = fd_epoll(epfd);
+	if (*ret_ep)
+		return epfd == fd ? -EINVAL : 0;
+	/* what is no epoll descriptor gets its errno here; a socket of ours is in no real set yet */
+	err = kernel_ctl(epfd, EPOLL_CTL_DEL, fd, NULL);
+	if (err != -ENOENT)
+		return err ? err : -EINVAL;
+	if (op != EPOLL_CTL_ADD)
+		return op == EPOLL_CTL_MOD || op == EPOLL_CTL_DEL ? -ENOENT : -EINVAL;
+	*ret_ep = epoll_enter(epfd);
+	if (!*ret_ep)
+		return -ENOMEM;
+	atomic_store(&(*ret_ep)->kernel_items, 1);
+	return 0;
+}
+
+/* Notes where the real set is, for a socket whose side may yet change; tells whether the item is a twin. */
+static bool item_note(struct s7_epoll *ep, int epfd, int fd, struct s7_sock *sk, bool make_twin)
+{
+	struct s7_epitem *item = NULL;
+	bool twin = false;
+
+	inst_lock(sk->inst, host_now());
+	while ((item = epoll_next_item(&sk->waitq, item))) {
+		if (item->ep != ep || item->fd != fd)
+			continue;
+		item->epfd = epfd;
+		item->proc = sk->inst->env->proc;
+		if (make_twin)
+			epoll_set_twin(item);
+		twin = item->twin;
+		break;
+	}
+	inst_unlock(sk->inst);
+	return twin;
+}
+
+static int ctl_sock(struct s7_epoll *ep, int epfd, int op, int fd, struct s7_sock *sk,
+		    const struct epoll_event *event)
+{
+	bool twin = false;
+	int err;
+
+	if (op == EPOLL_CTL_DEL && atomic_load_explicit(&ep->twin_items, memory_order_relaxed))
+		twin = item_note(ep, epfd, fd, sk, false);
+	err = epoll_ctl_sock(ep, op, fd, sk, event, host_now());
+	if (err)
+		return err;
+	if (op == EPOLL_CTL_ADD && sk->file.side != SIDE_STACK)
+		twin = item_note(ep, epfd, fd, sk, io_has_twin(sk));
+	else if (op == EPOLL_CTL_MOD && atomic_load_explicit(&ep->twin_items, memory_order_relaxed))
+		twin = item_note(ep, epfd, fd, sk, false);
+	if (!twin)
+		return 0;
+	atomic_store(&ep->kernel_items, 1);
+	err = kernel_ctl(epfd, op, fd, event);
+	if (err && op == EPOLL_CTL_ADD)
+		epoll_ctl_sock(ep, EPOLL_CTL_DEL, fd, sk, NULL, host_now());
+	return err;
+}
+
+static int ctl_inner(struct s7_epoll *ep, int epfd, int op, int fd, struct s7_epoll *inner,
+		     const struct epoll_event *event)
+{
+	int err = kernel_ctl(epfd, op, fd, event); /* finds loops and sets nested too deep */
+
+	if (err)
+		return err;
+	atomic_store(&ep->kernel_items, 1);
+	err = epoll_ctl_epoll(ep, op, fd, inner, event, host_now());
+	if (err && op == EPOLL_CTL_ADD)
+		kernel_ctl(epfd, EPOLL_CTL_DEL, fd, NULL);
+	return err;
+}
+
+static int ctl_ours(int epfd, int op, int fd, struct s7_file *file, const struct epoll_event *event)
+{
+	struct s7_epoll *ep;
+	int err;
+
+	err = ctl_set(epfd, op, fd, &ep);
+	if (err)
+		return err;
+	if (file->kind == FILE_EPOLL)
+		return ctl_inner(ep, epfd, op, fd, file_epoll(file), event);
+	return ctl_sock(ep, epfd, op, fd, file_sock(file), event);
+}
+
+S7_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	struct s7_file *file = op == EPOLL_CTL_ADD ? fd_get_adopt(fd, NULL, 0) : fd_get(fd);
+	struct s7_epoll *ep;
+	int ret;
+
+	/* an inner set without a set of ours beside the outer one: ours still counts */
+	if (file)
+		return (int)ret_errno(ctl_ours(epfd, op, fd, file, event));
+	ret = real.epoll_ctl(epfd, op, fd, event);
+	if (ret == 0 && op == EPOLL_CTL_ADD) {
+		ep = fd_epoll(epfd);
+		if (ep)
+			atomic_store(&ep->kernel_items, 1);
+	}
+	return ret;
+}
+
+/* ---- a socket changes sides while it is in sets ---- */
+
+struct side_move {
+	struct s7_epoll *ep;
+	int epfd, fd, op;
+	struct epoll_event event;
+};
+
+/* What the real set must learn of an item, or false. Lock held. */
+static bool side_plan(const struct s7_sock *sk, struct s7_epitem *item, struct side_move *move)
+{
+	bool wants = sk->file.side == SIDE_KERNEL || io_has_twin(sk);
+
+	if (wants == item->twin)
+		return false;
+	move->ep = item->ep;
+	move->epfd = item->proc == sk->inst->env->proc ? item->epfd : -1;
+	move->fd = item->fd;
+	move->op = wants ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
+	move->event.events = item->events & ~(uint32_t)(EPOLLERR | EPOLLHUP);
+	move->event.data.u64 = item->data;
+	if (wants)
+		epoll_set_twin(item);
+	else
+		epoll_clear_twin(item);
+	return true;
+}
+
+/* The number of a set in this process, when the one that was noted is another's. */
+static int side_find_epfd(const struct side_move *move)
+{
+	struct s7_proc *proc = proc_self();
+
+	if (move->epfd >= 0 && fd_get(move->epfd) == &move->ep->file)
+		return move->epfd;
+	for (uint32_t fd = 0; fd < proc->fd_high; fd++)
+		if (proc->fd[fd] == &move->ep->file)
+			return (int)fd;
+	return -1;
+}
+
+static void side_do(const struct side_move *move, const struct s7_sock *sk, int fd)
+{
+	int epfd = side_find_epfd(move), err;
+
+	if (epfd < 0) {
+		shim_log(LOG_WARN, "descriptor %d went to the kernel, but an epoll set that watches it "
+			 "belongs to another process", fd);
+		return;
+	}
+	err = kernel_ctl(epfd, move->op, fd_get(move->fd) == &sk->file ? move->fd : fd, &move->event);
+	if (err && err != -EEXIST && err != -ENOENT)
+		shim_log(LOG_WARN, "epoll set %d does not take descriptor %d: %s", epfd, fd,
+			 strerrordesc_np(-err));
+	atomic_store(&move->ep->kernel_items, 1);
+}
+
+void epoll_side_changed(struct s7_sock *sk, int fd)
+{
+	struct side_move moves[SIDE_BATCH];
+	struct s7_epitem *item;
+	uint32_t n;
+
+	do {
+		n = 0;
+		item = NULL;
+		inst_lock(sk->inst, host_now());
+		while (n < SIDE_BATCH && (item = epoll_next_item(&sk->waitq, item)))
+			n += side_plan(sk, item, &moves[n]);
+		inst_unlock(sk->inst);
+		for (uint32_t i = 0; i < n; i++)
+			side_do(&moves[i], sk, fd);
+	} while (n == SIDE_BATCH);
+}
+
+/* ---- epoll_wait ---- */
+
+struct ep_call {
+	struct s7_epoll *ep;
+	int epfd, max;
+	struct epoll_event *events;
+	s7_time deadline;
+	const sigset_t *mask;
+};
+
+/* Our event for this datum, of the first n, or -1. */
+static int find_datum(const struct epoll_event *events, int n, uint64_t data)
+{
+	for (int i = 0; i < n; i++)
+		if (events[i].data.u64 == data)
+			return i;
+	return -1;
+}
+
+/* Events k of the kernel behind n of ours: one entry a datum, oneshot on both sides. */
+static int merge_twins(const struct ep_call *call, int n, int k, s7_time now)
+{
+	struct epoll_event *events = call->events;
+	int out = n;
+
+	for (int i = n; i < n + k; i++) {
+		int at = find_datum(events, n, events[i].data.u64);
+
+		epoll_twin_fired(call->ep, events[i].data.u64, now);
+		if (at >= 0)
+			events[at].events |= events[i].events;
+		else
+			events[out++] = events[i];
+	}
+	return out;
+}
+
+/* Asks the real set for what fits behind n of ours; the new total. */
+static int kernel_events(const struct ep_call *call, int n, s7_time now)
+{
+	long k;
+
+	if (n == call->max || !atomic_load_explicit(&call->ep->kernel_items, memory_order_relaxed))
+		return n;
+	atomic_store_explicit(&call->ep->kernel_looked, now, memory_order_relaxed);
+	k = s7_sys6(SYS_epoll_pwait, call->epfd, (long)(call->events + n), call->max - n, 0, 0, 0);
+	if (k <= 0)
+		return n;
+	if (atomic_load_explicit(&call->ep->twin_items, memory_order_relaxed))
+		return merge_twins(call, n, (int)k, now);
+	return n + (int)k;
+}
+
+static bool kernel_due(const struct ep_call *call, s7_time now)
+{
+	return atomic_load_explicit(&call->ep->kernel_items, memory_order_relaxed) &&
+	       now - atomic_load_explicit(&call->ep->kernel_looked, memory_order_relaxed) > KERNEL_LOOK;
+}
+
+static int ep_spin(const struct ep_call *call, s7_time now)
+{
+	struct wait_spin spin;
+	int n = 0;
+
+	wait_spin_begin(&spin, call->ep->inst, now, call->deadline);
+	while (!n && wait_spin_turn(&spin, &now)) {
+		n = epoll_harvest(call->ep, call->events, call->max, true, now);
+		if (kernel_due(call, now))
+			n = kernel_events(call, n, now);
+	}
+	wait_spin_end(&spin, n);
+	return n;
+}
+
+/* Looks at every part and queues this thread there while there is nothing. *queued: an event will ring. */
+static int ep_queue(const struct ep_call *call, struct s7_waiter *self, s7_time now, bool *queued)
+{
+	struct s7_epoll *ep = call->ep;
+	int n = 0;
+
+	*queued = self;
+	for (uint32_t i = 0; !n && i < s7_arena->inst_count; i++) {
+		struct s7_inst *inst = s7_arena->inst[i];
+
+		inst_lock(inst, now);
+		inst_drive(inst);
+		n = epoll_harvest_locked(ep, inst, call->events, call->max);
+		if (!n && !wait_queue(self, inst, &ep->part[i].waitq, &ep->file, EPOLLIN, true))
+			*queued = false;
+		inst_unlock(inst);
+	}
+	return n;
+}
+
+/* One sleep. > 0 events, 0 nothing yet, -errno. */
+static int ep_sleep(const struct ep_call *call, s7_time now)
+{
+	struct pollfd kfd = { .fd = call->epfd, .events = POLLIN };
+	struct s7_waiter *self = wait_self();
+	bool queued;
+	int n, slept;
+
+	wait_arm(self);
+	n = ep_queue(call, self, now, &queued);
+	if (n) {
+		wait_disarm(self);
+		wait_unqueue(self);
+		return kernel_due(call, now) ? kernel_events(call, n, now) : n;
+	}
+	slept = wait_sleep(call->ep->inst, self, &kfd, 1,
+			   queued ? call->deadline : wait_nap(call->deadline, now), call->mask);
+	now = host_now();
+	n = epoll_harvest(call->ep, call->events, call->max, true, now);
+	wait_unqueue(self);
+	if (slept > 0) {
+		/* whoever put something there: it must be asked, or this would turn without end */
+		atomic_store_explicit(&call->ep->kernel_items, 1, memory_order_relaxed);
+		n = kernel_events(call, n, now);
+	}
+	return !n && slept < 0 ? slept : n;
+}
+
+static int ep_block(const struct ep_call *call, s7_time now)
+{
+	struct wait_call wait;
+	int n;
+
+	wait_call_begin(&wait);
+	n = ep_spin(call, now);
+	while (!n) {
+		if (wait_call_interrupted(&wait, false))
+			return -EINTR;
+		now = host_now();
+		if (now >= call->deadline)
+			return kernel_events(call, epoll_harvest(call->ep, call->events, call->max,
+								 true, now), now);
+		n = ep_sleep(call, now);
+	}
+	return n;
+}
+
+static int ep_wait(const struct ep_call *call)
+{
+	s7_time now;
+	int n;
+
+	if (call->max <= 0)
+		return -EINVAL;
+	now = host_now();
+	n = epoll_harvest(call->ep, call->events, call->max, true, now);
+	if (n || now >= call->deadline)
+		return !n || kernel_due(call, now) ? kernel_events(call, n, now) : n;
+	return ep_block(call, now);
+}
+
+S7_EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *mask)
+{
+	struct ep_call call = { .ep = fd_epoll(epfd), .epfd = epfd, .max = max, .events = events,
+				.mask = mask };
+
+	if (!call.ep)
+		return real.epoll_pwait(epfd, events, max, timeout, mask);
+	call.deadline = poll_deadline_ms(timeout);
+	return (int)ret_errno(ep_wait(&call));
+}
+
+S7_EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+{
+	if (!fd_epoll(epfd))
+		return real.epoll_wait(epfd, events, max, timeout);
+	return epoll_pwait(epfd, events, max, timeout, NULL);
+}
+
+S7_EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout,
+			   const sigset_t *mask)
+{
+	struct ep_call call = { .ep = fd_epoll(epfd), .epfd = epfd, .max = max, .events = events,
+				.mask = mask };
+	int err;
+
+	if (!call.ep)
+		return real.epoll_pwait2(epfd, events, max, timeout, mask);
+	err = poll_deadline_ts(timeout, &call.deadline);
+	return (int)ret_errno(err ? err : ep_wait(&call));
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * calls_opt.c - options, names, shutdown, ioctl and fcntl of sockets of the stack
+ *
+ * setsockopt: while the kernel socket behind is the program's own (side open or dual) it is asked first, so that privileges, ranges and
+ * errno are the kernel's, and it stays in step. An option that only the kernel has decides an open socket: it is handed over. A
+ * socket that the stack already serves gets ENOPROTOOPT and a line in the log. An accepted connection has no
+ * kernel socket of its own: the stack judges alone, and where a privilege is asked a fresh kernel socket tells.
+ * fcntl: descriptor flags are the real descriptor's; status flags are the file's, kept in step with the kernel's where it
+ * has one of its own (a listening dual socket's stays non-blocking, see kernel_side.c).
+ * Context: any thread, no lock held.
+ * Defines: setsockopt getsockopt getsockname getpeername shutdown ioctl fcntl fcntl64.
+ */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+
+#include "shim/io.h"
+#include "stack/base/sys.h"
+
+#define STATUS_FLAGS ((uint32_t)(O_NONBLOCK | O_ASYNC))
+#define STACK_NO_IOCTL (-515) /* ENOIOCTLCMD */
+
+/* The program's own kernel socket stands behind: not the placeholder of accepted connections. */
+static bool has_own_kernel(const struct s7_sock *sk)
+{
+	return sk->file.side == SIDE_OPEN || sk->file.side == SIDE_DUAL;
+}
+
+/* ---- setsockopt ---- */
+
+static long kernel_set(int fd, int level, int name, const void *val, socklen_t len)
+{
+	return s7_sys6(SYS_setsockopt, fd, level, name, (long)val, len, 0);
+}
+
+/* Would the kernel let this process? Asks a socket that is thrown away. */
+static int kernel_allows(const struct s7_sock *sk, int level, int name, const void *val, socklen_t len)
+{
+	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return 0; /* no descriptor to ask with: the stack's own judgement stands */
+	err = kernel_set((int)fd, level, name, val, len);
+	s7_sys1(SYS_close, fd);
+	return (int)err;
+}
+
+/* The kernel has taken an option that the stack has not. */
+static int only_kernel(struct s7_sock *sk, int fd, int level, int name)
+{
+	if (sk->file.side == SIDE_OPEN && sk->inst->params.kernel_fallback) {
+		shim_log(LOG_INFO, "descriptor %d goes to the kernel: only it has option %d of level %d", fd,
+			 name, level);
+		kernel_side_hand_over(sk, fd);
+		return 0;
+	}
+	shim_log(LOG_WARN, "descriptor %d: option %d of level %d is not to be had on the stack", fd, name,
+		 level);
+	return -ENOPROTOOPT;
+}
+
+static int set_option(struct s7_sock *sk, int fd, int level, int name, const void *val, socklen_t len)
+{
+	bool own = has_own_kernel(sk);
+	int err = 0;
+
+	if (own)
+		err = (int)kernel_set(fd, level, name, val, len);
+	else if (sock_option_needs_kernel(level, name))
+		err = kernel_allows(sk, level, name, val, len);
+	if (err < 0)
+		return err;
+	err = sock_setsockopt(sk, level, name, val, len, host_now());
+	return err == OPT_ASK_KERNEL ? only_kernel(sk, fd, level, name) : err;
+}
+
+S7_EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+	struct s7_sock *sk = fd_sock(fd);
+
+	if (!sk)
+		return real.setsockopt(fd, level, name, val, len);
+	return (int)ret_errno(set_option(sk, fd, level, name, val, len));
+}
+
+S7_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
+{
+	struct s7_sock *sk = fd_sock(fd);
+	int err;
+
+	if (!sk)
+		return real.getsockopt(fd, level, name, val, len);
+	err = sock_getsockopt(sk, level, name, val, len, host_now());
+	if (err == OPT_ASK_KERNEL)
+		return real.getsockopt(fd, level, name, val, len);
+	return (int)ret_errno(err);
+}
+
+/* ---- names ---- */
+
+S7_EXPORT int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct s7_sock *sk = fd_sock(fd);
+
+	/* unbound: the kernel's answer is the same */
+	if (!sk || sk->file.side == SIDE_OPEN)
+		return real.getsockname(fd, addr, len);
+	return (int)ret_errno(sock_getname(sk, false, addr, len));
+}
+
+S7_EXPORT int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct s7_sock *sk = fd_sock(fd);
+
+	if (!sk || sk->file.side == SIDE_OPEN)
+		return real.getpeername(fd, addr, len);
+	return (int)ret_errno(sock_getname(sk, true, addr, len));
+}
+
+S7_EXPORT int shutdown(int fd, int how)
+{
+	struct s7_sock *sk = fd_sock(fd);
+	int err;
+
+	if (!sk)
+		return real.shutdown(fd, how);
+	err = sock_shutdown(sk, how, host_now());
+	/* a listener or a receiver stops on the kernel's side too */
+	if (!err && io_has_twin(sk))
+		s7_sys2(SYS_shutdown, fd, how);
+	return (int)ret_errno(err);
+}
+
+/* ---- status flags ---- */
+
+/* The kernel socket's own bits, where it is the program's and not a listener that must not block. */
+static int kernel_status(struct s7_sock *sk, int fd, uint32_t status)
+{
+	bool listening = sk->file.side == SIDE_DUAL && (sk->bits & SKB_LISTENING);
+	long flags, err;
+
+	if (!has_own_kernel(sk))
+		return 0;
+	flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
+	if (flags < 0)
+		return (int)flags;
+	flags = (flags & ~(long)STATUS_FLAGS) | (long)status;
+	if (listening)
+		flags |= O_NONBLOCK;
+	err = s7_sys3(SYS_fcntl, fd, F_SETFL, flags);
+	return (int)err;
+}
+
+static int status_change(struct s7_sock *sk, int fd, uint32_t clear, uint32_t set)
+{
+	uint32_t old = atomic_load(&sk->file.status);
+	uint32_t status = ((old & ~clear) | set) & STATUS_FLAGS;
+	int err;
+
+	if ((status & O_ASYNC) && !(old & O_ASYNC))
+		shim_log(LOG_WARN, "descriptor %d: SIGIO tells of the kernel's side of the socket only", fd);
+	err = kernel_status(sk, fd, status);
+	if (err < 0)
+		return err;
+	atomic_store(&sk->file.status, status);
+	return 0;
+}
+
+/* ---- ioctl ---- */
+
+static int ioctl_flag(struct s7_sock *sk, int fd, uint32_t flag, const void *arg)
+{
+	int on;
+
+	if (!arg)
+		return -EFAULT;
+	memcpy(&on, arg, sizeof(on));
+	return status_change(sk, fd, flag, on ? flag : 0);
+}
+
+static int ioctl_sock(struct s7_sock *sk, int fd, unsigned long request, void *arg)
+{
+	if (request == FIONBIO)
+		return ioctl_flag(sk, fd, O_NONBLOCK, arg);
+	if (request == FIOASYNC)
+		return ioctl_flag(sk, fd, O_ASYNC, arg);
+	return sock_ioctl(sk, request, arg, host_now());
+}
+
+S7_EXPORT int ioctl(int fd, unsigned long request, ...)
+{
+	struct s7_sock *sk = fd_sock(fd);
+	va_list args;
+	void *arg;
+	int err;
+
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (!sk)
+		return real.ioctl(fd, request, arg);
+	err = ioctl_sock(sk, fd, request, arg);
+	/* interfaces, owners, close-on-exec: the kernel's socket answers */
+	if (err == STACK_NO_IOCTL)
+		return real.ioctl(fd, request, arg);
+	return (int)ret_errno(err);
+}
+
+/* ---- fcntl ---- */
+
+static int fcntl_dup(int fd, int cmd, void *arg)
+{
+	int to = real.fcntl(fd, cmd, arg);
+
+	if (to >= 0)
+		fd_dup_install(fd, to);
+	return to;
+}
+
+static int fcntl_getfl(struct s7_sock *sk, int fd)
+{
+	long flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
+
+	if (flags < 0)
+		return (int)flags;
+	return (int)((flags & ~(long)STATUS_FLAGS) | (long)atomic_load(&sk->file.status));
+}
+
+static int fcntl_any(int fd, int cmd, void *arg)
+{
+	struct s7_file *file;
+	struct s7_sock *sk;
+
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
+		file = fd_get_adopt(fd, NULL, 0);
+		return file ? fcntl_dup(fd, cmd, arg) : real.fcntl(fd, cmd, arg);
+	}
+	sk = fd_sock(fd);
+	if (!sk || (cmd != F_GETFL && cmd != F_SETFL))
+		return real.fcntl(fd, cmd, arg);
+	if (cmd == F_GETFL)
+		return (int)ret_errno(fcntl_getfl(sk, fd));
+	return (int)ret_errno(status_change(sk, fd, STATUS_FLAGS, (uint32_t)(uintptr_t)arg & STATUS_FLAGS));
+}
+
+S7_EXPORT int fcntl(int fd, int cmd, ...)
+{
+	va_list args;
+	void *arg;
+
+	va_start(args, cmd);
+	arg = va_arg(args, void *);
+	va_end(args);
+	return fcntl_any(fd, cmd, arg);
+}
+
+S7_EXPORT int fcntl64(int fd, int cmd, ...)
+{
+	va_list args;
+	void *arg;
+
+	va_start(args, cmd);
+	arg = va_arg(args, void *);
+	va_end(args);
+	return fcntl_any(fd, cmd, arg);
+}

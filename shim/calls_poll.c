@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * calls_poll.c - poll, ppoll, select, pselect over kernel descriptors and ours
+ *
+ * A set without a descriptor of ours goes to libc after one scan. A mixed set becomes one sleep: `kfds` is the program's
+ * array with our descriptors masked out (negative numbers are skipped by the kernel), our sockets get wait nodes. A dual socket,
+ * and an epoll set, stays in kfds too, and both answers are or'ed.
+ * select is poll with Linux's translation of the three sets; only the bits of [0, cnt) are touched.
+ * Context: any thread, no lock held. As Linux, none of these is restarted after a handler.
+ * Defines: poll __poll_chk ppoll __ppoll_chk select pselect.
+ */
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "shim/io.h"
+#include "shim/poll_int.h"
+#include "shim/wait_int.h"
+#include "stack/base/sys.h"
+
+int __poll_chk(struct pollfd *fds, nfds_t cnt, int timeout, size_t room);
+int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout, const sigset_t *mask,
+		size_t room);
+
+/* ---- a set ---- */
+
+static bool poll_is_ours(const struct pollfd *fds, nfds_t cnt)
+{
+	for (nfds_t i = 0; i < cnt; i++)
+		if (s7_unlikely(fd_get(fds[i].fd) != NULL))
+			return true;
+	return false;
+}
+
+int poll_set_init(struct poll_set *set, struct pollfd *fds, uint32_t cnt)
+{
+	long map;
+
+	set->fds = fds;
+	set->cnt = cnt;
+	set->kernel = false;
+	set->kfds = set->small_k;
+	set->files = set->small_f;
+	set->mapped = 0;
+	if (cnt > POLL_SMALL) {
+		set->mapped = cnt * (sizeof(*set->kfds) + sizeof(*set->files));
+		map = s7_sys6(SYS_mmap, 0, (long)set->mapped, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (map < 0 && map > -4096)
+			return -ENOMEM;
+		set->files = (struct s7_file **)map;
+		set->kfds = (struct pollfd *)(set->files + cnt);
+	}
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct s7_file *file = fd_get(fds[i].fd);
+
+		set->files[i] = file;
+		set->kfds[i] = fds[i];
+		if (file && file->kind == FILE_SOCK && !io_has_twin(file_sock(file)))
+			set->kfds[i].fd = -1;
+		else if (fds[i].fd >= 0)
+			set->kernel = true;
+	}
+	return 0;
+}
+
+void poll_set_free(struct poll_set *set)
+{
+	if (set->mapped)
+		s7_sys2(SYS_munmap, set->files, set->mapped);
+}
+
+static uint32_t file_events(struct s7_file *file, uint32_t inst)
+{
+	if (file->kind == FILE_EPOLL)
+		return epoll_part_readable(file_epoll(file), inst) ? EPOLLIN | EPOLLRDNORM : 0;
+	return file->kind == FILE_SOCK ? sock_ready_locked(file_sock(file)) : POLLNVAL;
+}
+
+static bool file_in(const struct s7_file *file, uint32_t inst)
+{
+	return file && (file->kind == FILE_EPOLL || file->inst == inst);
+}
+
+static bool file_queue(struct s7_file *file, struct s7_inst *inst, uint32_t events, struct s7_waiter *self)
+{
+	struct s7_list *waitq = file->kind == FILE_EPOLL ?
+					&file_epoll(file)->part[inst->index].waitq :
+					&file_sock(file)->waitq;
+
+	return wait_queue(self, inst, waitq, file, sock_interest(events), false);
+}
+
+/*
+ * Drives one instance and or's what is true into revents. While nothing is, and `self` is given, queues it. Returns false
+ * when a node was missing.
+ */
+static bool look_inst(struct poll_set *set, struct s7_inst *inst, struct s7_waiter *self, s7_time now,
+		      uint32_t *ready)
+{
+	bool queued = true;
+
+	inst_lock(inst, now);
+	inst_drive(inst);
+	for (uint32_t i = 0; i < set->cnt; i++) {
+		struct s7_file *file = set->files[i];
+		uint32_t want = (uint16_t)set->fds[i].events | POLLERR | POLLHUP | POLLNVAL;
+		uint32_t found;
+
+		if (!file_in(file, inst->index))
+			continue;
+		found = file_events(file, inst->index) & want;
+		if (found) {
+			*ready += set->fds[i].revents == 0;
+			set->fds[i].revents |= (short)found;
+		} else if (self && !*ready) {
+			queued &= file_queue(file, inst, want, self);
+		}
+	}
+	inst_unlock(inst);
+	return queued;
+}
+
+/* All instances that have a socket of the set. */
+static bool look(struct poll_set *set, struct s7_waiter *self, s7_time now, uint32_t *ready)
+{
+	uint32_t mask = 0;
+	bool queued = true;
+
+	*ready = 0;
+	for (uint32_t i = 0; i < set->cnt; i++) {
+		set->fds[i].revents = 0;
+		if (set->files[i])
+			mask |= set->files[i]->kind == FILE_EPOLL ? (1u << s7_arena->inst_count) - 1 :
+								   1u << set->files[i]->inst;
+	}
+	for (; mask; mask &= mask - 1)
+		queued &= look_inst(set, s7_arena->inst[__builtin_ctz(mask)], self, now, ready);
+	return queued;
+}
+
+/* Adds what the kernel said to what we found; returns how many descriptors have something. */
+static uint32_t merge(struct poll_set *set)
+{
+	uint32_t ready = 0;
+
+	for (uint32_t i = 0; i < set->cnt; i++) {
+		if (set->kfds[i].fd >= 0)
+			set->fds[i].revents |= set->kfds[i].revents;
+		ready += set->fds[i].revents != 0;
+	}
+	return ready;
+}
+
+/* Asks the kernel without waiting. */
+static uint32_t kernel_look(struct poll_set *set, uint32_t ready)
+{
+	struct timespec zero = { 0, 0 };
+
+	if (!set->kernel)
+		return ready;
+	if (s7_sys6(SYS_ppoll, (long)set->kfds, set->cnt, (long)&zero, 0, 0, 0) <= 0)
+		return ready;
+	return merge(set);
+}
+
+static uint32_t poll_spin(struct poll_set *set, struct s7_inst *inst, s7_time now, s7_time deadline)
+{
+	struct wait_spin spin;
+	uint32_t ready = 0;
+
+	wait_spin_begin(&spin, inst, now, deadline);
+	while (!ready && wait_spin_turn(&spin, &now))
+		look(set, NULL, now, &ready);
+	wait_spin_end(&spin, ready);
+	return ready;
+}
+
+/* One sleep; > 0 descriptors ready, 0 look again, -errno. */
+static int poll_sleep(struct poll_set *set, struct s7_inst *inst, s7_time now, s7_time deadline,
+		      const sigset_t *mask)
+{
+	struct s7_waiter *self = wait_self();
+	uint32_t ready;
+	bool queued;
+	int n = 0;
+
+	wait_arm(self);
+	queued = look(set, self, now, &ready) && self;
+	if (!ready)
+		n = wait_sleep(inst, self, set->kfds, set->cnt,
+			       queued ? deadline : wait_nap(deadline, now), mask);
+	else
+		wait_disarm(self);
+	wait_unqueue(self);
+	if (n > 0) {
+		look(set, NULL, host_now(), &ready);
+		return (int)merge(set);
+	}
+	return n < 0 ? n : (int)kernel_look(set, ready) * (ready != 0);
+}
+
+int poll_set_wait(struct poll_set *set, s7_time deadline, const sigset_t *mask)
+{
+	struct s7_inst *inst = boot_inst();
+	struct wait_call call;
+	s7_time now = host_now();
+	uint32_t ready;
+	int n;
+
+	wait_call_begin(&call);
+	look(set, NULL, now, &ready);
+	if (!ready && now < deadline)
+		ready = poll_spin(set, inst, now, deadline);
+	if (ready || now >= deadline)
+		return (int)kernel_look(set, ready);
+	for (;;) {
+		n = poll_sleep(set, inst, now, deadline, mask);
+		if (n)
+			return n;
+		if (wait_call_interrupted(&call, false))
+			return -EINTR;
+		now = host_now();
+		if (now >= deadline) {
+			look(set, NULL, now, &ready);
+			return (int)kernel_look(set, ready);
+		}
+	}
+}
+
+static int poll_mixed(struct pollfd *fds, nfds_t cnt, s7_time deadline, const sigset_t *mask)
+{
+	struct rlimit limit = { .rlim_cur = S7_FDS_MAX };
+	struct poll_set set;
+	int n;
+
+	s7_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	if (cnt > limit.rlim_cur)
+		return -EINVAL;
+	n = poll_set_init(&set, fds, (uint32_t)cnt);
+	if (n)
+		return n;
+	n = poll_set_wait(&set, deadline, mask);
+	poll_set_free(&set);
+	return n;
+}
+
+/* ---- poll ---- */
+
+S7_EXPORT int poll(struct pollfd *fds, nfds_t cnt, int timeout)
+{
+	if (!poll_is_ours(fds, cnt))
+		return real.poll(fds, cnt, timeout);
+	return (int)ret_errno(poll_mixed(fds, cnt, poll_deadline_ms(timeout), NULL));
+}
+
+S7_EXPORT int __poll_chk(struct pollfd *fds, nfds_t cnt, int timeout, size_t room)
+{
+	if (room / sizeof(*fds) < cnt || !poll_is_ours(fds, cnt))
+		return real.__poll_chk(fds, cnt, timeout, room);
+	return poll(fds, cnt, timeout);
+}
+
+S7_EXPORT int ppoll(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout, const sigset_t *mask)
+{
+	s7_time deadline;
+	int err;
+
+	if (!poll_is_ours(fds, cnt))
+		return real.ppoll(fds, cnt, timeout, mask);
+	err = poll_deadline_ts(timeout, &deadline);
+	if (err)
+		return (int)ret_errno(err);
+	return (int)ret_errno(poll_mixed(fds, cnt, deadline, mask));
+}
+
+S7_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout, const sigset_t *mask,
+			  size_t room)
+{
+	if (room / sizeof(*fds) < cnt || !poll_is_ours(fds, cnt))
+		return real.__ppoll_chk(fds, cnt, timeout, mask, room);
+	return ppoll(fds, cnt, timeout, mask);
+}
+
+/* ---- select ---- */
+
+#define SELECT_IN (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
+#define SELECT_OUT (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
+#define SELECT_EX POLLPRI
+
+struct select_sets {
+	fd_set *set[3];
+};
+
+static const short select_want[3] = {
+	POLLIN | POLLRDNORM | POLLRDBAND, POLLOUT | POLLWRNORM | POLLWRBAND, POLLPRI,
+};
+static const short select_says[3] = { SELECT_IN, SELECT_OUT, SELECT_EX };
+
+/* As FD_ISSET, without its limit: the kernel has none. */
+static bool bit_get(const fd_set *set, int fd)
+{
+	return set && ((const unsigned long *)set)[fd / 64] >> (fd % 64) & 1;
+}
+
+static void bit_put(fd_set *set, int fd, bool on)
+{
+	unsigned long bit = 1ul << (fd % 64), *word;
+
+	if (!set)
+		return;
+	word = (unsigned long *)set + fd / 64;
+	*word = on ? *word | bit : *word & ~bit;
+}
+
+static short select_events(const struct select_sets *sets, int fd)
+{
+	short events = 0;
+
+	for (int k = 0; k < 3; k++)
+		if (bit_get(sets->set[k], fd))
+			events |= select_want[k];
+	return events;
+}
+
+/* The kernel cuts the count to its table of descriptors; ours is the larger one. */
+static int select_count(int cnt)
+{
+	return s7_fds.limit && cnt > (int)s7_fds.limit ? (int)s7_fds.limit : cnt;
+}
+
+static bool select_is_ours(const struct select_sets *sets, int cnt)
+{
+	const unsigned long *word[3] = { (unsigned long *)sets->set[0], (unsigned long *)sets->set[1],
+					 (unsigned long *)sets->set[2] };
+
+	if (!s7_fds.limit)
+		return false;
+	cnt = select_count(cnt);
+	for (int at = 0; at < cnt; at += 64) {
+		unsigned long bits = 0;
+
+		for (int k = 0; k < 3; k++)
+			bits |= word[k] ? word[k][at / 64] : 0;
+		for (; bits; bits &= bits - 1) {
+			int fd = at + __builtin_ctzl(bits);
+
+			if (fd < cnt && fd_get(fd))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Writes the answers; the number of bits set, or -EBADF. */
+static int select_result(const struct select_sets *sets, const struct pollfd *fds, uint32_t n)
+{
+	int bits = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (fds[i].revents & POLLNVAL)
+			return -EBADF;
+	for (uint32_t i = 0; i < n; i++) {
+		for (int k = 0; k < 3; k++) {
+			bool on = bit_get(sets->set[k], fds[i].fd) &&
+				  (fds[i].revents & select_says[k]);
+
+			bit_put(sets->set[k], fds[i].fd, on);
+			bits += on;
+		}
+	}
+	return bits;
+}
+
+static int select_run(const struct select_sets *sets, struct pollfd *fds, int cnt, s7_time deadline,
+		      const sigset_t *mask)
+{
+	uint32_t n = 0;
+	int ret;
+
+	for (int fd = 0; fd < cnt; fd++) {
+		short events = select_events(sets, fd);
+
+		if (events)
+			fds[n++] = (struct pollfd){ .fd = fd, .events = events };
+	}
+	ret = poll_mixed(fds, n, deadline, mask);
+	return ret < 0 ? ret : select_result(sets, fds, n);
+}
+
+static int select_mixed(const struct select_sets *sets, int cnt, s7_time deadline, const sigset_t *mask)
+{
+	size_t bytes = (size_t)cnt * sizeof(struct pollfd);
+	struct pollfd small[POLL_SMALL];
+	long map;
+	int ret;
+
+	if (cnt <= POLL_SMALL)
+		return select_run(sets, small, cnt, deadline, mask);
+	map = s7_sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map < 0 && map > -4096)
+		return -ENOMEM;
+	ret = select_run(sets, (struct pollfd *)map, cnt, deadline, mask);
+	s7_sys2(SYS_munmap, map, bytes);
+	return ret;
+}
+
+S7_EXPORT int select(int cnt, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *timeout)
+{
+	struct select_sets sets = { { rd, wr, ex } };
+	s7_time deadline = S7_NEVER, now;
+	int ret;
+
+	if (cnt <= 0 || !select_is_ours(&sets, cnt))
+		return real.select(cnt, rd, wr, ex, timeout);
+	if (timeout) {
+		if (timeout->tv_sec < 0 || timeout->tv_usec < 0)
+			return (int)ret_errno(-EINVAL);
+		deadline = poll_deadline((s7_time)timeout->tv_sec + (s7_time)timeout->tv_usec / 1000000,
+					 (s7_time)timeout->tv_usec % 1000000 * S7_US);
+	}
+	ret = select_mixed(&sets, select_count(cnt), deadline, NULL);
+	if (timeout) {
+		now = host_now();
+		deadline = now < deadline ? deadline - now : 0;
+		timeout->tv_sec = (time_t)(deadline / S7_SEC);
+		timeout->tv_usec = (suseconds_t)(deadline % S7_SEC / S7_US);
+	}
+	return (int)ret_errno(ret);
+}
+
+S7_EXPORT int pselect(int cnt, fd_set *rd, fd_set *wr, fd_set *ex, const struct timespec *timeout,
+		      const sigset_t *mask)
+{
+	struct select_sets sets = { { rd, wr, ex } };
+	s7_time deadline;
+	int err;
+
+	if (cnt <= 0 || !select_is_ours(&sets, cnt))
+		return real.pselect(cnt, rd, wr, ex, timeout, mask);
+	err = poll_deadline_ts(timeout, &deadline);
+	if (err)
+		return (int)ret_errno(err);
+	return (int)ret_errno(select_mixed(&sets, select_count(cnt), deadline, mask));
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * io.c - blocking, partial transfers, time-outs and SIGPIPE around the stack's one attempt
+ *
+ * The fast road is one attempt and out. Only a transfer that could not be done at once, or not wholly, goes on to the
+ * waiting half, which holds a reference of the file: another thread may close the descriptor meanwhile.
+ * As Linux: a stream's blocking send moves all bytes or tells how many; an error behind moved bytes stays for the
+ * next call; a time-out after moved bytes tells the bytes; with a time-out no call is restarted after a handler.
+ * A dual datagram socket: the stack's queue first, then the kernel's, and the wait covers both.
+ * Context: any thread, no lock held. Callers: calls_io.c, sendfile.c.
+ */
+#include "shim/io.h"
+
+#include <unistd.h>
+
+#include "stack/base/sys.h"
+
+static s7_time deadline_of(s7_time timeout)
+{
+	return timeout ? host_now() + timeout : S7_NEVER;
+}
+
+static void raise_sigpipe(void)
+{
+	s7_sys3(SYS_tgkill, s7_sys0(SYS_getpid), s7_sys0(SYS_gettid), SIGPIPE);
+}
+
+/* ---- receive ---- */
+
+struct recv_op {
+	struct s7_sock *sk;
+	int fd, flags;
+	struct msghdr *hdr;
+	struct s7_msg msg;
+	bool by_kernel; /* hdr was filled by the kernel */
+};
+
+static ssize_t kernel_recv(struct recv_op *op)
+{
+	int saved = errno;
+	ssize_t n = real.recvmsg(op->fd, op->hdr, op->flags | MSG_DONTWAIT);
+
+	if (n < 0) {
+		n = -errno;
+		errno = saved;
+	}
+	op->by_kernel = n >= 0;
+	return n;
+}
+
+static inline ssize_t recv_once(struct recv_op *op)
+{
+	ssize_t n = sock_recv(op->sk, &op->msg, host_now());
+
+	if (n == -EAGAIN && s7_unlikely(io_is_dual(op->sk)))
+		n = kernel_recv(op);
+	return n;
+}
+
+/* Is there more to come in this call after `done` bytes? */
+static bool recv_wants_more(const struct recv_op *op, ssize_t done)
+{
+	return (op->flags & MSG_WAITALL) && op->sk->type == SOCK_STREAM && !(op->flags & MSG_PEEK) &&
+	       done > 0 && (uint64_t)done < op->msg.len;
+}
+
+/* Waits and tries again until the call is satisfied; `done` bytes came already. */
+static ssize_t recv_wait(struct recv_op *op, ssize_t done)
+{
+	s7_time timeout = op->sk->rcvtimeo, deadline = deadline_of(timeout);
+	ssize_t n;
+
+	for (;;) {
+		/* an error behind received bytes is the next call's */
+		if (done && op->sk->err)
+			return done;
+		n = wait_sock(op->sk, op->fd, EPOLLIN | EPOLLRDHUP, deadline, !timeout);
+		if (n)
+			return done ? done : n;
+		n = recv_once(op);
+		if (n == -EAGAIN)
+			continue;
+		if (n <= 0)
+			return done ? done : n;
+		done += n;
+		if (!recv_wants_more(op, done))
+			return done;
+	}
+}
+
+static ssize_t recv_more(struct recv_op *op, ssize_t n)
+{
+	struct s7_file *file = &op->sk->file;
+	ssize_t done = n > 0 ? n : 0;
+
+	if (io_is_nonblocking(op->sk, op->flags) || (op->flags & MSG_ERRQUEUE))
+		return n;
+	file_ref(file);
+	n = recv_wait(op, done);
+	file_put(file);
+	return n;
+}
+
+static ssize_t recv_run(struct recv_op *op)
+{
+	ssize_t n = recv_once(op);
+
+	if (s7_unlikely(n == -EAGAIN || recv_wants_more(op, n)))
+		n = recv_more(op, n);
+	return n;
+}
+
+ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
+{
+	struct recv_op op = { .sk = sk, .fd = fd, .flags = flags, .hdr = hdr };
+	ssize_t n;
+	int err;
+
+	if ((int32_t)hdr->msg_namelen < 0)
+		return -EINVAL;
+	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
+	if (err)
+		return err;
+	n = recv_run(&op);
+	if (n < 0 || op.by_kernel)
+		return n;
+	if (!op.msg.name.valid)
+		hdr->msg_namelen = 0;
+	else if (hdr->msg_name)
+		sock_addr_write(sk, &op.msg.name.ip, op.msg.name.port, hdr->msg_name, &hdr->msg_namelen);
+	sock_control_write(sk, &op.msg, hdr, (uint32_t)flags);
+	return n;
+}
+
+ssize_t io_recv_buf(struct s7_sock *sk, int fd, void *buf, size_t len, int flags)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct recv_op op;
+	int err;
+
+	op.sk = sk;
+	op.fd = fd;
+	op.flags = flags;
+	op.hdr = &hdr;
+	err = sock_msg_init(&op.msg, &iov, 1, (uint32_t)flags);
+	if (s7_unlikely(err))
+		return err;
+	return recv_run(&op);
+}
+
+/* ---- send ---- */
+
+struct send_op {
+	struct s7_sock *sk;
+	int fd, flags;
+	struct s7_msg msg;
+};
+
+/* Goes on until all bytes are taken; `done` are already. */
+static ssize_t send_wait(struct send_op *op, ssize_t done)
+{
+	s7_time timeout = op->sk->sndtimeo, deadline = deadline_of(timeout);
+	ssize_t n;
+
+	for (;;) {
+		if (done && op->sk->err)
+			return done;
+		n = wait_sock(op->sk, op->fd, EPOLLOUT, deadline, !timeout);
+		if (n)
+			return done ? done : n;
+		n = sock_send(op->sk, &op->msg, host_now());
+		if (n == -EAGAIN)
+			continue;
+		if (n < 0)
+			return done ? done : n;
+		done += n;
+		if (op->sk->type != SOCK_STREAM || (uint64_t)done >= op->msg.len)
+			return done;
+	}
+}
+
+static ssize_t send_more(struct send_op *op, ssize_t n)
+{
+	struct s7_file *file = &op->sk->file;
+
+	if (io_is_nonblocking(op->sk, op->flags))
+		return n;
+	file_ref(file);
+	n = send_wait(op, n > 0 ? n : 0);
+	file_put(file);
+	return n;
+}
+
+static ssize_t send_run(struct send_op *op)
+{
+	ssize_t n = sock_send(op->sk, &op->msg, host_now());
+
+	if (s7_unlikely(n == -EAGAIN || (n >= 0 && op->sk->type == SOCK_STREAM &&
+					 (uint64_t)n < op->msg.len)))
+		n = send_more(op, n);
+	if (s7_unlikely(n == -EPIPE) && op->sk->type == SOCK_STREAM && !(op->flags & MSG_NOSIGNAL))
+		raise_sigpipe();
+	return n;
+}
+
+/* Destination and side of a datagram. 1: the kernel sends it. */
+static int send_name(struct send_op *op, const struct msghdr *hdr)
+{
+	struct s7_msg_name *name = &op->msg.name;
+	uint32_t scope;
+	int err;
+
+	err = sock_addr_read(op->sk, hdr->msg_name, hdr->msg_namelen, &name->ip, &name->port, &scope);
+	if (err)
+		return err;
+	if (!name->port)
+		return -EINVAL;
+	name->valid = true;
+	if (op->sk->file.side == SIDE_STACK)
+		return 0;
+	return kernel_side_for_send(op->sk, op->fd, &name->ip);
+}
+
+ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags)
+{
+	struct send_op op = { .sk = sk, .fd = fd, .flags = flags };
+	int err;
+
+	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
+	if (!err && sk->type == SOCK_DGRAM && hdr->msg_name && hdr->msg_namelen)
+		err = send_name(&op, hdr);
+	if (err == 1) {
+		ssize_t n = real.sendmsg(fd, hdr, flags);
+
+		return n < 0 ? -errno : n;
+	}
+	if (!err && hdr->msg_control && hdr->msg_controllen)
+		err = sock_control_read(sk, hdr, &op.msg);
+	if (err)
+		return err;
+	return send_run(&op);
+}
+
+ssize_t io_send_buf(struct s7_sock *sk, int fd, const void *buf, size_t len, int flags)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+	struct send_op op;
+	int err;
+
+	op.sk = sk;
+	op.fd = fd;
+	op.flags = flags;
+	err = sock_msg_init(&op.msg, &iov, 1, (uint32_t)flags);
+	if (s7_unlikely(err))
+		return err;
+	return send_run(&op);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * poll_int.h - a set of descriptors to wait for, and time-outs as programs give them
+ */
+#ifndef S7_POLL_INT_H
+#define S7_POLL_INT_H
+
+#include <poll.h>
+
+#include "shim/shim.h"
+
+#define POLL_SMALL 64
+
+struct poll_set {
+	struct pollfd *fds;    /* the program's */
+	struct pollfd *kfds;   /* what the kernel is asked, same order; ours have fd -1 */
+	struct s7_file **files; /* ours, same order; NULL: the kernel's */
+	uint32_t cnt;
+	bool kernel; /* kfds has something to ask */
+	size_t mapped;
+	struct pollfd small_k[POLL_SMALL];
+	struct s7_file *small_f[POLL_SMALL];
+};
+
+int poll_set_init(struct poll_set *set, struct pollfd *fds, uint32_t cnt);
+void poll_set_free(struct poll_set *set);
+/* Number of descriptors with revents, 0 at the deadline, -errno. */
+int poll_set_wait(struct poll_set *set, s7_time deadline, const sigset_t *mask);
+
+/* ---- time-outs ---- */
+
+/* Now plus so long; what overflows is never. */
+static inline s7_time poll_deadline(s7_time sec, s7_time ns)
+{
+	return sec >= S7_NEVER / S7_SEC / 4 ? S7_NEVER : host_now() + sec * S7_SEC + ns;
+}
+
+/* poll's and epoll_wait's: milliseconds, negative is never. 0 needs no clock. */
+static inline s7_time poll_deadline_ms(int ms)
+{
+	if (ms <= 0)
+		return ms < 0 ? S7_NEVER : 0;
+	return host_now() + (s7_time)ms * S7_MS;
+}
+
+/* ppoll's: NULL is never. 0 or -EINVAL. */
+static inline int poll_deadline_ts(const struct timespec *timeout, s7_time *ret_deadline)
+{
+	if (!timeout) {
+		*ret_deadline = S7_NEVER;
+		return 0;
+	}
+	if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)
+		return -EINVAL;
+	*ret_deadline = poll_deadline((s7_time)timeout->tv_sec, (s7_time)timeout->tv_nsec);
+	return 0;
+}
+
+#endif
