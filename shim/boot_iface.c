@@ -92,14 +92,15 @@ int boot_ifaces(void)
 
 /* ---- silence ---- */
 
-static void silencer_protect(const struct kern_silencer *s)
+/* Its descriptors go up and are protected: the low numbers are the program's. */
+static void silencer_protect(struct kern_silencer *s)
 {
-	const int fds[] = { s->map_fd, s->prog_fd, s->link_fd, s->beat_fd, s->drops_fd };
+	int *fds[] = { &s->map_fd, &s->prog_fd, &s->link_fd, &s->beat_fd, &s->drops_fd };
 	size_t i;
 
 	for (i = 0; i < S7_ARRAY_LEN(fds); i++)
-		if (fds[i] >= 0)
-			fd_mark_internal(fds[i]);
+		if (*fds[i] >= 0)
+			*fds[i] = fd_make_internal(*fds[i]);
 }
 
 int boot_silencers(void)
