@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sim.c - see sim.h: hosts, pools, the link and the clock
+ *
+ * A frame in flight is a copy of the bytes, in the inbox of its receiver, sorted by arrival. The sending device does what
+ * was asked of it: checksums when it offers them, TSO by cutting.
+ */
+#include "test/support/sim.h"
+
+#include <stdlib.h>
+
+#include "stack/wire/bytes.h"
+#include "stack/wire/csum.h"
+#include "stack/wire/eth.h"
+#include "stack/wire/ip4.h"
+
+#define ARENA_BYTES (64u << 20)
+#define IP_AT 14
+#define TCP_AT 34
+
+static const uint8_t sim_mac[2][6] = { { 2, 0, 0, 0, 0, 1 }, { 2, 0, 0, 0, 0, 2 } };
+
+uint32_t sim_random(struct sim *sim)
+{
+	sim->rng = sim->rng * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(sim->rng >> 33);
+}
+
+/* ---- pool ---- */
+
+static int pool_alloc(void *pool, struct s7_pkt **pkts, uint32_t n)
+{
+	struct sim_host *host = pool;
+
+	if (host->free_count < n)
+		return -1;
+	for (uint32_t i = 0; i < n; i++)
+		pkts[i] = host->free[--host->free_count];
+	return 0;
+}
+
+static void pool_free(void *pool, struct s7_pkt **pkts, uint32_t n)
+{
+	struct sim_host *host = pool;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (*pkts[i]->refs != 1)
+			abort();
+		host->free[host->free_count++] = pkts[i];
+	}
+}
+
+static void pool_unref(void *pool, struct s7_pkt *pkt)
+{
+	(void)pool;
+	if (*pkt->refs < 2)
+		abort();
+	--*pkt->refs;
+}
+
+static uint32_t pool_available(void *pool)
+{
+	return ((struct sim_host *)pool)->free_count;
+}
+
+static const struct s7_pool_ops pool_ops = { pool_alloc, pool_free, pool_unref, pool_available };
+
+static void pool_make(struct sim_host *host)
+{
+	host->pkts = calloc(SIM_PKTS, sizeof(*host->pkts));
+	host->refs = calloc(SIM_PKTS, sizeof(*host->refs));
+	host->bufs = calloc(SIM_PKTS, sizeof(*host->bufs));
+	for (uint32_t i = 0; i < SIM_PKTS; i++) {
+		struct s7_pkt *pkt = &host->pkts[i];
+
+		host->bufs[i] = malloc(S7_PKT_HEADROOM + S7_PKT_ROOM);
+		pkt->buf = host->bufs[i];
+		pkt->buf_len = S7_PKT_HEADROOM + S7_PKT_ROOM;
+		pkt->refs = &host->refs[i];
+		host->refs[i] = 1;
+		host->free[host->free_count++] = pkt;
+	}
+}
+
+/* ---- the link ---- */
+
+static void inbox_put(struct sim_host *to, struct sim_frame *frame)
+{
+	struct sim_frame **at = &to->inbox;
+
+	while (*at && (*at)->at <= frame->at)
+		at = &(*at)->next;
+	frame->next = *at;
+	*at = frame;
+}
+
+static bool frame_seg(const uint8_t *data, uint32_t len, struct sim_seg *ret_seg)
+{
+	uint32_t total;
+
+	if (len < TCP_AT + TCP_HDR_LEN || data[12] != 8 || data[13] || data[IP_AT + 9] != IPPROTO_TCP)
+		return false;
+	total = get_be16(data + IP_AT + 2);
+	if (tcp_hdr_read(data + TCP_AT, len - TCP_AT, &ret_seg->h))
+		return false;
+	ret_seg->len = total - 20 - ret_seg->h.hdr_len;
+	return !tcp_opts_read(data + TCP_AT + 20, ret_seg->h.hdr_len - 20u, ret_seg->h.flags & TCPF_SYN,
+			      &ret_seg->opts);
+}
+
+static void link_send(struct sim *sim, uint32_t from, const uint8_t *data, uint32_t len, struct s7_pkt *held)
+{
+	struct sim_host *to = &sim->host[!from];
+	struct sim_setup *setup = &sim->setup;
+	uint32_t copies = 1 + (sim_random(sim) % 1000 < setup->dup_permille);
+	struct sim_seg seg = { .from = from };
+	s7_time at = s7_max(sim->now, to->line_free);
+
+	sim->frames++;
+	if (setup->rate_bytes_s) {
+		at += len * S7_SEC / setup->rate_bytes_s;
+		to->line_free = at;
+	}
+	if (sim_random(sim) % 1000 < setup->loss_permille || (sim->path_mtu && len > sim->path_mtu + 14) ||
+	    (sim->hook && frame_seg(data, len, &seg) && sim->hook(sim, &seg) == SIM_DROP)) {
+		sim->lost++;
+		copies = 0;
+	}
+	for (uint32_t i = 0; i < copies || held; i++) {
+		struct sim_frame *frame = malloc(sizeof(*frame) + len);
+
+		frame->at = at + setup->delay_ns;
+		if (sim_random(sim) % 1000 < setup->reorder_permille)
+			frame->at += sim_random(sim) % (setup->delay_ns * 2 + 10 * S7_US);
+		frame->len = i < copies ? len : 0; /* a lost frame's packet is held all the same */
+		frame->held = held;
+		held = NULL;
+		memcpy(frame->data, data, len);
+		inbox_put(to, frame);
+	}
+}
+
+/* ---- the device ---- */
+
+static void csum_fill(uint8_t *frame, uint32_t len, bool partial)
+{
+	uint16_t *field = (uint16_t *)(frame + TCP_AT + TCP_HDR_CSUM_AT);
+	uint32_t l4 = len - TCP_AT;
+	struct s7_ip src, dst;
+
+	memcpy(&src.w[3], frame + IP_AT + 12, 4);
+	memcpy(&dst.w[3], frame + IP_AT + 16, 4);
+	src = ip_from_v4(src.w[3]);
+	dst = ip_from_v4(dst.w[3]);
+	if (partial && *field != csum_fold16(ip_pseudo_sum(&src, &dst, IPPROTO_TCP, l4)))
+		abort(); /* the stack promised the pseudo sum */
+	*field = 0;
+	*field = csum_fold(csum_partial(frame + TCP_AT, l4, ip_pseudo_sum(&src, &dst, IPPROTO_TCP, l4)));
+}
+
+static void ip_fill(uint8_t *frame, uint32_t len)
+{
+	put_be16(frame + IP_AT + 2, (uint16_t)(len - IP_AT));
+	put_raw16(frame + IP_AT + 10, 0);
+	put_raw16(frame + IP_AT + 10, csum_fold(csum_partial(frame + IP_AT, 20, 0)));
+}
+
+/* What a NIC does with PKT_TX_TSO. */
+static void tso_cut(struct sim *sim, uint32_t from, const struct s7_pkt *pkt, const uint8_t *whole)
+{
+	uint32_t hdr = pkt->l2_len + pkt->l3_len + pkt->l4_len, at;
+	uint8_t flags = whole[TCP_AT + 13];
+
+	if (!(pkt->flags & PKT_TX_L4_CSUM) || !(pkt->flags & PKT_TX_L3_CSUM) || !pkt->tso_mss ||
+	    hdr != TCP_AT + (uint32_t)(whole[TCP_AT + 12] >> 4) * 4)
+		abort();
+	for (at = hdr; at < pkt->total; at += pkt->tso_mss) {
+		uint32_t len = (uint32_t)s7_min(pkt->tso_mss, pkt->total - at);
+		uint8_t *frame = malloc(hdr + len);
+
+		memcpy(frame, whole, hdr);
+		memcpy(frame + hdr, whole + at, len);
+		put_be32(frame + TCP_AT + 4, get_be32(whole + TCP_AT + 4) + at - hdr);
+		frame[TCP_AT + 13] = at + len < pkt->total ? flags & (uint8_t)~(TCPF_PSH | TCPF_FIN) : flags;
+		ip_fill(frame, hdr + len);
+		csum_fill(frame, hdr + len, false);
+		link_send(sim, from, frame, hdr + len, NULL);
+		free(frame);
+	}
+}
+
+static uint16_t dev_tx(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n)
+{
+	struct sim_host *host = dev;
+
+	(void)queue;
+	for (uint16_t i = 0; i < n; i++) {
+		struct s7_pkt *pkt = pkts[i];
+		uint8_t *whole = malloc(pkt->total);
+		bool hold = host->sim->setup.hold_tx;
+
+		pkt_read(pkt, 0, whole, pkt->total);
+		if (pkt->flags & PKT_TX_TSO) {
+			tso_cut(host->sim, host->index, pkt, whole);
+			hold = false;
+		} else {
+			if (pkt->flags & PKT_TX_L4_CSUM)
+				csum_fill(whole, pkt->total, true);
+			link_send(host->sim, host->index, whole, pkt->total, hold ? pkt : NULL);
+		}
+		if (!hold)
+			pkt_free(host->inst, pkt);
+		free(whole);
+	}
+	return n;
+}
+
+static uint16_t dev_rx(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n)
+{
+	struct sim_host *host = dev;
+	uint16_t got = 0;
+
+	(void)queue;
+	while (got < n && host->inbox && host->inbox->at <= host->sim->now) {
+		struct sim_frame *frame = host->inbox;
+		struct s7_pkt *pkt = frame->len ? pkt_alloc(host->inst) : NULL;
+
+		host->inbox = frame->next;
+		if (frame->held)
+			pkt_free(host->sim->host[!host->index].inst, frame->held);
+		if (pkt && frame->len <= S7_PKT_ROOM) {
+			memcpy(pkt->data, frame->data, frame->len);
+			pkt->len = pkt->total = frame->len;
+			pkts[got++] = pkt;
+		} else if (pkt) { /* jumbo: a chain */
+			struct s7_pkt *more = pkt_alloc(host->inst), whole = *pkt;
+
+			whole.data = frame->data;
+			whole.len = whole.total = frame->len;
+			pkt_free(host->inst, more);
+			more = pkt_copy(host->inst, &whole, 0, frame->len);
+			pkt_free(host->inst, pkt);
+			if (more)
+				pkts[got++] = more;
+		}
+		free(frame);
+	}
+	return got;
+}
+
+static const struct s7_netdev_ops dev_ops = { .name = "sim", .rx_burst = dev_rx, .tx_burst = dev_tx };
+
+/* ---- hosts ---- */
+
+static void host_ring(struct s7_waiter *waiter)
+{
+	(void)waiter;
+}
+
+static void host_log(enum s7_log_level level, const char *line)
+{
+	(void)level;
+	(void)line;
+}
+
+static void host_random(void *buf, size_t len)
+{
+	static _Atomic uint32_t counter;
+	uint8_t *p = buf;
+	uint32_t turn = atomic_fetch_add(&counter, 1);
+
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)((i + turn * 31) * 151 + 7);
+}
+
+static int64_t host_realtime(void)
+{
+	return 0;
+}
+
+static void host_deferred(void)
+{
+}
+
+static const struct s7_host_ops host_ops = {
+	.ring = host_ring,
+	.log = host_log,
+	.random = host_random,
+	.realtime_offset = host_realtime,
+	.deferred = host_deferred,
+};
+
+static struct s7_params sim_params(const struct sim_setup *setup)
+{
+	struct s7_params params = {
+		.tcp_init_cwnd = 10,
+		.tcp_delack_ms = 40,
+		.tcp_min_rto_ms = 200,
+		.tcp_time_wait_ms = 60000,
+		.tcp_syn_backlog = setup->syn_backlog ? setup->syn_backlog : 256,
+		.tcp_cc = setup->cc,
+		.tcp_rmem = { 4096, setup->rmem ? setup->rmem : 131072, 6291456 },
+		.tcp_wmem = { 4096, setup->wmem ? setup->wmem : 16384, 4194304 },
+		.rmem_default = 212992,
+		.rmem_max = 212992,
+		.wmem_default = 212992,
+		.wmem_max = 212992,
+		.backlog_max = 4096,
+		.max_sockets = 2048,
+		.max_time_wait = setup->max_time_wait ? setup->max_time_wait : 1024,
+		.port_lo = 32768,
+		.port_hi = 60999,
+	};
+
+	return params;
+}
+
+static void host_make(struct sim *sim, uint32_t index)
+{
+	struct sim_host *host = &sim->host[index];
+	struct s7_inst_setup setup = { .env = &host->env, .params = sim_params(&sim->setup), .now = sim->now };
+	struct s7_route route = { .to = ip_from_v4(htonl(0x0a000000)), .prefix_len = 96 + 24, .iface = 1 };
+	struct s7_iface iface = { .name = "sim0",
+				  .flags = (uint16_t)(IFACE_UP | (sim->setup.shared ? IFACE_SHARED : 0)),
+				  .mtu = sim->setup.mtu ? sim->setup.mtu : 1500,
+				  .caps = NETDEV_MULTI_SEG | sim->setup.caps,
+				  .tso_max = sim->setup.tso_max,
+				  .ifindex = 2 };
+	struct s7_ip peer = ip_from_v4(htonl(0x0a000001 + !index));
+	uint32_t at;
+
+	host->sim = sim;
+	host->index = index;
+	host->ip = ip_from_v4(htonl(0x0a000001 + index));
+	pool_make(host);
+	host->env.host = &host_ops;
+	host->env.pool[0].ops = &pool_ops;
+	host->env.pool[0].pool = host;
+	host->arena = arena_format(calloc(1, ARENA_BYTES), ARENA_BYTES);
+	if (inst_create(host->arena, &setup, &host->inst))
+		abort();
+	memcpy(iface.mac, sim_mac[index], 6);
+	iface.addr[0].ip = host->ip;
+	iface.addr[0].prefix_len = 24;
+	iface.addr_count = 1;
+	if (inst_add_iface(host->inst, &iface, &at) || route_set(host->inst, &route, 1))
+		abort();
+	host->env.dev[at].ops = &dev_ops;
+	host->env.dev[at].dev = host;
+	neigh_learn(host->inst, &host->inst->iface[at], &peer, sim_mac[!index]);
+}
+
+struct sim *sim_new(const struct sim_setup *setup)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+
+	sim->setup = *setup;
+	sim->now = 1000 * S7_SEC;
+	sim->rng = setup->seed ? setup->seed : 42;
+	host_make(sim, 0);
+	host_make(sim, 1);
+	return sim;
+}
+
+void sim_step(struct sim *sim, s7_time until)
+{
+	s7_time next = until;
+
+	for (int i = 0; i < 2; i++) {
+		struct sim_host *host = &sim->host[i];
+
+		inst_flush(host->inst);
+		if (host->inbox)
+			next = s7_min(next, host->inbox->at);
+		next = s7_min(next, inst_next_timer(host->inst));
+	}
+	sim->now = s7_max(sim->now, next);
+	for (int i = 0; i < 2; i++) {
+		sim->host[i].inst->now = sim->now;
+		inst_drive(sim->host[i].inst);
+	}
+}
+
+void sim_run(struct sim *sim, s7_time ns)
+{
+	s7_time until = sim->now + ns;
+
+	while (sim->now < until)
+		sim_step(sim, until);
+}
+
+static uint32_t host_leaks(struct sim_host *host)
+{
+	struct s7_inst *inst = host->inst;
+
+	return SIM_PKTS - host->free_count - inst->pkt_cached + inst->tcp->socks.used + inst->tcp->reqs.used +
+	       inst->tcp->tws.used + inst->flows.count + inst->ports.count;
+}
+
+uint32_t sim_end(struct sim *sim)
+{
+	uint32_t leaks;
+
+	sim_run(sim, 1000 * S7_SEC); /* orphans give up, TIME_WAIT ends */
+	leaks = host_leaks(&sim->host[0]) + host_leaks(&sim->host[1]);
+	sim_free(sim);
+	return leaks;
+}
+
+void sim_free(struct sim *sim)
+{
+	for (int i = 0; i < 2; i++) {
+		struct sim_host *host = &sim->host[i];
+
+		while (host->inbox) {
+			struct sim_frame *frame = host->inbox;
+
+			host->inbox = frame->next;
+			free(frame);
+		}
+		for (uint32_t j = 0; j < SIM_PKTS; j++)
+			free(host->bufs[j]);
+		free(host->bufs);
+		free(host->refs);
+		free(host->pkts);
+		free(host->arena);
+	}
+	free(sim);
+}
+
+void sim_inject(struct sim *sim, uint32_t to, const struct tcp_hdr *h, const struct tcp_opts *opts, const void *data,
+		uint32_t len)
+{
+	uint8_t frame[4096] = { 0 };
+	struct tcp_hdr hdr = *h;
+	struct s7_ip4 ip = { .src = ip_v4(&sim->host[!to].ip), .dst = ip_v4(&sim->host[to].ip), .ttl = 64,
+			     .proto = IPPROTO_TCP };
+	uint32_t opt_len = opts ? tcp_opts_write(frame + TCP_AT + TCP_HDR_LEN, opts) : 0;
+	uint32_t total = TCP_AT + TCP_HDR_LEN + opt_len + len;
+	struct sim_frame *in;
+
+	hdr.hdr_len = (uint8_t)(TCP_HDR_LEN + opt_len);
+	hdr.csum = 0;
+	eth_write(frame, sim_mac[to], sim_mac[!to], ETH_TYPE_IP4);
+	ip.total = (uint16_t)(total - IP_AT);
+	ip4_write(frame + IP_AT, &ip);
+	tcp_hdr_write(frame + TCP_AT, &hdr);
+	if (len)
+		memcpy(frame + TCP_AT + hdr.hdr_len, data, len);
+	ip_fill(frame, total);
+	csum_fill(frame, total, false);
+	in = malloc(sizeof(*in) + total);
+	in->at = sim->now;
+	in->held = NULL;
+	in->len = total;
+	memcpy(in->data, frame, total);
+	inbox_put(&sim->host[to], in);
+	sim_step(sim, sim->now);
+}
