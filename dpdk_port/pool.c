@@ -140,6 +140,19 @@ static unsigned int lifo_count(const struct rte_mempool *mp)
 	return lifo->depth + lifo->uncarved;
 }
 
+/* With plain pages the default would give each buffer pages of its own, as a device with physical addresses needs. */
+static ssize_t lifo_mem_size(const struct rte_mempool *mp, uint32_t n, uint32_t page_shift, size_t *ret_chunk,
+			     size_t *ret_align)
+{
+	size_t step = mp->header_size + mp->elt_size + mp->trailer_size;
+
+	if (rte_eal_iova_mode() != RTE_IOVA_VA)
+		return rte_mempool_op_calc_mem_size_default(mp, n, page_shift, ret_chunk, ret_align);
+	*ret_chunk = step;
+	*ret_align = S7_CACHELINE;
+	return (ssize_t)(step * n);
+}
+
 /*
  * Memory for at most `max` buffers has been found. With virtual addresses on the bus it is only noted; with
  * physical ones buffers must not cross pages, which rte_mempool's own placing knows.
@@ -166,6 +179,7 @@ static const struct rte_mempool_ops lifo_ops = {
 	.enqueue = lifo_enqueue,
 	.dequeue = lifo_dequeue,
 	.get_count = lifo_count,
+	.calc_mem_size = lifo_mem_size,
 	.populate = lifo_populate,
 };
 

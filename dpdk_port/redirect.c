@@ -453,6 +453,14 @@ int s7p_access(const char *path, int mode)
 	return (int)ret_errno(s7_sys3(SYS_faccessat, AT_FDCWD, path, mode));
 }
 
+/* EAL looks for its shared self along the whole library path, to load plugins; there are none in a static DPDK. */
+void *s7p_dlopen(const char *file, int mode)
+{
+	(void)file;
+	(void)mode;
+	return NULL;
+}
+
 /* EAL's runtime directory would stay empty. */
 int s7p_mkdir(const char *path, unsigned int mode)
 {

@@ -38,6 +38,7 @@ int s7p_puts(const char *line);
 int s7p_putchar(int c);
 void s7p_perror(const char *text);
 int s7p_access(const char *path, int mode);
+void *s7p_dlopen(const char *file, int mode);
 int s7p_mkdir(const char *path, unsigned int mode);
 int s7p_nanosleep(const struct timespec *want, struct timespec *left);
 int s7p_bind(int fd, const struct sockaddr *addr, socklen_t len);
