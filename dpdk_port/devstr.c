@@ -2,9 +2,11 @@
 /*
  * devstr.c - what each driver's device string is
  *
- * Idea: a row per driver, with a function that writes the key=value list which made it carry frames; `devargs` of the
- * configuration is merged in key by key, so that a user replaces exactly what he names.
- * Context: boot.   Callers: eal.c, port.c.
+ * Idea: a row per driver, with a function that writes the key=value list which made it carry
+ * frames; `devargs` of the configuration is merged in key by key, so that a user replaces exactly
+ * what he names.
+ * Context: boot.
+ * Callers: eal.c, port.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,16 +40,18 @@ static uint32_t ring_of(uint32_t asked, uint32_t max)
 static int args_af_packet(const struct conf_iface *iface, char *ret_args, size_t len)
 {
 	uint32_t per_block = BLOCK_BYTES / FRAME_BYTES;
-	uint32_t frames = (uint32_t)s7_round_up(iface->rx_ring ? iface->rx_ring : AF_PACKET_FRAMES, per_block);
+	uint32_t frames = (uint32_t)s7_round_up(iface->rx_ring ? iface->rx_ring : AF_PACKET_FRAMES,
+						per_block);
 
-	return snprintf(ret_args, len, "iface=%s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u,qdisc_bypass=1",
+	return snprintf(ret_args, len,
+			"iface=%s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u,qdisc_bypass=1",
 			device_of(iface), iface->queues, BLOCK_BYTES, FRAME_BYTES, frames);
 }
 
 static int args_af_xdp(const struct conf_iface *iface, char *ret_args, size_t len)
 {
-	return snprintf(ret_args, len, "iface=%s,start_queue=0,queue_count=%u,busy_budget=0", device_of(iface),
-			iface->queues);
+	return snprintf(ret_args, len, "iface=%s,start_queue=0,queue_count=%u,busy_budget=0",
+			device_of(iface), iface->queues);
 }
 
 /* A path beginning with @ is an abstract socket. */
@@ -56,19 +60,22 @@ static int args_memif(const struct conf_iface *iface, char *ret_args, size_t len
 	const char *path = device_of(iface);
 	bool abstract = path[0] == '@';
 
-	return snprintf(ret_args, len, "role=client,socket=%s,socket-abstract=%s,bsize=2048,rsize=%u",
-			path + abstract, abstract ? "yes" : "no", log2_at_least(ring_of(iface->rx_ring, 16384)));
+	return snprintf(ret_args, len,
+			"role=client,socket=%s,socket-abstract=%s,bsize=2048,rsize=%u",
+			path + abstract, abstract ? "yes" : "no",
+			log2_at_least(ring_of(iface->rx_ring, 16384)));
 }
 
 static int args_virtio_user(const struct conf_iface *iface, char *ret_args, size_t len)
 {
 	const uint8_t *mac = iface->mac;
-	int at = snprintf(ret_args, len, "path=%s,queues=%u,queue_size=%u,packed_vq=1,in_order=1", device_of(iface),
-			  iface->queues, ring_of(iface->rx_ring, 32768));
+	int at = snprintf(ret_args, len, "path=%s,queues=%u,queue_size=%u,packed_vq=1,in_order=1",
+			  device_of(iface), iface->queues, ring_of(iface->rx_ring, 32768));
 
 	if (iface->has_mac && at > 0 && (size_t)at < len)
-		at += snprintf(ret_args + at, len - (size_t)at, ",mac=%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
-			       mac[2], mac[3], mac[4], mac[5]);
+		at += snprintf(ret_args + at, len - (size_t)at,
+			       ",mac=%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+			       mac[4], mac[5]);
 	return at;
 }
 
@@ -92,12 +99,19 @@ static int args_none(const struct conf_iface *iface, char *ret_args, size_t len)
 }
 
 static const struct port_driver drivers[] = {
-	[CONF_DRV_AF_PACKET] = { .pmd = "net_af_packet", .on_netdev = true, .args = args_af_packet },
+	[CONF_DRV_AF_PACKET] = { .pmd = "net_af_packet",
+				 .on_netdev = true,
+				 .args = args_af_packet },
 	[CONF_DRV_AF_XDP] = { .pmd = "net_af_xdp", .on_netdev = true, .args = args_af_xdp },
 	[CONF_DRV_MEMIF] = { .pmd = "net_memif", .has_socket = true, .args = args_memif },
-	[CONF_DRV_VIRTIO_USER] = { .pmd = "virtio_user", .has_socket = true, .wants_intr = true,
+	[CONF_DRV_VIRTIO_USER] = { .pmd = "virtio_user",
+				   .has_socket = true,
+				   .wants_intr = true,
 				   .args = args_virtio_user },
-	[CONF_DRV_VHOST] = { .pmd = "net_vhost", .has_socket = true, .wants_intr = true, .args = args_vhost },
+	[CONF_DRV_VHOST] = { .pmd = "net_vhost",
+			     .has_socket = true,
+			     .wants_intr = true,
+			     .args = args_vhost },
 	[CONF_DRV_TAP] = { .pmd = "net_tap", .wants_intr = true, .args = args_tap },
 	[CONF_DRV_RING] = { .pmd = "net_ring", .args = args_none },
 	[CONF_DRV_NULL] = { .pmd = "net_null", .args = args_none },
@@ -118,7 +132,8 @@ const char *devargs_find(const char *list, const char *key, size_t *ret_len)
 
 	for (at = list; *at; at = *end ? end + 1 : end) {
 		end = at + strcspn(at, ",");
-		if ((size_t)(end - at) > key_len && at[key_len] == '=' && !strncmp(at, key, key_len)) {
+		if ((size_t)(end - at) > key_len && at[key_len] == '=' &&
+		    !strncmp(at, key, key_len)) {
 			*ret_len = (size_t)(end - at) - key_len - 1;
 			return at + key_len + 1;
 		}

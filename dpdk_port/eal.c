@@ -2,11 +2,12 @@
 /*
  * eal.c - starts EAL inside a program that does not know of it
  *
- * Idea: EAL believes that it owns the process; every trace of that belief is undone here. Its argv is a table
- * of lines, its threads get no signals of the program, its lcore 0 is "any CPU the program may use" (no
- * pinning), its descriptors go up (redirect.c), its log is caught (logcap.c), rlimits, affinity and getopt's
- * state are put back. Memory is decided before EAL is asked (hugepages.c), so that a refusal is one line of ours.
- * EAL runs in memory only: nothing in /var/run, no telemetry socket, no second process.
+ * Idea: EAL believes that it owns the process; every trace of that belief is undone here. Its argv
+ * is a table of lines, its threads get no signals of the program, its lcore 0 is "any CPU the
+ * program may use" (no pinning), its descriptors go up (redirect.c), its log is caught (logcap.c),
+ * rlimits, affinity and getopt's state are put back. Memory is decided before EAL is asked
+ * (hugepages.c), so that a refusal is one line of ours. EAL runs in memory only: nothing in
+ * /var/run, no telemetry socket, no second process.
  * Context: boot, one thread, once.   Callers: shim/boot.c, bench/, test/port/.
  */
 #include <errno.h>
@@ -29,7 +30,7 @@
 #define ARGV_TEXT 4096
 #define EAL_SLACK_MB 24		/* rings, queues, ethdev's own data */
 #define EAL_QUEUE_MB 2		/* a queue pair: vrings, mbuf tables */
-#define FD_BASE_MAX 3904	/* where the descriptors go: high, but the kernel's table stays small */
+#define FD_BASE_MAX 3904 /* where the descriptors go: high, but the kernel's table stays small */
 #define FD_ROOM 192
 
 struct argv {
@@ -74,19 +75,22 @@ static void argv_add_cpus(struct argv *argv, const cpu_set_t *cpus)
 			continue;
 		while (end + 1 < RTE_MAX_LCORE && CPU_ISSET(end + 1, cpus))
 			end++;
-		at += (size_t)snprintf(list + at, sizeof(list) - at, end > cpu ? "%s%d-%d" : "%s%d", at ? "," : "", cpu,
-				       end);
+		at += (size_t)snprintf(list + at, sizeof(list) - at, end > cpu ? "%s%d-%d" : "%s%d",
+				       at ? "," : "", cpu, end);
 	}
 	argv_add(argv, "--lcores=0@(%s)", at ? list : "0");
 }
 
-static void argv_fill(struct argv *argv, const struct conf *conf, uint64_t mb, bool hugepages, const cpu_set_t *cpus)
+static void argv_fill(struct argv *argv, const struct conf *conf, uint64_t mb, bool hugepages,
+		      const cpu_set_t *cpus)
 {
 	bool pci = false;
 	uint32_t i;
 
 	argv_add(argv, "sock7");
-	argv_add(argv, hugepages ? "--in-memory" : "--no-shconf"); /* EAL takes only one of them with --no-huge */
+	argv_add(argv,
+		 hugepages ? "--in-memory"
+			   : "--no-shconf"); /* EAL takes only one of them with --no-huge */
 	argv_add(argv, "--no-telemetry");
 	argv_add(argv, "--log-level=%s", conf->log >= CONF_LOG_DEBUG ? "info" : "error");
 	argv_add_cpus(argv, cpus);
@@ -100,8 +104,8 @@ static void argv_fill(struct argv *argv, const struct conf *conf, uint64_t mb, b
 			continue;
 		pci = true;
 		argv_add(argv, "-a");
-		argv_add(argv, "%s%s%s", iface->device[0] ? iface->device : iface->name, iface->devargs[0] ? "," : "",
-			 iface->devargs);
+		argv_add(argv, "%s%s%s", iface->device[0] ? iface->device : iface->name,
+			 iface->devargs[0] ? "," : "", iface->devargs);
 	}
 	if (!pci) {
 		argv_add(argv, "--no-pci");

@@ -2,10 +2,12 @@
 /*
  * hugepages.c - may this start use hugepages?
  *
- * Idea: decide before EAL tries, from what the kernel says is free, from a page that is really mapped (a
- * cgroup may forbid what sysfs offers), and from the address space that EAL would reserve. `auto` falls back to
- * plain pages; `yes`, or an interface that needs hugepages, turns a lack into one line with the command that helps.
- * Context: boot.   Callers: eal.c.
+ * Idea: decide before EAL tries, from what the kernel says is free, from a page that is really
+ * mapped (a cgroup may forbid what sysfs offers), and from the address space that EAL would
+ * reserve. `auto` falls back to plain pages; `yes`, or an interface that needs hugepages, turns a
+ * lack into one line with the command that helps.
+ * Context: boot.
+ * Callers: eal.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +46,8 @@ static uint64_t pages_free(void)
 	return free_pages > promised ? free_pages - promised : 0;
 }
 
-/* One page, mapped as EAL will; not touched, since a cgroup's limit is charged when it is mapped. */
+/* One page, mapped as EAL will; not touched, since a cgroup's limit is charged when it is mapped.
+ */
 static int page_try(void)
 {
 	long fd = s7_sys2(SYS_memfd_create, "s7-probe", MEMFD_HUGE);
@@ -64,7 +67,8 @@ static bool address_space_is_short(void)
 {
 	struct rlimit limit;
 
-	return !getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < EAL_RESERVES;
+	return !getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY &&
+		limit.rlim_cur < EAL_RESERVES;
 }
 
 /* 0: they can be used. Else -errno, with what is missing in ret_why. */
@@ -76,18 +80,21 @@ static int pages_missing(const struct hugepages_ask *ask, char *ret_why, size_t 
 
 	if (have < want) {
 		snprintf(ret_why, why_len,
-			 "%" PRIu64 " free hugepages of 2 MB are needed, %" PRIu64 " are there: echo %" PRIu64
-			 " > " HUGE_DIR "nr_hugepages",
+			 "%" PRIu64 " free hugepages of 2 MB are needed, %" PRIu64
+			 " are there: echo %" PRIu64 " > " HUGE_DIR "nr_hugepages",
 			 want, have, sysfs_number(HUGE_DIR "nr_hugepages") + want - have);
 		return -ENOMEM;
 	}
 	if (address_space_is_short()) {
-		snprintf(ret_why, why_len, "hugepages need 160 GB of address space: ulimit -v unlimited");
+		snprintf(ret_why, why_len,
+			 "hugepages need 160 GB of address space: ulimit -v unlimited");
 		return -ENOMEM;
 	}
 	err = page_try();
 	if (err)
-		snprintf(ret_why, why_len, "hugepages are free but cannot be mapped (%s): see the cgroup's hugetlb limit",
+		snprintf(ret_why, why_len,
+			 "hugepages are free but cannot be mapped (%s): see the cgroup's hugetlb "
+			 "limit",
 			 strerror(-err));
 	return err;
 }
@@ -99,7 +106,8 @@ int hugepages_decide(const struct hugepages_ask *ask, bool *ret_use, char *ret_w
 
 	if (ask->mode == CONF_HUGEPAGES_NO) {
 		if (ask->required) {
-			snprintf(ret_why, why_len, "interface %s needs hugepages, but hugepages = no", ask->who);
+			snprintf(ret_why, why_len,
+				 "interface %s needs hugepages, but hugepages = no", ask->who);
 			return -EINVAL;
 		}
 		*ret_use = false;
@@ -107,8 +115,8 @@ int hugepages_decide(const struct hugepages_ask *ask, bool *ret_use, char *ret_w
 	}
 	err = pages_missing(ask, missing, sizeof(missing));
 	if (err && (ask->required || ask->mode == CONF_HUGEPAGES_YES)) {
-		snprintf(ret_why, why_len, "%s%s%s", ask->required ? "interface " : "", ask->required ? ask->who : "",
-			 ask->required ? ": " : "");
+		snprintf(ret_why, why_len, "%s%s%s", ask->required ? "interface " : "",
+			 ask->required ? ask->who : "", ask->required ? ": " : "");
 		snprintf(ret_why + strlen(ret_why), why_len - strlen(ret_why), "%s", missing);
 		return err;
 	}

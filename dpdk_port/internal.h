@@ -31,9 +31,12 @@ struct port_stash {
 	struct s7_pkt *pkt[PORT_BURST];
 };
 
-/* What rx/tx write besides the driver's own state: in frame memory, per queue, under the instance's lock. */
+/*
+ * What rx/tx write besides the driver's own state: in frame memory, per queue, under the instance's
+ * lock.
+ */
 struct port_queue {
-	uint64_t tx_dropped; /* packets that no buffer could be found for, or that the peer cannot take */
+	uint64_t tx_dropped; /* too long for one buffer, or no buffer to copy to */
 	struct port_stash stash;
 } S7_ALIGNED(S7_CACHELINE);
 
@@ -41,7 +44,7 @@ struct s7_port {
 	uint16_t id;	 /* of ethdev */
 	uint16_t queues;
 	enum conf_driver driver;
-	bool copy_shared; /* net_ring hands the very buffer to the receiver: held packets are copied */
+	bool copy_shared; /* net_ring gives the receiver the very buffer */
 	bool ready;	  /* started */
 	struct port_queue *queue;
 	struct rte_mempool *pool[PORT_QUEUES_MAX];
@@ -64,13 +67,16 @@ static inline struct s7_pkt *mbuf_pkt(struct rte_mbuf *m)
 	return (struct s7_pkt *)(m + 1);
 }
 
-/* ---- redirect.c: the system calls of DPDK's archives (CMake renames them by redirect.syms) ---- */
+/* ---- redirect.c: the system calls of DPDK's archives (CMake renames them by redirect.syms) */
 void redirect_boot(bool on);		     /* the TSC calibration's sleep is cut short while on */
-/* Around opening and closing a port. Over a kernel netdev, ioctls that would change it do nothing meanwhile. */
+/*
+ * Around opening and closing a port. Over a kernel netdev, ioctls that would change it do nothing
+ * meanwhile.
+ */
 void redirect_port_begin(bool on_netdev, uint16_t queues);
 void redirect_port_end(void);
-void redirect_base(int base);		     /* new descriptors are moved to this number and above */
-int redirect_keep(int fd);		     /* moves a descriptor that a library made; its new number */
+void redirect_base(int base); /* new descriptors are moved to this number and above */
+int redirect_keep(int fd);    /* moves a descriptor that a library made; its new number */
 void redirect_note(int fd);		     /* one that cannot move: close-on-exec, remembered */
 uint32_t redirect_list(int *fds, uint32_t max);
 /* Packet sockets of the port that is being opened, one a queue; how many. */
@@ -99,13 +105,17 @@ struct port_driver {
 	int (*args)(const struct conf_iface *iface, char *ret_args, size_t len);
 };
 const struct port_driver *port_driver(enum conf_driver driver);
-/* The driver's own key=value list with devargs merged in: a key given there wins. 0 or -ENAMETOOLONG. */
+/*
+ * The driver's own key=value list with devargs merged in: a key given there wins. 0 or
+ * -ENAMETOOLONG.
+ */
 int port_devargs(const struct conf_iface *iface, char *ret_args, size_t len);
 /* The value of a key in a key=value list, or NULL; ret_len its length. */
 const char *devargs_find(const char *list, const char *key, size_t *ret_len);
 
 /* ---- offload.c ---- */
-void offload_choose(const struct conf_iface *iface, const struct rte_eth_dev_info *dev, struct rte_eth_conf *ret_conf);
+void offload_choose(const struct conf_iface *iface, const struct rte_eth_dev_info *dev,
+		    struct rte_eth_conf *ret_conf);
 uint32_t offload_caps(const struct s7_port *port, const struct rte_eth_conf *conf);
 uint64_t offload_tx_flags(const struct s7_pkt *pkt);
 uint16_t offload_rx_flags(uint64_t ol_flags);

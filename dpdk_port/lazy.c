@@ -2,12 +2,14 @@
 /*
  * lazy.c - libbpf and libxdp for net_af_xdp, opened only when an af_xdp port is
  *
- * Idea: Debian's static libbpf and libxdp are not position independent, and as shared dependencies they would
- * be loaded into every preloaded program. The build renames the calls of net_af_xdp (lazy.def) to s7x_<name>; each
- * of these is one jump through a slot that lazy_open() fills by dlsym.
+ * Idea: Debian's static libbpf and libxdp are not position independent, and as shared dependencies
+ * they would be loaded into every preloaded program. The build renames the calls of net_af_xdp
+ * (lazy.def) to s7x_<name>; each of these is one jump through a slot that lazy_open() fills by
+ * dlsym.
  * Invariant: no slot is called before lazy_open() succeeded, since only an af_xdp port leads there.
  * Built without LTO: the jumps are written in assembler and refer to the table by name.
- * Context: port_open, one thread.   Callers: port.c; librte_net_af_xdp.
+ * Context: port_open, one thread.
+ * Callers: port.c; librte_net_af_xdp.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -52,7 +54,10 @@ __asm__(".text\n.set s7x_row, 0\n");
 #include "dpdk_port/lazy.def"
 #undef LAZY
 
-/* Both libraries print their progress on the program's stderr unless they are given a printer, or none. */
+/*
+ * Both libraries print their progress on the program's stderr unless they are given a printer, or
+ * none.
+ */
 static void printing_off(void *lib, const char *setter)
 {
 	void *at = dlsym(lib, setter);
@@ -72,7 +77,8 @@ int lazy_open(char *ret_why, size_t why_len)
 		lib[i] = dlopen(lib_names[i], RTLD_NOW | RTLD_LOCAL);
 		if (lib[i])
 			continue;
-		snprintf(ret_why, why_len, "driver af_xdp needs %s: apt install libbpf1 libxdp1", lib_names[i]);
+		snprintf(ret_why, why_len, "driver af_xdp needs %s: apt install libbpf1 libxdp1",
+			 lib_names[i]);
 		return -ENOENT;
 	}
 	for (i = 0; i < LAZY_COUNT; i++) {

@@ -2,9 +2,9 @@
 /*
  * logcap.c - where DPDK's log lines go
  *
- * Idea: DPDK explains its failures only in its log, on stderr and syslog of the program. Here its stream is
- * a cookie: the first error line since logcap_reset() is kept to end up in ret_why, and with `log = debug`
- * every line goes to sock7's log. port_say() writes lines of dpdk_port/ itself.
+ * Idea: DPDK explains its failures only in its log, on stderr and syslog of the program. Here its
+ * stream is a cookie: the first error line since logcap_reset() is kept to end up in ret_why, and
+ * with `log = debug` every line goes to sock7's log. port_say() writes lines of dpdk_port/ itself.
  * Context: boot time; EAL's threads log later (stdio locks the stream).   Callers: eal.c, port.c.
  */
 #include <errno.h>
@@ -54,7 +54,8 @@ int logcap_open(const struct conf *conf)
 
 	logcap.level = conf->log;
 	if (conf->log_file[0]) {
-		fd = s7_sys4(SYS_openat, AT_FDCWD, conf->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+		fd = s7_sys4(SYS_openat, AT_FDCWD, conf->log_file,
+			     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 		if (fd >= 0)
 			logcap.fd = redirect_keep((int)fd);
 	}

@@ -2,10 +2,12 @@
 /*
  * numa.c - the seven functions of libnuma that EAL and vhost call
  *
- * Idea: Debian's libnuma.a is not position independent, and the shared one costs every preloaded program a walk
- * through sysfs in its constructor. What EAL needs of it is the memory policy of one thread, which is two
- * system calls. Hidden inside libsock7.so, so a program that brings its own libnuma keeps it.
- * Context: eal_start, one thread.   Callers: librte_eal (eal_memalloc.c), librte_vhost.
+ * Idea: Debian's libnuma.a is not position independent, and the shared one costs every preloaded
+ * program a walk through sysfs in its constructor. What EAL needs of it is the memory policy of one
+ * thread, which is two system calls. Hidden inside libsock7.so, so a program that brings its own
+ * libnuma keeps it.
+ * Context: eal_start, one thread.
+ * Callers: librte_eal (eal_memalloc.c), librte_vhost.
  */
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -28,9 +30,11 @@ static long ret_errno(long ret)
 	return ret;
 }
 
-long get_mempolicy(int *mode, unsigned long *mask, unsigned long max, void *addr, unsigned int flags)
+long get_mempolicy(int *mode, unsigned long *mask, unsigned long max, void *addr,
+		   unsigned int flags)
 {
-	return ret_errno(s7_sys6(SYS_get_mempolicy, (long)mode, (long)mask, (long)max, (long)addr, flags, 0));
+	return ret_errno(s7_sys6(SYS_get_mempolicy, (long)mode, (long)mask, (long)max, (long)addr,
+				 flags, 0));
 }
 
 long set_mempolicy(int mode, const unsigned long *mask, unsigned long max)

@@ -12,7 +12,8 @@ struct bitmask {
 	unsigned long *maskp;
 };
 
-long get_mempolicy(int *mode, unsigned long *mask, unsigned long max, void *addr, unsigned int flags);
+long get_mempolicy(int *mode, unsigned long *mask, unsigned long max, void *addr,
+		   unsigned int flags);
 long set_mempolicy(int mode, const unsigned long *mask, unsigned long max);
 int numa_available(void);
 struct bitmask *numa_allocate_nodemask(void);

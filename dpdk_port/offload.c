@@ -2,8 +2,8 @@
 /*
  * offload.c - what a device takes off the stack's hands, and the flags of both languages
  *
- * Idea: rows pair an ethdev capability with ours, for asking at open and for reporting what was granted. The
- * two translations of packet flags are pure functions, called per packet by rxtx.c.
+ * Idea: rows pair an ethdev capability with ours, for asking at open and for reporting what was
+ * granted. The two translations of packet flags are pure functions, called per packet by rxtx.c.
  * Callers: port.c, rxtx.c.
  */
 #include "dpdk_port/internal.h"
@@ -34,7 +34,8 @@ static const struct offload_row vhost_rows[] = {
 	{ .tx = RTE_ETH_TX_OFFLOAD_TCP_TSO, .cap = NETDEV_TSO | NETDEV_LRO },
 };
 
-void offload_choose(const struct conf_iface *iface, const struct rte_eth_dev_info *dev, struct rte_eth_conf *ret_conf)
+void offload_choose(const struct conf_iface *iface, const struct rte_eth_dev_info *dev,
+		    struct rte_eth_conf *ret_conf)
 {
 	uint32_t i;
 
@@ -43,7 +44,8 @@ void offload_choose(const struct conf_iface *iface, const struct rte_eth_dev_inf
 
 		if (iface->tso == CONF_TSO_OFF && (row->cap & (NETDEV_TSO | NETDEV_LRO)))
 			continue;
-		if ((dev->tx_offload_capa & row->tx) == row->tx && (dev->rx_offload_capa & row->rx) == row->rx) {
+		if ((dev->tx_offload_capa & row->tx) == row->tx &&
+		    (dev->rx_offload_capa & row->rx) == row->rx) {
 			ret_conf->txmode.offloads |= row->tx;
 			ret_conf->rxmode.offloads |= row->rx;
 		}
@@ -57,7 +59,8 @@ uint32_t offload_caps(const struct s7_port *port, const struct rte_eth_conf *con
 	for (i = 0; i < S7_ARRAY_LEN(offload_rows); i++) {
 		const struct offload_row *row = &offload_rows[i];
 
-		if ((conf->txmode.offloads & row->tx) == row->tx && (conf->rxmode.offloads & row->rx) == row->rx)
+		if ((conf->txmode.offloads & row->tx) == row->tx &&
+		    (conf->rxmode.offloads & row->rx) == row->rx)
 			caps |= row->cap;
 	}
 	for (i = 0; port->driver == CONF_DRV_VHOST && i < S7_ARRAY_LEN(vhost_rows); i++)
@@ -74,11 +77,13 @@ uint64_t offload_tx_flags(const struct s7_pkt *pkt)
 	if (pkt->flags & PKT_TX_TSO)
 		flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM;
 	else if (pkt->flags & PKT_TX_L4_CSUM)
-		flags |= pkt->flags & PKT_L4_UDP ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
+		flags |=
+			pkt->flags & PKT_L4_UDP ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
 	return flags;
 }
 
-/* NONE: the field is unfinished but the bytes are vouched for (virtio's DATA_VALID / NEEDS_CSUM). */
+/* NONE: the field is unfinished but the bytes are vouched for (virtio's DATA_VALID / NEEDS_CSUM).
+ */
 uint16_t offload_rx_flags(uint64_t ol_flags)
 {
 	uint64_t l3 = ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;

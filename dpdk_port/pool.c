@@ -2,14 +2,15 @@
 /*
  * pool.c - packet buffers: a stack of free mbufs without atomics, filled lazily
  *
- * Idea: an rte_mempool whose operations are ours, so that drivers and the stack take from the same array. All
- * of it happens under the lock of the instance that owns the pool; the array lies in EAL's shared memory and
- * has no part per core or process, so a forked child goes on where its parent stopped. Last in, first out keeps the
- * working set in the cache.
- * Buffers are carved (mbuf and s7_pkt written for the first time) only when the array runs dry: creating a
- * pool touches none of its memory, and what is never needed is never paid for.
- * Invariants: a buffer in the array has refcnt 1, nb_segs 1, next NULL. nb_segs != 1 exactly if next != NULL, for
- * every buffer (rxtx.c keeps it up in the middle of chains too), so giving one back needs no second cache line.
+ * Idea: an rte_mempool whose operations are ours, so that drivers and the stack take from the same
+ * array. All of it happens under the lock of the instance that owns the pool; the array lies in
+ * EAL's shared memory and has no part per core or process, so a forked child goes on where its
+ * parent stopped. Last in, first out keeps the working set in the cache. Buffers are carved (mbuf
+ * and s7_pkt written for the first time) only when the array runs dry: creating a pool touches none
+ * of its memory, and what is never needed is never paid for.
+ * Invariants: a buffer in the array has refcnt 1, nb_segs 1, next NULL. nb_segs != 1 exactly if
+ * next != NULL, for every buffer (rxtx.c keeps it up in the middle of chains too), so giving one
+ * back needs no second cache line.
  * Callers: drivers through rte_mempool; the stack through s7_pool_ops.
  */
 #include <errno.h>
@@ -93,8 +94,8 @@ static int lifo_alloc(struct rte_mempool *mp)
 {
 	struct lifo *lifo;
 
-	lifo = rte_zmalloc_socket(LIFO_NAME, sizeof(*lifo) + sizeof(lifo->slot[0]) * mp->size, S7_CACHELINE,
-				  mp->socket_id);
+	lifo = rte_zmalloc_socket(LIFO_NAME, sizeof(*lifo) + sizeof(lifo->slot[0]) * mp->size,
+				  S7_CACHELINE, mp->socket_id);
 	if (!lifo)
 		return -ENOMEM;
 	lifo->mp = mp;
@@ -140,31 +141,36 @@ static unsigned int lifo_count(const struct rte_mempool *mp)
 	return lifo->depth + lifo->uncarved;
 }
 
-/* With plain pages the default would give each buffer pages of its own, as a device with physical addresses needs. */
-static ssize_t lifo_mem_size(const struct rte_mempool *mp, uint32_t n, uint32_t page_shift, size_t *ret_chunk,
-			     size_t *ret_align)
+/*
+ * With plain pages the default would give each buffer pages of its own, as a device with physical
+ * addresses needs.
+ */
+static ssize_t lifo_mem_size(const struct rte_mempool *mp, uint32_t n, uint32_t page_shift,
+			     size_t *ret_chunk, size_t *ret_align)
 {
 	size_t step = mp->header_size + mp->elt_size + mp->trailer_size;
 
 	if (rte_eal_iova_mode() != RTE_IOVA_VA)
-		return rte_mempool_op_calc_mem_size_default(mp, n, page_shift, ret_chunk, ret_align);
+		return rte_mempool_op_calc_mem_size_default(mp, n, page_shift, ret_chunk,
+							    ret_align);
 	*ret_chunk = step;
 	*ret_align = S7_CACHELINE;
 	return (ssize_t)(step * n);
 }
 
 /*
- * Memory for at most `max` buffers has been found. With virtual addresses on the bus it is only noted; with
- * physical ones buffers must not cross pages, which rte_mempool's own placing knows.
+ * Memory for at most `max` buffers has been found. With virtual addresses on the bus it is only
+ * noted; with physical ones buffers must not cross pages, which rte_mempool's own placing knows.
  */
-static int lifo_populate(struct rte_mempool *mp, unsigned int max, void *at, rte_iova_t iova, size_t len,
-			 rte_mempool_populate_obj_cb_t *obj_cb, void *obj_arg)
+static int lifo_populate(struct rte_mempool *mp, unsigned int max, void *at, rte_iova_t iova,
+			 size_t len, rte_mempool_populate_obj_cb_t *obj_cb, void *obj_arg)
 {
 	struct lifo *lifo = mp->pool_data;
 	size_t step = mp->header_size + mp->elt_size + mp->trailer_size;
 	uint32_t n = (uint32_t)s7_min(max, len / step);
 
-	if (rte_eal_iova_mode() != RTE_IOVA_VA || lifo->chunk_count == CHUNKS_MAX || (uintptr_t)at % S7_CACHELINE)
+	if (rte_eal_iova_mode() != RTE_IOVA_VA || lifo->chunk_count == CHUNKS_MAX ||
+	    (uintptr_t)at % S7_CACHELINE)
 		return rte_mempool_op_populate_helper(mp, 0, max, at, iova, len, obj_cb, obj_arg);
 	lifo->chunks[lifo->chunk_count++] = (struct lifo_chunk){ at, n };
 	lifo->uncarved += n;
@@ -295,9 +301,10 @@ uint32_t pool_pkt_bytes(void)
 {
 	struct rte_mempool_objsz size;
 
-	return rte_mempool_calc_obj_size(sizeof(struct rte_mbuf) + PKT_AREA + S7_PKT_HEADROOM + S7_PKT_ROOM,
+	return rte_mempool_calc_obj_size(sizeof(struct rte_mbuf) + PKT_AREA + S7_PKT_HEADROOM +
+						 S7_PKT_ROOM,
 					 RTE_MEMPOOL_F_NO_SPREAD, &size) +
-	       (uint32_t)sizeof(struct rte_mbuf *);
+		(uint32_t)sizeof(struct rte_mbuf *);
 }
 
 int pool_create(uint32_t index, uint32_t pkts, const struct s7_pool_ops **ret_ops, void **ret_pool,
@@ -312,8 +319,9 @@ int pool_create(uint32_t index, uint32_t pkts, const struct s7_pool_ops **ret_op
 	if (err)
 		goto fail;
 	snprintf(name, sizeof(name), "s7_pool%u", index);
-	mp = rte_mempool_create_empty(name, pkts, sizeof(struct rte_mbuf) + PKT_AREA + S7_PKT_HEADROOM + S7_PKT_ROOM, 0,
-				      sizeof(struct rte_pktmbuf_pool_private), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
+	mp = rte_mempool_create_empty(
+		name, pkts, sizeof(struct rte_mbuf) + PKT_AREA + S7_PKT_HEADROOM + S7_PKT_ROOM, 0,
+		sizeof(struct rte_pktmbuf_pool_private), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
 	if (!mp) {
 		err = rte_errno ? -rte_errno : -ENOMEM;
 		goto fail;
@@ -327,7 +335,7 @@ int pool_create(uint32_t index, uint32_t pkts, const struct s7_pool_ops **ret_op
 	*ret_pool = mp;
 	return 0;
 fail:
-	snprintf(ret_why, why_len, "no room for a pool of %u packets (%u MB): raise memory (%s)", pkts,
-		 (uint32_t)((uint64_t)pkts * pool_pkt_bytes() >> 20), rte_strerror(-err));
+	snprintf(ret_why, why_len, "no room for a pool of %u packets (%u MB): raise memory (%s)",
+		 pkts, (uint32_t)((uint64_t)pkts * pool_pkt_bytes() >> 20), rte_strerror(-err));
 	return err;
 }

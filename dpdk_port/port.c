@@ -2,11 +2,13 @@
 /*
  * port.c - brings a port up and takes it down
  *
- * Idea: a fixed ladder: what can be said before DPDK is asked (port_check.c), the device (found or created, waiting for
- * the other end of a socket), configuration, queues, start, what came out of it. The handle is private memory that
- * fork copies; all that changes while the port runs is in frame memory (struct port_queue).
- * A kernel netdev below is used as it is: its MTU, MAC and flags are never written (redirect.c holds DPDK's ioctls back).
- * Context: boot, one thread, before any fork.   Callers: shim/boot.c, bench/, test/port/.
+ * Idea: a fixed ladder: what can be said before DPDK is asked (port_check.c), the device (found or
+ * created, waiting for the other end of a socket), configuration, queues, start, what came out of
+ * it. The handle is private memory that fork copies; all that changes while the port runs is in
+ * frame memory (struct port_queue). A kernel netdev below is used as it is: its MTU, MAC and flags
+ * are never written (redirect.c holds DPDK's ioctls back).
+ * Context: boot, one thread, before any fork.
+ * Callers: shim/boot.c, bench/, test/port/.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -41,18 +43,20 @@ static const char *device_of(const struct conf_iface *iface)
 }
 
 /* One line from what DPDK logged, the error and what might help. */
-static int fail(const struct conf_iface *iface, const char *step, int err, char *ret_why, size_t why_len)
+static int fail(const struct conf_iface *iface, const char *step, int err, char *ret_why,
+		size_t why_len)
 {
 	const char *log = logcap_last();
 
-	snprintf(ret_why, why_len, "interface %s (%s %s): %s: %s%s%s%s", iface->name, conf_driver_name(iface->driver),
-		 device_of(iface), step, strerror(-err), log[0] ? " (" : "", log, log[0] ? ")" : "");
+	snprintf(ret_why, why_len, "interface %s (%s %s): %s: %s%s%s%s", iface->name,
+		 conf_driver_name(iface->driver), device_of(iface), step, strerror(-err),
+		 log[0] ? " (" : "", log, log[0] ? ")" : "");
 	return err;
 }
 
 /*
- * Creates the virtual device. The other end of a socket may start later than we do: wait for its file, then
- * try until it answers.
+ * Creates the virtual device. The other end of a socket may start later than we do: wait for its
+ * file, then try until it answers.
  */
 static int vdev_create(struct s7_port *port, const struct conf_iface *iface, const char *args)
 {
@@ -66,15 +70,17 @@ static int vdev_create(struct s7_port *port, const struct conf_iface *iface, con
 			break;
 	}
 	for (;;) {
-		err = iface->driver == CONF_DRV_VIRTIO_USER && access(device_of(iface), F_OK) ? -ENOENT :
-			      rte_vdev_init(port->vdev, args);
+		err = iface->driver == CONF_DRV_VIRTIO_USER && access(device_of(iface), F_OK)
+			? -ENOENT
+			: rte_vdev_init(port->vdev, args);
 		if (!err)
 			break;
 		if (iface->driver != CONF_DRV_VIRTIO_USER || waited_ms >= WAIT_MS)
 			return err < 0 ? err : -EIO;
 		if (!waited_ms)
-			port_say(CONF_LOG_WARN, "interface %s: waiting up to 10 s for a vhost server on %s", iface->name,
-				 device_of(iface));
+			port_say(CONF_LOG_WARN,
+				 "interface %s: waiting up to 10 s for a vhost server on %s",
+				 iface->name, device_of(iface));
 		logcap_reset();
 		pause_us(WAIT_STEP_US);
 		waited_ms += WAIT_STEP_US / 1000;
@@ -82,7 +88,8 @@ static int vdev_create(struct s7_port *port, const struct conf_iface *iface, con
 	return rte_eth_dev_get_port_by_name(port->vdev, &port->id);
 }
 
-static int device_find(struct s7_port *port, const struct conf_iface *iface, char *ret_why, size_t why_len)
+static int device_find(struct s7_port *port, const struct conf_iface *iface, char *ret_why,
+		       size_t why_len)
 {
 	char args[PORT_ARGS_MAX];
 	int err;
@@ -92,7 +99,8 @@ static int device_find(struct s7_port *port, const struct conf_iface *iface, cha
 		if (!err)
 			return 0;
 		snprintf(ret_why, why_len,
-			 "interface %s: no driver took PCI device %s: bind it (dpdk-devbind.py -b vfio-pci %s); supported: "
+			 "interface %s: no driver took PCI device %s: bind it (dpdk-devbind.py -b "
+			 "vfio-pci %s); supported: "
 			 "ixgbe i40e ice iavf e1000 igc virtio vmxnet3 ena",
 			 iface->name, device_of(iface), device_of(iface));
 		return err;
@@ -106,8 +114,8 @@ static int device_find(struct s7_port *port, const struct conf_iface *iface, cha
 	return err ? fail(iface, "create", err, ret_why, why_len) : 0;
 }
 
-static void conf_fill(const struct s7_port *port, const struct conf_iface *iface, const struct rte_eth_dev_info *dev,
-		      bool intr, struct rte_eth_conf *ret_conf)
+static void conf_fill(const struct s7_port *port, const struct conf_iface *iface,
+		      const struct rte_eth_dev_info *dev, bool intr, struct rte_eth_conf *ret_conf)
 {
 	const uint64_t hash = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
 
@@ -123,8 +131,8 @@ static void conf_fill(const struct s7_port *port, const struct conf_iface *iface
 	ret_conf->intr_conf.rxq = intr;
 }
 
-static int queues_setup(struct s7_port *port, const struct conf_iface *iface, const struct rte_eth_dev_info *dev,
-			const struct rte_eth_conf *conf)
+static int queues_setup(struct s7_port *port, const struct conf_iface *iface,
+			const struct rte_eth_dev_info *dev, const struct rte_eth_conf *conf)
 {
 	uint16_t rx = (uint16_t)(iface->rx_ring ? iface->rx_ring : 1024);
 	uint16_t tx = (uint16_t)(iface->tx_ring ? iface->tx_ring : 1024);
@@ -139,7 +147,8 @@ static int queues_setup(struct s7_port *port, const struct conf_iface *iface, co
 	rxconf.offloads = conf->rxmode.offloads;
 	txconf.offloads = conf->txmode.offloads;
 	for (q = 0; q < port->queues; q++) {
-		err = rte_eth_rx_queue_setup(port->id, q, rx, SOCKET_ID_ANY, &rxconf, port->pool[q]);
+		err = rte_eth_rx_queue_setup(port->id, q, rx, SOCKET_ID_ANY, &rxconf,
+					     port->pool[q]);
 		if (!err)
 			err = rte_eth_tx_queue_setup(port->id, q, tx, SOCKET_ID_ANY, &txconf);
 		if (err)
@@ -160,8 +169,9 @@ static int start_patiently(struct s7_port *port, const struct conf_iface *iface)
 		if (!err || !client || waited_ms >= WAIT_MS)
 			return err;
 		if (!waited_ms)
-			port_say(CONF_LOG_WARN, "interface %s: waiting up to 10 s for a memif server on %s", iface->name,
-				 device_of(iface));
+			port_say(CONF_LOG_WARN,
+				 "interface %s: waiting up to 10 s for a memif server on %s",
+				 iface->name, device_of(iface));
 		logcap_reset();
 		pause_us(WAIT_STEP_US);
 		waited_ms += WAIT_STEP_US / 1000;
@@ -169,8 +179,8 @@ static int start_patiently(struct s7_port *port, const struct conf_iface *iface)
 }
 
 /*
- * The memif handshake is done by EAL's interrupt thread, which a forked child does not have: have it done
- * before anybody can fork. A server's peer may come whenever it likes.
+ * The memif handshake is done by EAL's interrupt thread, which a forked child does not have: have
+ * it done before anybody can fork. A server's peer may come whenever it likes.
  */
 static void link_wait(struct s7_port *port, const struct conf_iface *iface)
 {
@@ -182,8 +192,8 @@ static void link_wait(struct s7_port *port, const struct conf_iface *iface)
 		pause_us(1000);
 }
 
-static int port_start(struct s7_port *port, const struct conf_iface *iface, const struct rte_eth_dev_info *dev,
-		      bool intr)
+static int port_start(struct s7_port *port, const struct conf_iface *iface,
+		      const struct rte_eth_dev_info *dev, bool intr)
 {
 	struct rte_eth_conf conf;
 	int err;
@@ -210,7 +220,8 @@ static int port_start(struct s7_port *port, const struct conf_iface *iface, cons
 	return 0;
 }
 
-static void info_fill(struct s7_port *port, const struct conf_iface *iface, const struct rte_eth_dev_info *dev)
+static void info_fill(struct s7_port *port, const struct conf_iface *iface,
+		      const struct rte_eth_dev_info *dev)
 {
 	struct s7_netdev_info *info = &port->info;
 	struct rte_ether_addr mac;
@@ -220,8 +231,9 @@ static void info_fill(struct s7_port *port, const struct conf_iface *iface, cons
 	info->mtu = mtu_of_port(iface, mtu);
 	info->queues = port->queues;
 	info->tso_max = info->caps & NETDEV_TSO ? TSO_PAYLOAD : 0;
-	info->tso_segs_max = (uint16_t)(dev->tx_desc_lim.nb_seg_max ? s7_min(dev->tx_desc_lim.nb_seg_max, SEGS_MAX) :
-								      SEGS_MAX);
+	info->tso_segs_max = (uint16_t)(dev->tx_desc_lim.nb_seg_max
+						? s7_min(dev->tx_desc_lim.nb_seg_max, SEGS_MAX)
+						: SEGS_MAX);
 	if (!(info->caps & NETDEV_MULTI_SEG))
 		info->tso_segs_max = 1;
 	if (port_driver(iface->driver)->on_netdev)
@@ -234,7 +246,8 @@ static void info_fill(struct s7_port *port, const struct conf_iface *iface, cons
 		info->mac[5] ^= 1; /* the kernel's end has the port's own */
 }
 
-static int port_bring_up(struct s7_port *port, const struct conf_iface *iface, char *ret_why, size_t why_len)
+static int port_bring_up(struct s7_port *port, const struct conf_iface *iface, char *ret_why,
+			 size_t why_len)
 {
 	bool intr = port_driver(iface->driver)->wants_intr;
 	struct rte_eth_dev_info dev;
@@ -247,7 +260,8 @@ static int port_bring_up(struct s7_port *port, const struct conf_iface *iface, c
 	if (err)
 		return fail(iface, "ask the device", err, ret_why, why_len);
 	if (port->queues > s7_min(dev.max_rx_queues, dev.max_tx_queues)) {
-		snprintf(ret_why, why_len, "interface %s: queues = %u, the device has %lu", iface->name, port->queues,
+		snprintf(ret_why, why_len, "interface %s: queues = %u, the device has %lu",
+			 iface->name, port->queues,
 			 (unsigned long)s7_min(dev.max_rx_queues, dev.max_tx_queues));
 		return -EINVAL;
 	}
@@ -266,8 +280,8 @@ static int port_bring_up(struct s7_port *port, const struct conf_iface *iface, c
 	return 0;
 }
 
-int port_open(const struct conf_iface *iface, void *const *pools, struct s7_port **ret_port, char *ret_why,
-	      size_t why_len)
+int port_open(const struct conf_iface *iface, void *const *pools, struct s7_port **ret_port,
+	      char *ret_why, size_t why_len)
 {
 	struct s7_port *port;
 	sigset_t signals;

@@ -2,8 +2,8 @@
 /*
  * port.h - EAL and ports, as the boot code of shim/ (and bench/, test/) uses them
  *
- * The only door to DPDK: headers of rte_eal / rte_ethdev are included under dpdk_port/ alone. All of it is
- * boot time, one thread, before any fork; what runs later is behind netdev.h.
+ * The only door to DPDK: headers of rte_eal / rte_ethdev are included under dpdk_port/ alone. All
+ * of it is boot time, one thread, before any fork; what runs later is behind netdev.h.
  */
 #ifndef S7_PORT_H
 #define S7_PORT_H
@@ -14,15 +14,16 @@
 struct s7_port; /* process-private handle, valid in children by fork */
 
 /*
- * Starts EAL once: in-memory, no telemetry, no pinning, signals blocked in its threads, TSC calibration
- * short-cut, its descriptors moved high and close-on-exec. Hugepages as configured. frame_bytes is what
- * the packet pools may use. 0 or -errno, with one line in ret_why that says what to do.
+ * Starts EAL once: in-memory, no telemetry, no pinning, signals blocked in its threads, TSC
+ * calibration short-cut, its descriptors moved high and close-on-exec. Hugepages as configured.
+ * frame_bytes is what the packet pools may use. 0 or -errno, with one line in ret_why that says
+ * what to do.
  */
 int eal_start(const struct conf *conf, uint64_t frame_bytes, char *ret_why, size_t why_len);
 
 /*
- * The packet pool of one instance: LIFO without atomics (the instance lock covers it), s7_pkt in each
- * buffer's private area, S7_PKT_ROOM payload. *ret_ops is a table of this process image.
+ * The packet pool of one instance: LIFO without atomics (the instance lock covers it), s7_pkt in
+ * each buffer's private area, S7_PKT_ROOM payload. *ret_ops is a table of this process image.
  */
 int pool_create(uint32_t index, uint32_t pkts, const struct s7_pool_ops **ret_ops, void **ret_pool,
 		char *ret_why, size_t why_len);
@@ -49,8 +50,8 @@ int port_kernel_ifindex(const struct s7_port *port);
 void port_close(struct s7_port *port);
 
 /*
- * Descriptors that EAL and the ports opened since boot, so that the shim can protect them from close() and
- * close_range(): fills fds, returns how many there are.
+ * Descriptors that EAL and the ports opened since boot, so that the shim can protect them from
+ * close() and close_range(): fills fds, returns how many there are.
  */
 uint32_t eal_descriptors(int *fds, uint32_t max);
 

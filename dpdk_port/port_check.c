@@ -2,10 +2,12 @@
 /*
  * port_check.c - what can be said about an interface before DPDK is asked
  *
- * Idea: DPDK's own errors are late and vague ("probe failed"). The usual mistakes are found here: no such netdev, netdev
- * down, missing privilege, a socket path that cannot be, somebody else's listener on it, keys that a driver cannot obey.
- * Checks are rows, run in order; the first that fails writes the line.
- * Context: boot.   Callers: port.c.
+ * Idea: DPDK's own errors are late and vague ("probe failed"). The usual mistakes are found here:
+ * no such netdev, netdev down, missing privilege, a socket path that cannot be, somebody else's
+ * listener on it, keys that a driver cannot obey. Checks are rows, run in order; the first that
+ * fails writes the line.
+ * Context: boot.
+ * Callers: port.c.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -20,7 +22,8 @@
 #include "dpdk_port/port_check.h"
 #include "stack/base/sys.h"
 
-#define MTU_AF_PACKET 1966 /* frame slot 2048, the kernel's header 66, ethernet's 14, rounded down */
+#define MTU_AF_PACKET \
+	1966 /* frame slot 2048, the kernel's header 66, ethernet's 14, rounded down */
 #define MTU_MIN 68
 
 static const char *device_of(const struct conf_iface *iface)
@@ -55,8 +58,8 @@ static int check_queues(const struct conf_iface *iface, char *ret_why, size_t wh
 {
 	if (iface->queues <= PORT_QUEUES_MAX)
 		return 0;
-	snprintf(ret_why, why_len, "interface %s: queues = %u, allowed are 1 to %u", iface->name, iface->queues,
-		 PORT_QUEUES_MAX);
+	snprintf(ret_why, why_len, "interface %s: queues = %u, allowed are 1 to %u", iface->name,
+		 iface->queues, PORT_QUEUES_MAX);
 	return -EINVAL;
 }
 
@@ -68,15 +71,20 @@ static int check_netdev(const struct conf_iface *iface, char *ret_why, size_t wh
 	if (!port_driver(iface->driver)->on_netdev)
 		return 0;
 	if (strlen(name) >= IFNAMSIZ || netdev_ioctl(name, SIOCGIFFLAGS, &ifr)) {
-		snprintf(ret_why, why_len, "interface %s: there is no network device %s here (ip link)", iface->name, name);
+		snprintf(ret_why, why_len,
+			 "interface %s: there is no network device %s here (ip link)", iface->name,
+			 name);
 		return -ENODEV;
 	}
 	if (!(ifr.ifr_flags & IFF_UP)) {
-		snprintf(ret_why, why_len, "interface %s: %s is down: ip link set %s up", iface->name, name, name);
+		snprintf(ret_why, why_len, "interface %s: %s is down: ip link set %s up",
+			 iface->name, name, name);
 		return -ENETDOWN;
 	}
 	if (iface->has_mac) {
-		snprintf(ret_why, why_len, "interface %s: mac cannot be set with driver %s: ip link set %s address ...",
+		snprintf(ret_why, why_len,
+			 "interface %s: mac cannot be set with driver %s: ip link set %s address "
+			 "...",
 			 iface->name, conf_driver_name(iface->driver), name);
 		return -EINVAL;
 	}
@@ -92,7 +100,9 @@ static int check_privilege(const struct conf_iface *iface, char *ret_why, size_t
 	/* Asks for the same capability; a packet socket would be slow to close. */
 	fd = s7_sys3(SYS_socket, AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 	if (fd < 0) {
-		snprintf(ret_why, why_len, "interface %s: no privilege for packet sockets: run as root or with CAP_NET_RAW",
+		snprintf(ret_why, why_len,
+			 "interface %s: no privilege for packet sockets: run as root or with "
+			 "CAP_NET_RAW",
 			 iface->name);
 		return (int)fd;
 	}
@@ -107,8 +117,11 @@ static int check_path(const struct conf_iface *iface, char *ret_why, size_t why_
 
 	if (!port_driver(iface->driver)->has_socket)
 		return 0;
-	if ((path[0] != '/' && !abstract) || strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
-		snprintf(ret_why, why_len, "interface %s: device = %s, wanted is the absolute path of a socket (< 108 bytes)",
+	if ((path[0] != '/' && !abstract) ||
+	    strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
+		snprintf(ret_why, why_len,
+			 "interface %s: device = %s, wanted is the absolute path of a socket (< "
+			 "108 bytes)",
 			 iface->name, path);
 		return -EINVAL;
 	}
@@ -144,7 +157,8 @@ static int check_stale(const struct conf_iface *iface, char *ret_why, size_t why
 	if (path[0] != '/')
 		return 0;
 	if (socket_listens(path)) {
-		snprintf(ret_why, why_len, "interface %s: another process listens on %s", iface->name, path);
+		snprintf(ret_why, why_len, "interface %s: another process listens on %s",
+			 iface->name, path);
 		return -EADDRINUSE;
 	}
 	s7_sys1(SYS_unlink, path);
@@ -156,7 +170,9 @@ static int check_hugepages(const struct conf_iface *iface, char *ret_why, size_t
 {
 	if (!memif_is_zero_copy(iface) || eal_has_hugepages())
 		return 0;
-	snprintf(ret_why, why_len, "interface %s: zero-copy=yes needs hugepages and DPDK was started without", iface->name);
+	snprintf(ret_why, why_len,
+		 "interface %s: zero-copy=yes needs hugepages and DPDK was started without",
+		 iface->name);
 	return -ENOMEM;
 }
 
@@ -166,8 +182,8 @@ static int check_mtu(const struct conf_iface *iface, char *ret_why, size_t why_l
 
 	if (!iface->mtu || (iface->mtu >= MTU_MIN && iface->mtu <= most))
 		return 0;
-	snprintf(ret_why, why_len, "interface %s: mtu = %u, allowed with driver %s are %u to %u", iface->name, iface->mtu,
-		 conf_driver_name(iface->driver), MTU_MIN, most);
+	snprintf(ret_why, why_len, "interface %s: mtu = %u, allowed with driver %s are %u to %u",
+		 iface->name, iface->mtu, conf_driver_name(iface->driver), MTU_MIN, most);
 	return -EINVAL;
 }
 
@@ -179,8 +195,8 @@ static int check_library(const struct conf_iface *iface, char *ret_why, size_t w
 int port_check(const struct conf_iface *iface, char *ret_why, size_t why_len)
 {
 	static int (*const checks[])(const struct conf_iface *, char *, size_t) = {
-		check_queues, check_netdev, check_privilege, check_path, check_stale, check_hugepages, check_mtu,
-		check_library,
+		check_queues, check_netdev,    check_privilege, check_path,
+		check_stale,  check_hugepages, check_mtu,	check_library,
 	};
 	uint32_t i;
 	int err = 0;
@@ -195,7 +211,8 @@ bool memif_is_zero_copy(const struct conf_iface *iface)
 	const char *value;
 	size_t len;
 
-	value = iface->driver == CONF_DRV_MEMIF ? devargs_find(iface->devargs, "zero-copy", &len) : NULL;
+	value = iface->driver == CONF_DRV_MEMIF ? devargs_find(iface->devargs, "zero-copy", &len)
+						: NULL;
 	return value && len == 3 && !strncmp(value, "yes", 3);
 }
 
@@ -207,7 +224,9 @@ bool memif_is_server(const struct conf_iface *iface)
 	if (iface->driver != CONF_DRV_MEMIF)
 		return false;
 	role = devargs_find(iface->devargs, "role", &len);
-	return role && ((len == 6 && !strncmp(role, "server", 6)) || (len == 6 && !strncmp(role, "master", 6)));
+	return role &&
+		((len == 6 && !strncmp(role, "server", 6)) ||
+		 (len == 6 && !strncmp(role, "master", 6)));
 }
 
 uint32_t mtu_of_port(const struct conf_iface *iface, uint32_t of_device)
@@ -216,7 +235,9 @@ uint32_t mtu_of_port(const struct conf_iface *iface, uint32_t of_device)
 
 	if (iface->mtu)
 		return iface->mtu;
-	if (port_driver(iface->driver)->on_netdev && !netdev_ioctl(device_of(iface), SIOCGIFMTU, &ifr))
+	if (port_driver(iface->driver)->on_netdev &&
+	    !netdev_ioctl(device_of(iface), SIOCGIFMTU, &ifr))
 		of_device = (uint32_t)ifr.ifr_mtu;
-	return iface->driver == CONF_DRV_AF_PACKET ? (uint32_t)s7_min(of_device, MTU_AF_PACKET) : of_device;
+	return iface->driver == CONF_DRV_AF_PACKET ? (uint32_t)s7_min(of_device, MTU_AF_PACKET)
+						   : of_device;
 }

@@ -13,7 +13,10 @@ int port_check(const struct conf_iface *iface, char *ret_why, size_t why_len);
 bool memif_is_server(const struct conf_iface *iface);
 bool memif_is_zero_copy(const struct conf_iface *iface);
 
-/* What the stack may send: the configuration's MTU, else the kernel's or the device's, within what a buffer holds. */
+/*
+ * What the stack may send: the configuration's MTU, else the kernel's or the device's, within what
+ * a buffer holds.
+ */
 uint32_t mtu_of_port(const struct conf_iface *iface, uint32_t of_device);
 
 #endif

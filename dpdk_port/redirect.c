@@ -2,13 +2,14 @@
 /*
  * redirect.c - the system calls that DPDK's archives make
  *
- * Idea: the build renames the calls of redirect.syms in private copies of DPDK's archives, so that inside
- * libsock7.so DPDK never meets the names that shim/ stands in front of, in whichever thread it runs. Behind the new
- * names stand raw system calls with three corrections: every new descriptor is close-on-exec and moved to a
- * high number (a program expects the low ones for itself); they are listed for eal_descriptors(); and what EAL
- * does to the whole process (syslog ident, RLIMIT_NOFILE, stdout), to the file system, or to a kernel netdev (MTU, MAC,
- * flags) is left undone.
- * The list is per process, guarded by a spin flag: EAL's interrupt thread and vhost's event thread open and close.
+ * Idea: the build renames the calls of redirect.syms in private copies of DPDK's archives, so that
+ * inside libsock7.so DPDK never meets the names that shim/ stands in front of, in whichever thread
+ * it runs. Behind the new names stand raw system calls with three corrections: every new descriptor
+ * is close-on-exec and moved to a high number (a program expects the low ones for itself); they are
+ * listed for eal_descriptors(); and what EAL does to the whole process (syslog ident,
+ * RLIMIT_NOFILE, stdout), to the file system, or to a kernel netdev (MTU, MAC, flags) is left
+ * undone. The list is per process, guarded by a spin flag: EAL's interrupt thread and vhost's event
+ * thread open and close.
  * Callers: the renamed DPDK archives; eal.c and port.c for the redirect_* functions.
  */
 #include <errno.h>
@@ -96,14 +97,16 @@ static long ret_errno(long ret)
 	return ret;
 }
 
-/* A new descriptor: up, close-on-exec, listed. Where no high number is free it stays where it is. */
+/* A new descriptor: up, close-on-exec, listed. Where no high number is free it stays where it is.
+ */
 static int fd_new(long fd)
 {
 	long high;
 
 	if (fd < 0)
 		return (int)ret_errno(fd);
-	high = fd >= redirect.base ? -EBADF : s7_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, redirect.base);
+	high = fd >= redirect.base ? -EBADF
+				   : s7_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, redirect.base);
 	if (high >= 0) {
 		s7_sys1(SYS_close, fd);
 		fd = high;
@@ -176,8 +179,8 @@ uint32_t redirect_packet_sockets(int *ret_fds, uint32_t max)
 /* ---- calls that make descriptors ---- */
 
 /*
- * net_af_packet opens a first packet socket only for its questions about the netdev, then one a queue. Closing one
- * waits for all CPUs (20 ms), so the first is a cheaper kind.
+ * net_af_packet opens a first packet socket only for its questions about the netdev, then one a
+ * queue. Closing one waits for all CPUs (20 ms), so the first is a cheaper kind.
  */
 int s7p_socket(int domain, int type, int protocol)
 {
@@ -316,14 +319,15 @@ int s7p_ioctl(int fd, unsigned long request, ...)
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
-	if (redirect.freeze && (request == SIOCSIFHWADDR || request == SIOCSIFMTU || request == SIOCSIFFLAGS))
+	if (redirect.freeze &&
+	    (request == SIOCSIFHWADDR || request == SIOCSIFMTU || request == SIOCSIFFLAGS))
 		return 0;
 	return (int)ret_errno(s7_sys3(SYS_ioctl, fd, request, arg));
 }
 
 /*
- * net_af_packet makes its fanout group's number from the pid, which collides with other namespaces and devices. One queue
- * needs no group; for more the kernel chooses the number.
+ * net_af_packet makes its fanout group's number from the pid, which collides with other namespaces
+ * and devices. One queue needs no group; for more the kernel chooses the number.
  */
 static int fanout_join(int fd, int arg)
 {
@@ -348,14 +352,16 @@ int s7p_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
 	int arg;
 
-	if (redirect.opening && level == SOL_PACKET && name == PACKET_FANOUT && len == sizeof(arg)) {
+	if (redirect.opening && level == SOL_PACKET && name == PACKET_FANOUT &&
+	    len == sizeof(arg)) {
 		memcpy(&arg, val, sizeof(arg));
 		return fanout_join(fd, arg);
 	}
 	return (int)ret_errno(s7_sys6(SYS_setsockopt, fd, level, name, (long)val, len, 0));
 }
 
-/* A packet socket's ring cannot be swapped anyway; locking it would count against RLIMIT_MEMLOCK. */
+/* A packet socket's ring cannot be swapped anyway; locking it would count against RLIMIT_MEMLOCK.
+ */
 void *s7p_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	if (redirect.opening)
@@ -363,7 +369,8 @@ void *s7p_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	return mmap(addr, len, prot, flags, fd, off);
 }
 
-/* EAL raises RLIMIT_NOFILE for a memfd per page; with single-file segments it needs none of that. */
+/* EAL raises RLIMIT_NOFILE for a memfd per page; with single-file segments it needs none of that.
+ */
 int s7p_setrlimit(int resource, const void *limit)
 {
 	(void)resource;
@@ -386,7 +393,10 @@ void s7p_syslog(int priority, int flag, const char *format, ...)
 	(void)format;
 }
 
-/* stdout and stderr are the program's. What DPDK prints there is in its log as well, or is help for a command line. */
+/*
+ * stdout and stderr are the program's. What DPDK prints there is in its log as well, or is help for
+ * a command line.
+ */
 int s7p_printf(int flag, const char *format, ...)
 {
 	(void)flag;
@@ -425,8 +435,8 @@ int s7p_fprintf(FILE *stream, int flag, const char *format, ...)
 }
 
 /*
- * EAL asks for each of its 128 lcores in which of 32 nodes it is, 5000 calls. Nodes that do not exist are
- * answered from memory.
+ * EAL asks for each of its 128 lcores in which of 32 nodes it is, 5000 calls. Nodes that do not
+ * exist are answered from memory.
  */
 int s7p_access(const char *path, int mode)
 {
@@ -453,7 +463,10 @@ int s7p_access(const char *path, int mode)
 	return (int)ret_errno(s7_sys3(SYS_faccessat, AT_FDCWD, path, mode));
 }
 
-/* EAL looks for its shared self along the whole library path, to load plugins; there are none in a static DPDK. */
+/*
+ * EAL looks for its shared self along the whole library path, to load plugins; there are none in a
+ * static DPDK.
+ */
 void *s7p_dlopen(const char *file, int mode)
 {
 	(void)file;
@@ -486,8 +499,10 @@ int s7p_nanosleep(const struct timespec *want, struct timespec *left)
 		return (result)ret_errno(s7_sys6(nr, __VA_ARGS__));      \
 	}
 
-PASS(int, bind, SYS_bind, (int fd, const struct sockaddr *addr, socklen_t len), fd, (long)addr, len, 0, 0, 0)
-PASS(int, connect, SYS_connect, (int fd, const struct sockaddr *addr, socklen_t len), fd, (long)addr, len, 0, 0, 0)
+PASS(int, bind, SYS_bind, (int fd, const struct sockaddr *addr, socklen_t len), fd, (long)addr, len,
+     0, 0, 0)
+PASS(int, connect, SYS_connect, (int fd, const struct sockaddr *addr, socklen_t len), fd,
+     (long)addr, len, 0, 0, 0)
 PASS(int, listen, SYS_listen, (int fd, int backlog), fd, backlog, 0, 0, 0, 0)
 PASS(int, getsockopt, SYS_getsockopt, (int fd, int level, int name, void *val, socklen_t *len),
      fd, level, name, (long)val, (long)len, 0)
@@ -496,13 +511,18 @@ PASS(int, epoll_ctl, SYS_epoll_ctl, (int epfd, int op, int fd, struct epoll_even
 PASS(int, epoll_wait, SYS_epoll_pwait, (int epfd, struct epoll_event *events, int max, int timeout),
      epfd, (long)events, max, timeout, 0, 0)
 PASS(ssize_t, read, SYS_read, (int fd, void *buf, size_t len), fd, (long)buf, (long)len, 0, 0, 0)
-PASS(ssize_t, write, SYS_write, (int fd, const void *buf, size_t len), fd, (long)buf, (long)len, 0, 0, 0)
-PASS(ssize_t, readv, SYS_readv, (int fd, const struct iovec *iov, int cnt), fd, (long)iov, cnt, 0, 0, 0)
-PASS(ssize_t, writev, SYS_writev, (int fd, const struct iovec *iov, int cnt), fd, (long)iov, cnt, 0, 0, 0)
-PASS(ssize_t, pread, SYS_pread64, (int fd, void *buf, size_t len, off_t at), fd, (long)buf, (long)len, at, 0, 0)
+PASS(ssize_t, write, SYS_write, (int fd, const void *buf, size_t len), fd, (long)buf, (long)len, 0,
+     0, 0)
+PASS(ssize_t, readv, SYS_readv, (int fd, const struct iovec *iov, int cnt), fd, (long)iov, cnt, 0,
+     0, 0)
+PASS(ssize_t, writev, SYS_writev, (int fd, const struct iovec *iov, int cnt), fd, (long)iov, cnt, 0,
+     0, 0)
+PASS(ssize_t, pread, SYS_pread64, (int fd, void *buf, size_t len, off_t at), fd, (long)buf,
+     (long)len, at, 0, 0)
 PASS(ssize_t, pwrite, SYS_pwrite64, (int fd, const void *buf, size_t len, off_t at),
      fd, (long)buf, (long)len, at, 0, 0)
-PASS(ssize_t, recv, SYS_recvfrom, (int fd, void *buf, size_t len, int flags), fd, (long)buf, (long)len, flags, 0, 0)
+PASS(ssize_t, recv, SYS_recvfrom, (int fd, void *buf, size_t len, int flags), fd, (long)buf,
+     (long)len, flags, 0, 0)
 PASS(ssize_t, recvfrom, SYS_recvfrom,
      (int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *alen),
      fd, (long)buf, (long)len, flags, (long)addr, (long)alen)
@@ -511,11 +531,12 @@ PASS(ssize_t, send, SYS_sendto, (int fd, const void *buf, size_t len, int flags)
 PASS(ssize_t, sendto, SYS_sendto,
      (int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t alen),
      fd, (long)buf, (long)len, flags, (long)addr, alen)
-PASS(ssize_t, sendmsg, SYS_sendmsg, (int fd, const struct msghdr *msg, int flags), fd, (long)msg, flags, 0, 0, 0)
+PASS(ssize_t, sendmsg, SYS_sendmsg, (int fd, const struct msghdr *msg, int flags), fd, (long)msg,
+     flags, 0, 0, 0)
 
 /*
- * vhost's thread looks for new listeners once a second: while a port is being opened it looks sooner, or each
- * virtio_user would wait that second.
+ * vhost's thread looks for new listeners once a second: while a port is being opened it looks
+ * sooner, or each virtio_user would wait that second.
  */
 int s7p_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
@@ -524,10 +545,14 @@ int s7p_poll(struct pollfd *fds, nfds_t count, int timeout)
 	if (redirect.opening && timeout > HURRY_MS)
 		timeout = HURRY_MS;
 	wait = (struct timespec){ timeout / 1000, timeout % 1000 * 1000000l };
-	return (int)ret_errno(s7_sys6(SYS_ppoll, (long)fds, (long)count, timeout < 0 ? 0 : (long)&wait, 0, 0, 0));
+	return (int)ret_errno(
+		s7_sys6(SYS_ppoll, (long)fds, (long)count, timeout < 0 ? 0 : (long)&wait, 0, 0, 0));
 }
 
-/* Fortified: the compiler knew the room; a call beyond it would be DPDK's bug, and fails as the kernel says. */
+/*
+ * Fortified: the compiler knew the room; a call beyond it would be DPDK's bug, and fails as the
+ * kernel says.
+ */
 int s7p_poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room)
 {
 	(void)room;

@@ -58,10 +58,12 @@ ssize_t s7p_writev(int fd, const struct iovec *iov, int cnt);
 ssize_t s7p_pread(int fd, void *buf, size_t len, off_t at);
 ssize_t s7p_pwrite(int fd, const void *buf, size_t len, off_t at);
 ssize_t s7p_recv(int fd, void *buf, size_t len, int flags);
-ssize_t s7p_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *alen);
+ssize_t s7p_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+		     socklen_t *alen);
 ssize_t s7p_recvmsg(int fd, struct msghdr *msg, int flags);
 ssize_t s7p_send(int fd, const void *buf, size_t len, int flags);
-ssize_t s7p_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t alen);
+ssize_t s7p_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+		   socklen_t alen);
 ssize_t s7p_sendmsg(int fd, const struct msghdr *msg, int flags);
 
 #endif

@@ -2,11 +2,12 @@
 /*
  * rxtx.c - bursts: mbufs become packets and packets mbufs
  *
- * Idea: an s7_pkt lies behind its mbuf, so translation is a handful of stores and no allocation. References are
- * the mbuf's own counter: the driver's free takes one, and a buffer that the stack still holds survives.
- * In a chain every mbuf carries the number of buffers from it to the end (pool.c says why).
- * A packet that the device cannot take as it is (a chain without multi-segment support, a held buffer over net_ring)
- * is copied into one buffer; the original is released when the copy has been taken.
+ * Idea: an s7_pkt lies behind its mbuf, so translation is a handful of stores and no allocation.
+ * References are the mbuf's own counter: the driver's free takes one, and a buffer that the stack
+ * still holds survives. In a chain every mbuf carries the number of buffers from it to the end
+ * (pool.c says why). A packet that the device cannot take as it is (a chain without multi-segment
+ * support, a held buffer over net_ring) is copied into one buffer; the original is released when
+ * the copy has been taken.
  * Context: the lock of the instance that owns the queue; any process that inherited the port.
  * Callers: the stack through port_netdev_ops.
  */
@@ -118,8 +119,9 @@ static inline struct rte_mbuf *mbuf_prepare(struct s7_pkt *pkt)
 	}
 	if (pkt->flags & (PKT_TX_L3_CSUM | PKT_TX_L4_CSUM | PKT_TX_TSO)) {
 		head->ol_flags = offload_tx_flags(pkt);
-		head->tx_offload = rte_mbuf_tx_offload(pkt->l2_len, pkt->l3_len, pkt->l4_len,
-						       pkt->flags & PKT_TX_TSO ? pkt->tso_mss : 0, 0, 0, 0);
+		head->tx_offload =
+			rte_mbuf_tx_offload(pkt->l2_len, pkt->l3_len, pkt->l4_len,
+					    pkt->flags & PKT_TX_TSO ? pkt->tso_mss : 0, 0, 0, 0);
 	}
 	return head;
 }
@@ -182,8 +184,8 @@ static void packet_release(struct s7_pkt *pkt)
  * Mbufs for n packets; copies are marked in *ret_copied. A packet that can be sent in no way is
  * released, counted, and left out: m[i] NULL.
  */
-static void burst_prepare(struct s7_port *port, uint16_t queue, struct s7_pkt **pkts, struct rte_mbuf **m, uint16_t n,
-			  uint64_t *ret_copied)
+static void burst_prepare(struct s7_port *port, uint16_t queue, struct s7_pkt **pkts,
+			  struct rte_mbuf **m, uint16_t n, uint64_t *ret_copied)
 {
 	uint64_t copied = 0;
 	uint16_t i;

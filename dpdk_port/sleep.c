@@ -2,12 +2,14 @@
 /*
  * sleep.c - descriptors to sleep on until a queue has received
  *
- * Idea: three kinds. A packet socket (af_packet, af_xdp, tap) is readable as long as frames wait: nothing to arm. A
- * device with rx interrupts signals an eventfd once per arming. net_vhost gives an epoll set around the
- * eventfds that its peer kicks, so that it stays the same descriptor when peers come and go.
- * No lost wakeup: after arming, the queue is polled once more; what came meanwhile goes to the stash in frame memory,
- * from which the next rx_burst (of any process) takes it.
- * Context: the instance's lock, except port_sleep_fd.   Callers: port.c, the stack through port_netdev_ops.
+ * Idea: three kinds. A packet socket (af_packet, af_xdp, tap) is readable as long as frames wait:
+ * nothing to arm. A device with rx interrupts signals an eventfd once per arming. net_vhost gives
+ * an epoll set around the eventfds that its peer kicks, so that it stays the same descriptor when
+ * peers come and go. No lost wakeup: after arming, the queue is polled once more; what came
+ * meanwhile goes to the stash in frame memory, from which the next rx_burst (of any process) takes
+ * it.
+ * Context: the instance's lock, except port_sleep_fd.
+ * Callers: port.c, the stack through port_netdev_ops.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -44,7 +46,8 @@ static uint32_t xdp_sockets(int *ret_fds, uint32_t max)
 
 	for (fd = 3; fd < 65536 && n < max; fd++) {
 		len = sizeof(domain);
-		if (s7_sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, (long)&domain, (long)&len, 0) == 0 &&
+		if (s7_sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, (long)&domain, (long)&len,
+			    0) == 0 &&
 		    domain == AF_XDP_DOMAIN)
 			ret_fds[n++] = fd;
 	}
@@ -122,7 +125,8 @@ int port_sleep_begin(void *dev, uint16_t queue)
 
 	if (stash->count)
 		return 1;
-	rte_eth_tx_done_cleanup(port->id, queue, 0); /* what was sent comes home before the line falls quiet */
+	rte_eth_tx_done_cleanup(port->id, queue,
+				0); /* what was sent comes home before the line falls quiet */
 	if (port->sleep[queue] != SLEEP_COUNTER && port->sleep[queue] != SLEEP_EPOLL)
 		return 0;
 	rte_eth_dev_rx_intr_enable(port->id, queue);

@@ -2,8 +2,9 @@
 /*
  * port_end.c - one end of a tested link
  *
- * Frames have the local experimental ethertype 0x88b5 and carry a magic, a kind and a number; large segments are
- * IPv4/TCP, since devices cut and sum only what they understand. Everything goes through netdev.h as in the stack.
+ * Frames have the local experimental ethertype 0x88b5 and carry a magic, a kind and a number; large
+ * segments are IPv4/TCP, since devices cut and sum only what they understand. Everything goes
+ * through netdev.h as in the stack.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -114,7 +115,9 @@ static void pkt_send(struct end *end, struct s7_pkt *pkt)
 
 static void frame_fill(uint8_t *at, enum frame_kind kind, uint32_t seq)
 {
-	struct frame frame = { .type = htons(0x88b5), .kind = (uint16_t)kind, .magic = MAGIC, .seq = seq };
+	struct frame frame = {
+		.type = htons(0x88b5), .kind = (uint16_t)kind, .magic = MAGIC, .seq = seq
+	};
 
 	memset(frame.dst, 0xff, sizeof(frame.dst));
 	frame.src[0] = 2;
@@ -225,7 +228,8 @@ void end_send_tso(struct end *end, uint32_t payload)
 		tail = pkt;
 		at += n;
 	}
-	head->flags = PKT_TX_L4_CSUM | PKT_TX_TSO | (end->info.caps & NETDEV_TX_L3_CSUM ? PKT_TX_L3_CSUM : 0);
+	head->flags = PKT_TX_L4_CSUM | PKT_TX_TSO |
+		(end->info.caps & NETDEV_TX_L3_CSUM ? PKT_TX_L3_CSUM : 0);
 	if (head->flags & PKT_TX_L3_CSUM)
 		put16(head->data + 14 + 10, 0);
 	head->l2_len = 14;
@@ -357,7 +361,8 @@ bool end_sync(struct end *end, bool first, s7_time patience)
 	return false;
 }
 
-/* Rings hold sent packets until later ones push them out: small frames replace the chains in there. */
+/* Rings hold sent packets until later ones push them out: small frames replace the chains in there.
+ */
 void end_settle(struct end *end)
 {
 	s7_time until = end_now() + 100 * S7_MS;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * port_end.h - one end of a tested link: a port, its pool, and frames that carry a kind and a number
+ * port_end.h - one end of a tested link: a port, its pool, and frames that carry a kind and a
+ * number
  */
 #ifndef S7_PORT_END_H
 #define S7_PORT_END_H

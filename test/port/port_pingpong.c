@@ -2,10 +2,11 @@
 /*
  * port_pingpong.c - two processes, each with a port, and frames both ways through netdev.h
  *
- * One run is one link: `port_pingpong LINK`. The parent forks both ends before EAL exists in either; an end brings its
- * port up and plays its half of the phases: small frames; held chains; large TCP segments with offloads where the
- * port has them; sleeping on the port's descriptor; going on in a forked child after the parent died. The pools must be
- * whole in the end. Exit 0 passed, 77 skipped with a reason, else failed. port_links.sh prepares the links and runs this.
+ * One run is one link: `port_pingpong LINK`. The parent forks both ends before EAL exists in
+ * either; an end brings its port up and plays its half of the phases: small frames; held chains;
+ * large TCP segments with offloads where the port has them; sleeping on the port's descriptor;
+ * going on in a forked child after the parent died. The pools must be whole in the end. Exit 0
+ * passed, 77 skipped with a reason, else failed. port_links.sh prepares the links and runs this.
  */
 #include <errno.h>
 #include <poll.h>
@@ -30,24 +31,46 @@ struct link {
 };
 
 static const struct link links[] = {
-	{ "memif", { { CONF_DRV_MEMIF, "/tmp/s7-memif.sock", "role=server" }, { CONF_DRV_MEMIF, "/tmp/s7-memif.sock", "" } },
-	  CONF_HUGEPAGES_NO, NETDEV_MULTI_SEG, false },
+	{ "memif",
+	  { { CONF_DRV_MEMIF, "/tmp/s7-memif.sock", "role=server" },
+	    { CONF_DRV_MEMIF, "/tmp/s7-memif.sock", "" } },
+	  CONF_HUGEPAGES_NO,
+	  NETDEV_MULTI_SEG,
+	  false },
 	{ "memif_zero_copy",
 	  { { CONF_DRV_MEMIF, "/tmp/s7-memifz.sock", "role=server" },
 	    { CONF_DRV_MEMIF, "/tmp/s7-memifz.sock", "zero-copy=yes" } },
-	  CONF_HUGEPAGES_YES, NETDEV_MULTI_SEG, false },
-	{ "virtio",
-	  { { CONF_DRV_VHOST, "/tmp/s7-vhost.sock", "" }, { CONF_DRV_VIRTIO_USER, "/tmp/s7-vhost.sock", "" } },
 	  CONF_HUGEPAGES_YES,
-	  NETDEV_MULTI_SEG | NETDEV_TX_L4_CSUM | NETDEV_RX_CSUM | NETDEV_TSO | NETDEV_LRO | NETDEV_SLEEP, false },
+	  NETDEV_MULTI_SEG,
+	  false },
+	{ "virtio",
+	  { { CONF_DRV_VHOST, "/tmp/s7-vhost.sock", "" },
+	    { CONF_DRV_VIRTIO_USER, "/tmp/s7-vhost.sock", "" } },
+	  CONF_HUGEPAGES_YES,
+	  NETDEV_MULTI_SEG | NETDEV_TX_L4_CSUM | NETDEV_RX_CSUM | NETDEV_TSO | NETDEV_LRO |
+		  NETDEV_SLEEP,
+	  false },
 	{ "virtio_plain_pages",
-	  { { CONF_DRV_VHOST, "/tmp/s7-vhostp.sock", "" }, { CONF_DRV_VIRTIO_USER, "/tmp/s7-vhostp.sock", "" } },
-	  CONF_HUGEPAGES_NO, NETDEV_TSO | NETDEV_SLEEP, false },
-	{ "af_packet", { { CONF_DRV_AF_PACKET, "s7portA", "" }, { CONF_DRV_AF_PACKET, "s7portB", "" } },
-	  CONF_HUGEPAGES_NO, NETDEV_SLEEP | NETDEV_SHARED, false },
-	{ "af_xdp", { { CONF_DRV_AF_XDP, "s7portA", "" }, { CONF_DRV_AF_XDP, "s7portB", "" } },
-	  CONF_HUGEPAGES_NO, NETDEV_SLEEP | NETDEV_SHARED, false },
-	{ "ring", { { CONF_DRV_RING, "", "" }, { CONF_DRV_RING, "", "" } }, CONF_HUGEPAGES_NO, 0, true },
+	  { { CONF_DRV_VHOST, "/tmp/s7-vhostp.sock", "" },
+	    { CONF_DRV_VIRTIO_USER, "/tmp/s7-vhostp.sock", "" } },
+	  CONF_HUGEPAGES_NO,
+	  NETDEV_TSO | NETDEV_SLEEP,
+	  false },
+	{ "af_packet",
+	  { { CONF_DRV_AF_PACKET, "s7portA", "" }, { CONF_DRV_AF_PACKET, "s7portB", "" } },
+	  CONF_HUGEPAGES_NO,
+	  NETDEV_SLEEP | NETDEV_SHARED,
+	  false },
+	{ "af_xdp",
+	  { { CONF_DRV_AF_XDP, "s7portA", "" }, { CONF_DRV_AF_XDP, "s7portB", "" } },
+	  CONF_HUGEPAGES_NO,
+	  NETDEV_SLEEP | NETDEV_SHARED,
+	  false },
+	{ "ring",
+	  { { CONF_DRV_RING, "", "" }, { CONF_DRV_RING, "", "" } },
+	  CONF_HUGEPAGES_NO,
+	  0,
+	  true },
 };
 
 static void fail(const struct end *end, const char *what, long value)
@@ -81,7 +104,10 @@ static void phase_small(struct end *end, bool first)
 	}
 }
 
-/* A header with two held payloads behind it; the payloads must come back to us with our own reference only. */
+/*
+ * A header with two held payloads behind it; the payloads must come back to us with our own
+ * reference only.
+ */
 static void phase_chain(struct end *end, bool first)
 {
 	struct s7_pkt *held[2], *pkt;
@@ -113,10 +139,12 @@ static void phase_tso(struct end *end, bool first)
 		for (got = 0; got < payload; got += pkt->total - 54, end_free(end, pkt)) {
 			pkt = end_recv_tcp(end, PATIENCE);
 			expect(end, pkt != NULL, "TSO segment lost", (long)got);
-			expect(end, pkt->flags & PKT_RX_L4_GOOD, "checksum not vouched for", pkt->flags);
+			expect(end, pkt->flags & PKT_RX_L4_GOOD, "checksum not vouched for",
+			       pkt->flags);
 			expect(end, frame_tcp_ok(pkt, got), "TSO bytes wrong", (long)got);
 			if (end->info.caps & NETDEV_LRO)
-				expect(end, pkt->total == payload + 54, "not received as one", (long)pkt->total);
+				expect(end, pkt->total == payload + 54, "not received as one",
+				       (long)pkt->total);
 		}
 		if (!first)
 			end_send_tso(end, payload);
@@ -138,7 +166,8 @@ static void phase_sleep(struct end *end, bool first)
 		}
 		begun = end_now();
 		expect(end, end_sleep_recv(end, KIND_SLEEP, i, 1000), "not woken", i);
-		expect(end, end_now() - begun < 500 * S7_MS, "woken late", (long)((end_now() - begun) / S7_MS));
+		expect(end, end_now() - begun < 500 * S7_MS, "woken late",
+		       (long)((end_now() - begun) / S7_MS));
 	}
 }
 
@@ -164,15 +193,17 @@ static int end_main(const struct link *link, uint32_t which, int done_fd)
 	char byte = 'k';
 	int err;
 
-	err = end_open(&end, link->end[which].driver, link->end[which].device, link->end[which].devargs, link->hugepages);
+	err = end_open(&end, link->end[which].driver, link->end[which].device,
+		       link->end[which].devargs, link->hugepages);
 	if (err) {
 		printf("%s %s: %s\n", err == -ENOMEM ? "SKIP" : "FAIL", link->name, end.why);
 		return err == -ENOMEM ? SKIP : 1;
 	}
-	printf("%s: %s eal %.1f ms, pool %.1f ms, port %.1f ms, caps %#x mtu %u, sleep fd %d\n", link->name, end.name,
-	       end.ms_eal, end.ms_pool, end.ms_port, end.info.caps, end.info.mtu,
-	       end.ops->sleep_fd(end.port, 0));
-	expect(&end, (end.info.caps & link->must) == link->must, "capabilities missing", end.info.caps);
+	printf("%s: %s eal %.1f ms, pool %.1f ms, port %.1f ms, caps %#x mtu %u, sleep fd %d\n",
+	       link->name, end.name, end.ms_eal, end.ms_pool, end.ms_port, end.info.caps,
+	       end.info.mtu, end.ops->sleep_fd(end.port, 0));
+	expect(&end, (end.info.caps & link->must) == link->must, "capabilities missing",
+	       end.info.caps);
 	expect(&end, end_sync(&end, which == 1, PATIENCE), "no peer", 0);
 	phase_small(&end, which == 1);
 	phase_chain(&end, which == 1);
@@ -184,7 +215,8 @@ static int end_main(const struct link *link, uint32_t which, int done_fd)
 	end_settle(&end);
 	expect(&end, end_whole(&end), "buffers lost", end_lost(&end));
 	printf("%s: %s ok, frames, chains%s%s, fork; %ld buffers in rings\n", link->name, end.name,
-	       link->must & NETDEV_TSO ? ", tso+lro" : "", end.info.caps & NETDEV_SLEEP ? ", sleep" : "", end_lost(&end));
+	       link->must & NETDEV_TSO ? ", tso+lro" : "",
+	       end.info.caps & NETDEV_SLEEP ? ", sleep" : "", end_lost(&end));
 	fflush(stdout);
 	if (write(done_fd, &byte, 1) != 1)
 		return 1;
@@ -263,7 +295,10 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], links[i].name))
 			continue;
 		ret = links[i].alone ? alone_main(&links[i]) : run_pair(&links[i]);
-		printf("%s: %s\n", links[i].name, ret == SKIP ? "skipped" : ret ? "FAILED" : "passed");
+		printf("%s: %s\n", links[i].name,
+		       ret == SKIP   ? "skipped"
+			       : ret ? "FAILED"
+				     : "passed");
 		return ret;
 	}
 	fprintf(stderr, "usage: port_pingpong LINK, one of:");
