@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * calls_proc.c - fork, vfork, daemon, _exit
+ * calls_proc.c - fork, vfork, daemon, _exit, setuid and kin
  *
  * exec and posix_spawn need no wrapper: libc's spawn shares no frame with us, and a process that became another program is
  * noticed by the reaper, because the arena's descriptor is close-on-exec. Its kernel sockets stay open as ever.
+ * A program that gives root away before its first socket (memcached -u) would take the privileges that the ports need with it: with
+ * a configuration the stack starts right before that.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -45,6 +47,39 @@ S7_EXPORT int daemon(int nochdir, int noclose)
 	if (null > 2)
 		close(null);
 	return 0;
+}
+
+/* `to`: the effective user after the call, (uid_t)-1 unchanged. */
+static void before_uid(uid_t to)
+{
+	if (to == 0 || to == (uid_t)-1 || boot_running() || s7_inside || geteuid() != 0)
+		return;
+	if (getenv("SOCK7_CONF") || getenv("SOCK7_INTERFACE") || !access("/etc/sock7.conf", R_OK))
+		boot_stack();
+}
+
+S7_EXPORT int setuid(uid_t uid)
+{
+	before_uid(uid);
+	return real.setuid(uid);
+}
+
+S7_EXPORT int seteuid(uid_t uid)
+{
+	before_uid(uid);
+	return real.seteuid(uid);
+}
+
+S7_EXPORT int setreuid(uid_t ruid, uid_t euid)
+{
+	before_uid(euid);
+	return real.setreuid(ruid, euid);
+}
+
+S7_EXPORT int setresuid(uid_t ruid, uid_t euid, uid_t suid)
+{
+	before_uid(euid);
+	return real.setresuid(ruid, euid, suid);
 }
 
 S7_EXPORT void _exit(int status)
