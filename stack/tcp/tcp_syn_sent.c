@@ -26,7 +26,7 @@ void tcp_established(struct s7_tcp_sock *ts)
 	tcb->last_rx = tcb->last_tx = now;
 	tcb->space_at = now;
 	tcb->space_seq = tcb->copied_seq;
-	tcb->space_bytes = sk->rcvbuf / 2;
+	tcb->space_bytes = (uint32_t)s7_min(sk->rcvbuf / 2, 10 * tcb->mss);
 	tcb->at[TCPD_RTX] = 0;
 	if (!(sk->bits & SKB_SNDBUF_LOCK)) {
 		uint32_t want = 2 * TCP_TRUESIZE * sk->inst->params.tcp_init_cwnd;
