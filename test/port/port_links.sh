@@ -19,6 +19,7 @@ skip() {
 }
 
 restore() {
+	rm -f /tmp/s7-memif.sock /tmp/s7-memifz.sock /tmp/s7-vhost.sock /tmp/s7-vhostp.sock
 	[ -z "$run" ] || ip netns del "$ns" 2>/dev/null
 	[ -z "$pages_before" ] || echo "$pages_before" >"$nr"
 }
