@@ -2,13 +2,14 @@
 /*
  * boot.c - from "a program wants an internet socket" to "the stack runs"
  *
- * Two steps: boot_conf() reads the configuration at the first such socket; boot_stack() starts the stack at the first call that could
- * need it (early.c). The steps of the start are a table; the first that fails says why in one line, and as `on_error` wants
- * the program runs on the kernel or stops. Everything that all processes share is made here, once, before any
- * fork of the stack; a child inherits mappings, ports and descriptors.
- * Invariant: s7_fds.limit and the state RUNNING are set last; before, every descriptor is foreign.
- * Memory: the arena is address space, its pages are touched as sockets come; the packet pools get 60 % of `memory`.
- * Context: boot_lock (private to the process); no stack lock. The thread is s7_inside meanwhile.
+ * Two steps: boot_conf() reads the configuration at the first such socket; boot_stack() starts the
+ * stack at the first call that could need it (early.c). The steps of the start are a table; the
+ * first that fails says why in one line, and as `on_error` wants the program runs on the kernel or
+ * stops. Everything that all processes share is made here, once, before any fork of the stack; a
+ * child inherits mappings, ports and descriptors. Invariant: s7_fds.limit and the state RUNNING are
+ * set last; before, every descriptor is foreign. Memory: the arena is address space, its pages are
+ * touched as sockets come; the packet pools get 60 % of `memory`. Context: boot_lock (private to
+ * the process); no stack lock. The thread is s7_inside meanwhile.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -80,7 +81,9 @@ struct s7_inst *boot_inst(void)
 	if (s7_boot.inst_count <= 1)
 		return s7_arena->inst[0];
 	if (!home)
-		home = 1 + (proc_slot_id(proc_self()) + atomic_fetch_add(&next, 1)) % s7_boot.inst_count;
+		home = 1 +
+			(proc_slot_id(proc_self()) + atomic_fetch_add(&next, 1)) %
+				s7_boot.inst_count;
 	return s7_arena->inst[home - 1];
 }
 
@@ -103,7 +106,8 @@ static int step_arena(void)
 	s7_boot.arena_fd = fd_make_internal((int)fd);
 	if (ftruncate(s7_boot.arena_fd, (off_t)ARENA_BYTES))
 		return why(-errno, "arena");
-	base = mmap((void *)S7_ARENA_BASE, ARENA_BYTES, PROT_READ | PROT_WRITE, flags, s7_boot.arena_fd, 0);
+	base = mmap((void *)S7_ARENA_BASE, ARENA_BYTES, PROT_READ | PROT_WRITE, flags,
+		    s7_boot.arena_fd, 0);
 	if (base != (void *)S7_ARENA_BASE)
 		return why(base == MAP_FAILED ? -errno : -EEXIST,
 			   "arena (is address space limited, or used by another library?)");
@@ -239,8 +243,8 @@ static void log_up(s7_time from)
 				       conf_driver_name(iface->driver));
 	}
 	shim_log(LOG_INFO, "up in %llu ms:%s%s, %u instance(s), loopback %s",
-		 (unsigned long long)((host_now() - from) / S7_MS), ifaces, at ? "" : " no interface",
-		 s7_boot.inst_count,
+		 (unsigned long long)((host_now() - from) / S7_MS), ifaces,
+		 at ? "" : " no interface", s7_boot.inst_count,
 		 s7_boot.conf.loopback == CONF_LOOPBACK_STACK ? "on the stack" : "on the kernel");
 }
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * boot_adopt.c - addresses and routes, from the kernel and from the configuration, into every instance
+ * boot_adopt.c - addresses and routes, from the kernel and from the configuration, into every
+ *instance
  *
- * The route table that the stack gets answers one question for any destination: whose is it, and which way. In it are
+ * The route table that the stack gets answers one question for any destination: whose is it, and
+ *which way. In it are
  *	- connected prefixes, routes and gateway of the configured interfaces		-> the stack
  *	- the kernel's routes over a netdev whose addresses are adopted			-> the stack
- *	- all other routes of the kernel (other netdevs, loopback, unreachable ones)	-> the kernel, or nobody
- * With equal prefixes the configuration wins over the kernel. IPv4 only, as the stack; IPv6 is the kernel's.
- * Repeated by the keeper when the kernel says that something changed; the tables are replaced under each instance's lock.
- * Context: boot or keeper thread, one at a time (static scratch space); no lock held on entry.
+ *	- all other routes of the kernel (other netdevs, loopback, unreachable ones)	-> the
+ *kernel, or nobody With equal prefixes the configuration wins over the kernel. IPv4 only, as the
+ *stack; IPv6 is the kernel's. Repeated by the keeper when the kernel says that something changed;
+ *the tables are replaced under each instance's lock. Context: boot or keeper thread, one at a time
+ *(static scratch space); no lock held on entry.
  */
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -68,7 +71,8 @@ static uint32_t addrs_from_kernel(int ifindex, struct s7_iface_addr addrs[IFACE_
 	return count;
 }
 
-static uint32_t addrs_from_conf(const struct conf_iface *conf, struct s7_iface_addr addrs[IFACE_ADDRS_MAX])
+static uint32_t addrs_from_conf(const struct conf_iface *conf,
+				struct s7_iface_addr addrs[IFACE_ADDRS_MAX])
 {
 	uint32_t i;
 
@@ -120,7 +124,9 @@ static void iface_update(uint32_t index)
 static void routes_from_conf(uint32_t index)
 {
 	const struct conf_iface *conf = &s7_boot.conf.iface[index];
-	struct s7_route route = { .owner = ROUTE_STACK, .iface = (uint8_t)(index + 1), .type = RTN_UNICAST };
+	struct s7_route route = { .owner = ROUTE_STACK,
+				  .iface = (uint8_t)(index + 1),
+				  .type = RTN_UNICAST };
 	uint32_t i;
 
 	for (i = 0; i < conf->address_count; i++) {
@@ -185,7 +191,8 @@ static void route_from_kernel(const struct kern_route *from)
 		route.owner = ROUTE_NONE;
 		mine = -1;
 		break;
-	default: /* local, broadcast, multicast: on our netdevs the stack knows them from the addresses */
+	default: /* local, broadcast, multicast: on our netdevs the stack knows them from the
+		    addresses */
 		if (mine >= 0)
 			return;
 	}
@@ -201,7 +208,8 @@ static void learn_neighbour(struct s7_inst *inst, const struct s7_route *route)
 	struct s7_iface *iface = &inst->iface[route->iface];
 	uint8_t mac[6];
 
-	if (route->owner != ROUTE_STACK || !is_set(&route->via) || !s7_boot.iface[route->iface - 1].ifindex)
+	if (route->owner != ROUTE_STACK || !is_set(&route->via) ||
+	    !s7_boot.iface[route->iface - 1].ifindex)
 		return;
 	if (kern_neigh_get(s7_boot.iface[route->iface - 1].ifindex, &route->via, mac))
 		return;
@@ -234,7 +242,8 @@ int boot_adopt(void)
 
 	err = kern_view_get(&view);
 	if (err) {
-		snprintf(s7_boot.why, sizeof(s7_boot.why), "the kernel's routes: %s", strerrordesc_np(-err));
+		snprintf(s7_boot.why, sizeof(s7_boot.why), "the kernel's routes: %s",
+			 strerrordesc_np(-err));
 		return err;
 	}
 	route_count = 0;
@@ -247,8 +256,10 @@ int boot_adopt(void)
 		route_from_kernel(&view.route[i]);
 	err = routes_install();
 	if (err)
-		snprintf(s7_boot.why, sizeof(s7_boot.why), "route table: %s", strerrordesc_np(-err));
+		snprintf(s7_boot.why, sizeof(s7_boot.why), "route table: %s",
+			 strerrordesc_np(-err));
 	if (truncated)
-		shim_log(LOG_WARN, "more routes than the table's %d: the rest is left out", ROUTES_MAX);
+		shim_log(LOG_WARN, "more routes than the table's %d: the rest is left out",
+			 ROUTES_MAX);
 	return err;
 }

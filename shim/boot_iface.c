@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * boot_iface.c - ports, the interfaces made of them, and the silence of the kernel on shared netdevs
+ * boot_iface.c - ports, the interfaces made of them, and the silence of the kernel on shared
+ * netdevs
  *
- * Interface i of the configuration is iface[i + 1] of every instance (0 is lo), with queue k for instance k. A port above a
- * kernel netdev is shared if the kernel has one of its addresses; then packets to what sock7 owns are dropped for
- * the kernel by the silencer's BPF program. Without that program the kernel would reset our connections, so its failure
- * is a failure of the start.
- * Context: boot, one thread; own_port under an instance lock; beat by the keeper; close at the last exit.
+ * Interface i of the configuration is iface[i + 1] of every instance (0 is lo), with queue k for
+ * instance k. A port above a kernel netdev is shared if the kernel has one of its addresses; then
+ * packets to what sock7 owns are dropped for the kernel by the silencer's BPF program. Without that
+ * program the kernel would reset our connections, so its failure is a failure of the start.
+ * Context: boot, one thread; own_port under an instance lock; beat by the keeper; close at the last
+ * exit.
  */
 #include <stdio.h>
 
@@ -113,7 +115,8 @@ int boot_silencers(void)
 
 		if (!iface->ifindex || !(iface->info.caps & NETDEV_SHARED))
 			continue;
-		err = silencer_open(iface->ifindex, &iface->silencer, s7_boot.why, sizeof(s7_boot.why));
+		err = silencer_open(iface->ifindex, &iface->silencer, s7_boot.why,
+				    sizeof(s7_boot.why));
 		if (err)
 			return err;
 		silencer_protect(&iface->silencer);
@@ -160,7 +163,8 @@ void boot_ports_close(void)
 		if (iface->silenced)
 			silencer_close(&iface->silencer);
 		iface->silenced = false;
-		/* EAL's heap may not be used by a child: what the port left is removed by the process that opened it */
+		/* EAL's heap may not be used by a child: what the port left is removed by the
+		 * process that opened it */
 		if (first)
 			port_close(iface->port);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * boot_params.c - the settings that packets obey: the configuration's, else the kernel's, else constants
+ * boot_params.c - the settings that packets obey: the configuration's, else the kernel's, else
+ * constants
  *
  * The kernel's values are those of the network namespace at the moment the stack starts.
  * Context: boot, one thread. Called by: boot.c.
@@ -11,7 +12,8 @@
 #include "shim/internal.h"
 #include "stack/tcp/tcp.h"
 
-/* A number of struct s7_params: a key of the configuration (0: not set), else a sysctl, else a constant. */
+/* A number of struct s7_params: a key of the configuration (0: not set), else a sysctl, else a
+ * constant. */
 struct param_row {
 	size_t param, key;
 	const char *sysctl;
@@ -63,7 +65,8 @@ static void fill_ports(struct s7_params *params)
 
 	params->port_lo = 32768;
 	params->port_hi = 60999;
-	fd = s7_sys4(SYS_openat, AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC, 0);
+	fd = s7_sys4(SYS_openat, AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range",
+		     O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	len = s7_sys3(SYS_read, fd, text, sizeof(text) - 1);
@@ -76,7 +79,8 @@ static void fill_ports(struct s7_params *params)
 
 void params_fill(const struct conf *conf, struct s7_params *ret_params)
 {
-	static const uint32_t rmem[3] = { 4096, 131072, 6291456 }, wmem[3] = { 4096, 16384, 4194304 };
+	static const uint32_t rmem[3] = { 4096, 131072, 6291456 },
+			      wmem[3] = { 4096, 16384, 4194304 };
 	struct s7_params params = {
 		.tcp_init_cwnd = conf->tcp_init_cwnd,
 		.tcp_delack_ms = conf->tcp_delayed_ack_ms,
@@ -92,7 +96,8 @@ void params_fill(const struct conf *conf, struct s7_params *ret_params)
 	size_t i;
 
 	if (cc < 0)
-		shim_log(LOG_WARN, "tcp_congestion %s is not known here; using the first of the table",
+		shim_log(LOG_WARN,
+			 "tcp_congestion %s is not known here; using the first of the table",
 			 conf->tcp_congestion);
 	params.tcp_cc = cc < 0 ? 0 : (uint32_t)cc;
 	for (i = 0; i < S7_ARRAY_LEN(rows); i++)

@@ -2,9 +2,10 @@
 /*
  * calls_conn.c - the calls that make, name, connect and close sockets
  *
- * Each wrapper is a lookup and one call; foreign descriptors go to libc. What a call decides about the kernel socket
- * behind is in kernel_side.c. Blocking (accept, connect, lingering close) waits in wait_sock() without any lock.
- * Context: any thread of the program, signal handlers included where POSIX allows.
+ * Each wrapper is a lookup and one call; foreign descriptors go to libc. What a call decides about
+ * the kernel socket behind is in kernel_side.c. Blocking (accept, connect, lingering close) waits
+ * in wait_sock() without any lock. Context: any thread of the program, signal handlers included
+ * where POSIX allows.
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -214,7 +215,8 @@ static bool accept_ready(struct s7_sock *sk)
 	return events & (EPOLLIN | EPOLLERR | EPOLLHUP);
 }
 
-/* A connection of the stack under a new descriptor, made first: without one the connection stays queued, as in Linux. */
+/* A connection of the stack under a new descriptor, made first: without one the connection stays
+ * queued, as in Linux. */
 static int accept_stack(struct s7_sock *sk, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct s7_sock *child;

@@ -2,13 +2,15 @@
 /*
  * early.c - internet sockets made before the stack runs
  *
- * Idea: a socket is the kernel's until a call decides whose it is, so starting the stack can wait for the first bind,
- * connect, sendto or epoll_ctl that could be the stack's; a program that only talks to 127.0.0.1 never starts it. Until
- * then options live in the kernel socket; when the stack starts, every remembered descriptor becomes a socket of the stack
- * with the options that differ from a fresh kernel socket's (no list of defaults to keep), and with its binding.
- * A descriptor that the kernel got for good (bound or connected to its addresses) is forgotten.
- * Bound: descriptors below EARLY_MAX; a higher one starts the stack at once. A child forked before the start
- * decides for itself. Context: any thread; the bitmap is atomic, adoption runs under boot.c's lock.
+ * Idea: a socket is the kernel's until a call decides whose it is, so starting the stack can wait
+ * for the first bind, connect, sendto or epoll_ctl that could be the stack's; a program that only
+ * talks to 127.0.0.1 never starts it. Until then options live in the kernel socket; when the stack
+ * starts, every remembered descriptor becomes a socket of the stack with the options that differ
+ * from a fresh kernel socket's (no list of defaults to keep), and with its binding. A descriptor
+ * that the kernel got for good (bound or connected to its addresses) is forgotten. Bound:
+ * descriptors below EARLY_MAX; a higher one starts the stack at once. A child forked before the
+ * start decides for itself. Context: any thread; the bitmap is atomic, adoption runs under boot.c's
+ * lock.
  */
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -123,7 +125,8 @@ static void import_one(struct s7_sock *sk, int fd, int fresh, const struct early
 
 	if (s7_sys6(SYS_getsockopt, fd, opt->level, opt->name, (long)have, (long)&len, 0) < 0)
 		return;
-	if (s7_sys6(SYS_getsockopt, fresh, opt->level, opt->name, (long)deflt, (long)&deflt_len, 0) < 0)
+	if (s7_sys6(SYS_getsockopt, fresh, opt->level, opt->name, (long)deflt, (long)&deflt_len,
+		    0) < 0)
 		return;
 	if (len == deflt_len && !memcmp(have, deflt, sizeof(have)))
 		return;
@@ -181,7 +184,8 @@ static void adopt(int fd)
 	struct s7_sock *sk;
 	long flags;
 
-	if ((domain != AF_INET && domain != AF_INET6) || (type != SOCK_STREAM && type != SOCK_DGRAM))
+	if ((domain != AF_INET && domain != AF_INET6) ||
+	    (type != SOCK_STREAM && type != SOCK_DGRAM))
 		return;
 	if (kernel_int(fd, SO_ACCEPTCONN) != 0 || is_connected(fd))
 		return;

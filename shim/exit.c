@@ -2,13 +2,14 @@
 /*
  * exit.c - a process leaves: its references go back, closing connections are helped to their end
  *
- * Runs once, from the library's destructor (exit, return from main) or from _exit. Other threads may still run: they
- * find their descriptors foreign. Who sleeps in a call keeps that call's reference; its connection gets its FIN here if this
- * is the last process, else from the reaper when this process is gone.
- * Closing connections are driven until their data and FIN are acknowledged, at most exit_linger_ms, unless a keeper of
- * another process does it. The last process closes the ports, with every instance lock held and never given back, so that no
- * thread touches them any more.
- * A process that dies by a signal does none of this: the reaper of another does, or the kernel.
+ * Runs once, from the library's destructor (exit, return from main) or from _exit. Other threads
+ * may still run: they find their descriptors foreign. Who sleeps in a call keeps that call's
+ * reference; its connection gets its FIN here if this is the last process, else from the reaper
+ * when this process is gone. Closing connections are driven until their data and FIN are
+ * acknowledged, at most exit_linger_ms, unless a keeper of another process does it. The last
+ * process closes the ports, with every instance lock held and never given back, so that no thread
+ * touches them any more. A process that dies by a signal does none of this: the reaper of another
+ * does, or the kernel.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@ static const bool owes[TCPS_COUNT] = {
 /* Whether a connection that nobody refers to any more still has something to tell its peer. */
 static bool is_closing(const struct s7_sock *sk)
 {
-	return sk->proto == PROTO_TCP && (tcp_tcb(sk)->bits & TCB_ORPHAN) && owes[tcp_tcb(sk)->state];
+	return sk->proto == PROTO_TCP && (tcp_tcb(sk)->bits & TCB_ORPHAN) &&
+		owes[tcp_tcb(sk)->state];
 }
 
 static uint32_t closing_count(struct s7_inst *inst)
@@ -59,7 +61,8 @@ static void drive_to_the_end(void)
 		ports_sleep(~0u, -1, EXIT_LOOK);
 	}
 	if (count)
-		shim_log(LOG_INFO, "exit: %u connections still had data after exit_linger_ms", count);
+		shim_log(LOG_INFO, "exit: %u connections still had data after exit_linger_ms",
+			 count);
 }
 
 /* Last process: connections held by calls that sleep in other threads say goodbye too. */

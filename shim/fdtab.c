@@ -2,13 +2,14 @@
 /*
  * fdtab.c - this process's descriptors: which file stands behind a number
  *
- * The table is in the arena (struct s7_proc), so that others can give back what a killed process held. Lookup (fd_get) takes no lock.
- * Changes are atomic exchanges of one pointer; what must see pointer and reference together (dup, fork's
- * copy, close) holds `fd_lock`, private to the process. An entry owns one reference of its file.
- * close: the entry goes first, then the kernel's descriptor, then the reference, so that a thread that gets the
- * same number again never finds the old file, and a reader in between finds a plain kernel socket.
- * Internal descriptors (ports, doorbells, arena, log) stand in a bitmap; programs may not close or replace them.
- * Context: any thread, no stack lock held (the last reference takes the instance lock).
+ * The table is in the arena (struct s7_proc), so that others can give back what a killed process
+ * held. Lookup (fd_get) takes no lock. Changes are atomic exchanges of one pointer; what must see
+ * pointer and reference together (dup, fork's copy, close) holds `fd_lock`, private to the process.
+ * An entry owns one reference of its file. close: the entry goes first, then the kernel's
+ * descriptor, then the reference, so that a thread that gets the same number again never finds the
+ * old file, and a reader in between finds a plain kernel socket. Internal descriptors (ports,
+ * doorbells, arena, log) stand in a bitmap; programs may not close or replace them. Context: any
+ * thread, no stack lock held (the last reference takes the instance lock).
  */
 #include <fcntl.h>
 #include <sys/resource.h>

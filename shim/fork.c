@@ -2,12 +2,13 @@
 /*
  * fork.c - a child refers to the same open files, and may drive the same stack
  *
- * Order: a slot for the child with a reference for every file is made before the fork, so that a process killed in between
- * leaves something that can be reaped; the child enters the slot. What is private and wrong in the child is
- * renewed there: thread id, fd lock, doorbells, waiter record, keeper (none until the first need). Locks in the
- * arena that other threads of the parent hold stay theirs. Signals are blocked meanwhile, so no handler sees a half-made child.
- * vfork is fork: a wrapper cannot return into a frame that the child shares.
- * Context: any thread without stack locks.
+ * Order: a slot for the child with a reference for every file is made before the fork, so that a
+ * process killed in between leaves something that can be reaped; the child enters the slot. What is
+ * private and wrong in the child is renewed there: thread id, fd lock, doorbells, waiter record,
+ * keeper (none until the first need). Locks in the arena that other threads of the parent hold stay
+ * theirs. Signals are blocked meanwhile, so no handler sees a half-made child. vfork is fork: a
+ * wrapper cannot return into a frame that the child shares. Context: any thread without stack
+ * locks.
  */
 #include "shim/internal.h"
 

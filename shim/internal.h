@@ -13,7 +13,8 @@
 #include "stack/base/sys.h"
 
 /* ---- fdtab.c ---- */
-/* Moves a descriptor of ours out of the program's way (high, close-on-exec) and protects it. Returns the new number. */
+/* Moves a descriptor of ours out of the program's way (high, close-on-exec) and protects it.
+ * Returns the new number. */
 int fd_make_internal(int fd);
 void fd_unmark_internal(int fd);
 /* Lets every number below limit be looked up in this process's slot. */
@@ -42,7 +43,8 @@ int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, so
 int kernel_side_bound(struct s7_sock *sk, int fd);
 /* Binds to every address and a port that the kernel picks, on both sides. */
 int kernel_side_autobind(struct s7_sock *sk, int fd);
-/* Source address and port for a connection to dst, reserved in the kernel where it has the address too. */
+/* Source address and port for a connection to dst, reserved in the kernel where it has the address
+ * too. */
 int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t dport);
 /* The socket has no peer any more: the side that its binding gives. */
 void kernel_side_again(struct s7_sock *sk);
@@ -61,7 +63,8 @@ struct boot_iface {
 	struct kern_silencer silencer;
 };
 
-/* This process's knowledge of the stack that it (or an ancestor) started. Private; inherited by fork. */
+/* This process's knowledge of the stack that it (or an ancestor) started. Private; inherited by
+ * fork. */
 struct boot {
 	struct conf conf;
 	struct s7_env *env;
@@ -112,8 +115,8 @@ void proc_forget_self(void); /* the start failed: the arena goes away */
 void keeper_forked(void);
 bool keeper_elsewhere(void); /* an active keeper lives in another process */
 /*
- * Sleeps at most max_ns, and not beyond the next timer, on the ports of the instances in the mask (and fd, if >= 0).
- * True if something became readable.
+ * Sleeps at most max_ns, and not beyond the next timer, on the ports of the instances in the mask
+ * (and fd, if >= 0). True if something became readable.
  */
 bool ports_sleep(uint32_t inst_mask, int fd, s7_time max_ns);
 

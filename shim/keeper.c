@@ -2,15 +2,17 @@
 /*
  * keeper.c - the background thread: drives when nobody does, and keeps house
  *
- * One keeper per arena is active: it holds arena->keeper_lock for its life; the keepers of the other processes look every
- * STANDBY whether its owner still lives. The active one looks every 2..20 ms (100 ms on a quiet line with a watcher) at each instance:
- *	a program's thread sleeps on the ports (inst->watcher)	nothing to do
+ * One keeper per arena is active: it holds arena->keeper_lock for its life; the keepers of the
+ *other processes look every STANDBY whether its owner still lives. The active one looks every 2..20
+ *ms (100 ms on a quiet line with a watcher) at each instance: a program's thread sleeps on the
+ *ports (inst->watcher)	nothing to do
  *	somebody else drove since the last look			nothing to do
- *	neither							becomes the watcher itself: sleeps on the ports until
- *								a packet or the next timer, and drives
- * It stops being the watcher as soon as a thread takes the role (cas) or drives by itself.
- * House: reaps dead processes, beats the silencer's heart, adopts changed addresses and routes.
- * Context: its own thread, all signals blocked, s7_inside. Started at the first need in a process, never in the constructor.
+ * STANDBY whether its owner still lives. The active one looks every 2..20 ms (100 ms on a quiet line)
+ * at each instance:
+ *ports until a packet or the next timer, and drives It stops being the watcher as soon as a thread
+ *takes the role (cas) or drives by itself. House: reaps dead processes, beats the silencer's heart,
+ *adopts changed addresses and routes. Context: its own thread, all signals blocked, s7_inside.
+ *Started at the first need in a process, never in the constructor.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -46,7 +48,8 @@ struct port_sleep {
 	s7_time next; /* timer */
 };
 
-static void sleep_begin_one(struct port_sleep *sleep, struct s7_inst *inst, const struct s7_iface *iface)
+static void sleep_begin_one(struct port_sleep *sleep, struct s7_inst *inst,
+			    const struct s7_iface *iface)
 {
 	const struct s7_netdev_ops *ops = inst->env->dev[iface->index].ops;
 	void *dev = inst->env->dev[iface->index].dev;
@@ -125,7 +128,8 @@ bool ports_sleep(uint32_t inst_mask, int fd, s7_time max_ns)
 
 /* ---- the active keeper ---- */
 
-/* Whether this instance needs the keeper now; takes or gives back the watcher's role accordingly. */
+/* Whether this instance needs the keeper now; takes or gives back the watcher's role accordingly.
+ */
 static bool claim(struct keeper *keeper, struct s7_inst *inst, bool *ret_active)
 {
 	s7_time last = atomic_load(&inst->last_drive);

@@ -2,16 +2,15 @@
 /*
  * kernel_side.c - which side serves a socket: the stack, the kernel socket behind it, or both
  *
- * Idea: the kernel is asked first. bind() binds the kernel socket, so conflicts, privileges and port 0 are decided there; the name
- * that it then shows is given to the stack's socket, and the address tells the side:
- *	every address (0.0.0.0, ::)		both (a pure IPv6 wildcard: the kernel)
- *	an address that both have		both
- *	an address that only the stack has	the stack (the kernel socket holds the port, IP_FREEBIND)
- *	any other				the kernel
- * A socket that goes to the kernel leaves the descriptor tables of all processes at that moment, so no wrapper needs to look
- * at the side. `kernel_fallback = no`: nothing is dual and what would be the kernel's is refused.
- * IPv6 destinations are the kernel's until the stack speaks IPv6.
- * Context: no lock held. Called by: calls_conn.c, calls_io.c, early.c.
+ * Idea: the kernel is asked first. bind() binds the kernel socket, so conflicts, privileges and
+ *port 0 are decided there; the name that it then shows is given to the stack's socket, and the
+ *address tells the side: every address (0.0.0.0, ::)		both (a pure IPv6 wildcard: the
+ *kernel) an address that both have		both an address that only the stack has	the stack
+ *(the kernel socket holds the port, IP_FREEBIND) any other				the kernel
+ * A socket that goes to the kernel leaves the descriptor tables of all processes at that moment, so
+ *no wrapper needs to look at the side. `kernel_fallback = no`: nothing is dual and what would be
+ *the kernel's is refused. IPv6 destinations are the kernel's until the stack speaks IPv6. Context:
+ *no lock held. Called by: calls_conn.c, calls_io.c, early.c.
  */
 #include <fcntl.h>
 
@@ -133,7 +132,8 @@ static bool stack_has(struct s7_sock *sk, const struct sockaddr *addr, socklen_t
 	return side_of_local(sk, &ip) != SIDE_KERNEL;
 }
 
-/* bind(2) on the kernel socket, with IP_FREEBIND when the kernel lacks the address and the stack has it. */
+/* bind(2) on the kernel socket, with IP_FREEBIND when the kernel lacks the address and the stack
+ * has it. */
 static int kernel_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
 {
 	long err = s7_sys3(SYS_bind, fd, addr, len);
@@ -175,8 +175,8 @@ void kernel_side_again(struct s7_sock *sk)
 }
 
 /*
- * Reserves (ip, *port) in the kernel, so that no kernel socket uses it while the stack does. A kernel socket that
- * an earlier connection bound keeps its port: *port becomes that.
+ * Reserves (ip, *port) in the kernel, so that no kernel socket uses it while the stack does. A
+ * kernel socket that an earlier connection bound keeps its port: *port becomes that.
  */
 static int kernel_reserve(struct s7_sock *sk, int fd, const struct s7_ip *ip, uint16_t *port)
 {

@@ -2,9 +2,9 @@
 /*
  * log.c - lines for people: set-up, rare events, nothing per packet
  *
- * A line is one write(2) of at most LINE_MAX bytes, so lines of several processes do not mix. Goes to standard error, or to
- * log_file, whose descriptor is ours (moved high, close-on-exec). Errno is kept.
- * Context: any thread, locks or not; never from a signal handler's depth (vsnprintf).
+ * A line is one write(2) of at most LINE_MAX bytes, so lines of several processes do not mix. Goes
+ * to standard error, or to log_file, whose descriptor is ours (moved high, close-on-exec). Errno is
+ * kept. Context: any thread, locks or not; never from a signal handler's depth (vsnprintf).
  */
 #include <fcntl.h>
 #include <stdarg.h>
@@ -27,8 +27,8 @@ void log_setup(const struct conf *conf)
 	log_level = (enum s7_log_level)conf->log;
 	if (!conf->log_file[0])
 		return;
-	fd = s7_sys4(SYS_openat, AT_FDCWD, conf->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-		     0644);
+	fd = s7_sys4(SYS_openat, AT_FDCWD, conf->log_file,
+		     O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (fd < 0) {
 		shim_log(LOG_WARN, "log_file %s: %s; logging to standard error", conf->log_file,
 			 strerrordesc_np((int)-fd));

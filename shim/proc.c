@@ -2,13 +2,14 @@
 /*
  * proc.c - the processes that share the arena, and how they ring each other
  *
- * A slot (struct s7_proc) is FREE, STARTING (fork under way, holds references already), LIVE, or REAPING. States change under
- * arena->proc_lock; a slot's table is changed by its own process, or by the one reaper that set REAPING.
- * A process is gone when its pid is, when the pid's start time is another's, or when it no longer has the arena's
- * memfd at the number that all share: then it became another program by exec.
- * The doorbell is an AF_UNIX datagram socket with an autobound abstract name kept in the slot, so that siblings reach
- * each other without inheriting anything; one datagram is enough, a full queue is a ring already.
- * Context: any thread without stack locks. Called by: boot.c, fork.c, exit.c, keeper.c, wait.c.
+ * A slot (struct s7_proc) is FREE, STARTING (fork under way, holds references already), LIVE, or
+ * REAPING. States change under arena->proc_lock; a slot's table is changed by its own process, or
+ * by the one reaper that set REAPING. A process is gone when its pid is, when the pid's start time
+ * is another's, or when it no longer has the arena's memfd at the number that all share: then it
+ * became another program by exec. The doorbell is an AF_UNIX datagram socket with an autobound
+ * abstract name kept in the slot, so that siblings reach each other without inheriting anything;
+ * one datagram is enough, a full queue is a ring already. Context: any thread without stack locks.
+ * Called by: boot.c, fork.c, exit.c, keeper.c, wait.c.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -53,7 +54,8 @@ static long proc_file_read(const char *path, char *buf, size_t room)
 	return len;
 }
 
-/* Start time in clock ticks since boot (field 22 of stat); 0 when the process is gone or a zombie. */
+/* Start time in clock ticks since boot (field 22 of stat); 0 when the process is gone or a zombie.
+ */
 static uint64_t start_time(uint32_t pid)
 {
 	char path[32], text[512], *at;

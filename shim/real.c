@@ -2,10 +2,11 @@
 /*
  * real.c - finds libc's functions behind our names
  *
- * Idea: the table starts full of stubs, one a name, that resolve everything and call on, so a wrapper works even when another
- * library's constructor runs before ours. Resolving writes the same values whoever does it, so it needs no
- * lock. A name that this libc lacks gets a stub that fails with ENOSYS. No allocation of our own.
- * Called by: the constructor, and any wrapper that runs before it.
+ * Idea: the table starts full of stubs, one a name, that resolve everything and call on, so a
+ * wrapper works even when another library's constructor runs before ours. Resolving writes the same
+ * values whoever does it, so it needs no lock. A name that this libc lacks gets a stub that fails
+ * with ENOSYS. No allocation of our own. Called by: the constructor, and any wrapper that runs
+ * before it.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -2,8 +2,9 @@
 /*
  * real.h - libc's own functions, by the names of intercept.def
  *
- * `real.close(fd)` is libc's close. Usable at any time: until the constructor has run, a pointer leads to
- * a stub that resolves the whole table first. The inside of libsock7 calls these or stack/base/sys.h, never the bare names.
+ * `real.close(fd)` is libc's close. Usable at any time: until the constructor has run, a pointer
+ * leads to a stub that resolves the whole table first. The inside of libsock7 calls these or
+ * stack/base/sys.h, never the bare names.
  */
 #ifndef S7_REAL_H
 #define S7_REAL_H

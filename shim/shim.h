@@ -2,8 +2,8 @@
 /*
  * shim.h - what the files of shim/ share
  *
- * intercept.def is the one list of names; real.<name> are libc's own. fd_get() is the fast predicate of every wrapper:
- * foreign descriptors cost one bounds check and one load.
+ * intercept.def is the one list of names; real.<name> are libc's own. fd_get() is the fast
+ * predicate of every wrapper: foreign descriptors cost one bounds check and one load.
  */
 #ifndef S7_SHIM_H
 #define S7_SHIM_H
@@ -16,7 +16,8 @@
 #include "stack/sock/epoll.h"
 #include "stack/sock/sock.h"
 
-/* ---- real.c: libc's functions, resolved by dlsym(RTLD_NEXT) on first use, generated from intercept.def ---- */
+/* ---- real.c: libc's functions, resolved by dlsym(RTLD_NEXT) on first use, generated from
+ * intercept.def ---- */
 #include "shim/real.h" /* struct s7_real real; */
 
 /* ---- fdtab.c: this process's table of descriptors, in the arena ---- */
@@ -46,20 +47,24 @@ void fd_install(int fd, struct s7_file *file);
 struct s7_file *fd_take(int fd);
 /* Drops a reference; the last one releases the socket or epoll set. */
 void file_put(struct s7_file *file);
-/* Is it a descriptor that sock7 itself needs (port, doorbell, arena...)? Programs may not close or dup2 over it. */
+/* Is it a descriptor that sock7 itself needs (port, doorbell, arena...)? Programs may not close or
+ * dup2 over it. */
 bool fd_is_internal(int fd);
 void fd_mark_internal(int fd);
 
-/* Descriptor to_fd is now a duplicate of from_fd (dup, F_DUPFD): refers to the same file. Foreign from_fd: clears to_fd. */
+/* Descriptor to_fd is now a duplicate of from_fd (dup, F_DUPFD): refers to the same file. Foreign
+ * from_fd: clears to_fd. */
 void fd_dup_install(int from_fd, int to_fd);
-/* A kernel descriptor like the one of a stack socket of this family, for accept: number, or -errno. flags: SOCK_CLOEXEC. */
+/* A kernel descriptor like the one of a stack socket of this family, for accept: number, or -errno.
+ * flags: SOCK_CLOEXEC. */
 int fd_placeholder_dup(int domain, int flags);
 
 /*
- * ---- early.c: sockets made while the stack is not running are plain kernel sockets, remembered here. The first bind,
- * connect, sendto or epoll_ctl that could be the stack's starts it and makes them sockets of the stack (options
- * imported from the kernel socket). fd_get_adopt: fd_get() for such calls; addr NULL: adopt in any case. calls_io.c uses it in
- * sendto/sendmsg/sendmmsg (addr: the destination), calls_epoll.c in epoll_ctl(ADD), calls_opt.c in fcntl(F_DUPFD*).
+ * ---- early.c: sockets made while the stack is not running are plain kernel sockets, remembered
+ * here. The first bind, connect, sendto or epoll_ctl that could be the stack's starts it and makes
+ * them sockets of the stack (options imported from the kernel socket). fd_get_adopt: fd_get() for
+ * such calls; addr NULL: adopt in any case. calls_io.c uses it in sendto/sendmsg/sendmmsg (addr:
+ * the destination), calls_epoll.c in epoll_ctl(ADD), calls_opt.c in fcntl(F_DUPFD*).
  */
 extern uint32_t s7_early_count;
 struct s7_file *early_adopt(int fd, const struct sockaddr *addr, socklen_t len);
@@ -74,8 +79,8 @@ static inline struct s7_file *fd_get_adopt(int fd, const struct sockaddr *addr, 
 }
 
 /*
- * True in a thread that is inside boot or is the keeper: wrappers pass through (EAL, libbpf and libmnl make
- * sockets of their own), and internal descriptors may be closed.
+ * True in a thread that is inside boot or is the keeper: wrappers pass through (EAL, libbpf and
+ * libmnl make sockets of their own), and internal descriptors may be closed.
  */
 extern __thread uint32_t s7_inside __attribute__((tls_model("initial-exec")));
 
@@ -83,20 +88,24 @@ extern __thread uint32_t s7_inside __attribute__((tls_model("initial-exec")));
 enum boot_state { BOOT_NOT_YET, BOOT_KERNEL, BOOT_RUNNING };
 /* Reads the configuration at the first socket. Cheap when done before. */
 enum boot_state boot_conf(void);
-/* Starts the stack if the configuration asks for one. 0, or -errno after the one line; then everything is the kernel's. */
+/* Starts the stack if the configuration asks for one. 0, or -errno after the one line; then
+ * everything is the kernel's. */
 int boot_stack(void);
 struct s7_inst *boot_inst(void);     /* home instance of the calling thread */
 const struct conf *boot_config(void);
 extern struct s7_arena *s7_arena;
 
 /*
- * ---- kernel_side.c: which side serves. O_NONBLOCK: file->status is the truth for the program (F_GETFL); the
- * kernel socket has the same bit, except that a listening dual socket's is always set (F_SETFL must leave it so). recv on
- * the kernel side of a dual datagram socket uses MSG_DONTWAIT.
+ * ---- kernel_side.c: which side serves. O_NONBLOCK: file->status is the truth for the program
+ * (F_GETFL); the kernel socket has the same bit, except that a listening dual socket's is always
+ * set (F_SETFL must leave it so). recv on the kernel side of a dual datagram socket uses
+ * MSG_DONTWAIT.
  */
-/* Whose is a datagram to dst on this socket: 1 the kernel's (real.sendto on fd), 0 the stack's, -errno. Binds it if unbound. */
+/* Whose is a datagram to dst on this socket: 1 the kernel's (real.sendto on fd), 0 the stack's,
+ * -errno. Binds it if unbound. */
 int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst);
-/* Gives the socket wholly to the kernel: every descriptor of it becomes foreign. For options that only the kernel has. */
+/* Gives the socket wholly to the kernel: every descriptor of it becomes foreign. For options that
+ * only the kernel has. */
 void kernel_side_hand_over(struct s7_sock *sk, int fd);
 
 /* ---- time ---- */
@@ -104,51 +113,64 @@ s7_time host_now(void); /* CLOCK_MONOTONIC */
 
 /* ---- wait.c: one sleep for everything ---- */
 /*
- * Blocks until the socket has one of `events`, the deadline passes (-EAGAIN), or a signal handler interrupts
- * (-EINTR, or goes on when every handler that ran has SA_RESTART and the call is restartable). fd: the descriptor, whose kernel side is
- * watched too when the socket is dual. Drives and spins first.
+ * Blocks until the socket has one of `events`, the deadline passes (-EAGAIN), or a signal handler
+ * interrupts
+ * (-EINTR, or goes on when every handler that ran has SA_RESTART and the call is restartable). fd:
+ * the descriptor, whose kernel side is watched too when the socket is dual. Drives and spins first.
  */
 int wait_sock(struct s7_sock *sk, int fd, uint32_t events, s7_time deadline, bool restartable);
 /* This thread's waiter record, made at the first sleep. NULL: none left. */
 struct s7_waiter *wait_self(void);
 /*
- * The primitive under poll, select, epoll_wait and wait_sock: the caller has queued its nodes under the lock, checked readiness,
- * stored SLEEPING and unlocked. Sleeps on `kfds` (program's kernel descriptors, revents filled as ppoll), the doorbell, and, if
- * this thread becomes the watcher, the ports with a timeout at the next timer. Returns ppoll's count over kfds, or -EINTR;
- * 0 also means: look again. mask NULL: the thread's.
+ * The primitive under poll, select, epoll_wait and wait_sock: the caller has queued its nodes under
+ * the lock, checked readiness, stored SLEEPING and unlocked. Sleeps on `kfds` (program's kernel
+ * descriptors, revents filled as ppoll), the doorbell, and, if this thread becomes the watcher, the
+ * ports with a timeout at the next timer. Returns ppoll's count over kfds, or -EINTR; 0 also means:
+ * look again. mask NULL: the thread's.
  */
 struct pollfd;
 int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds, uint32_t nkfds,
 	       s7_time deadline, const sigset_t *mask);
 
 /*
- * What proc.c, fork.c, keeper.c and signal.c want of wait.c, which owns the waiter records (a slab in the arena).
+ * What proc.c, fork.c, keeper.c and signal.c want of wait.c, which owns the waiter records (a slab
+ * in the arena).
  */
 int wait_init(struct s7_arena *arena);	   /* at boot: carves the slab. 0, -ENOMEM */
-void wait_ring(struct s7_waiter *waiter);  /* s7_host_ops.ring: bell, or proc_bell_ring(waiter->proc) */
-void wait_ring_process(uint32_t slot);	   /* rings the bells of this process's waiters that have `rung` set */
-void wait_forked(void);			   /* in a forked child: this thread has no waiter record any more */
-void wait_reap_process(uint32_t slot);	   /* that process is dead: frees its waiters, the watcher role, what its calls held */
-void wait_interrupted(void);		   /* a program's handler ran: if this thread is about to sleep it must not; signal safe */
-/* calls_epoll.c: the socket became SIDE_DUAL or SIDE_KERNEL (file.side): fd goes into the real epoll sets of its items too / only */
+void wait_ring(
+	struct s7_waiter *waiter); /* s7_host_ops.ring: bell, or proc_bell_ring(waiter->proc) */
+void wait_ring_process(
+	uint32_t slot); /* rings the bells of this process's waiters that have `rung` set */
+void wait_forked(void); /* in a forked child: this thread has no waiter record any more */
+void wait_reap_process(uint32_t slot); /* that process is dead: frees its waiters, the watcher role,
+					  what its calls held */
+void wait_interrupted(void); /* a program's handler ran: if this thread is about to sleep it must
+				not; signal safe */
+/* calls_epoll.c: the socket became SIDE_DUAL or SIDE_KERNEL (file.side): fd goes into the real
+ * epoll sets of its items too / only */
 void epoll_side_changed(struct s7_sock *sk, int fd);
 
 /* ---- proc.c: process slots; the doorbell by which other processes wake this one ---- */
 struct s7_proc *proc_self(void);     /* this process's slot, NULL before the stack runs */
-int proc_bell_fd(void);		     /* to be in the sleep of one thread of the process; made at first use; -1 if it cannot */
+int proc_bell_fd(void); /* to be in the sleep of one thread of the process; made at first use; -1 if
+			   it cannot */
 void proc_bell_ring(uint32_t slot);
-void proc_bell_pass(void);	     /* proc_bell_fd is readable: drains it and rings the process's own waiters */
-/* ---- keeper.c: background thread; wait_self() calls this when it makes a record. Cheap when it runs already. ---- */
+void proc_bell_pass(
+	void); /* proc_bell_fd is readable: drains it and rings the process's own waiters */
+/* ---- keeper.c: background thread; wait_self() calls this when it makes a record. Cheap when it
+ * runs already. ---- */
 void keeper_need(void);
 /*
- * inst->watcher while the keeper sleeps on the ports for want of a program's thread. A thread of a program that goes to
- * sleep takes the role from it (cas WATCHER_KEEPER -> own id) and rings nobody; the keeper notices when it wakes.
+ * inst->watcher while the keeper sleeps on the ports for want of a program's thread. A thread of a
+ * program that goes to sleep takes the role from it (cas WATCHER_KEEPER -> own id) and rings
+ * nobody; the keeper notices when it wakes.
  */
 #define WATCHER_KEEPER 0x80000000u
 
 /*
- * ---- signal.c: sigaction and kin are wrapped; a handler that fires while its thread holds a lock (s7_lock_depth) is put off
- * until inst_unlock has rung the waiters. sig_interrupts counts handlers without SA_RESTART that ran in this thread.
+ * ---- signal.c: sigaction and kin are wrapped; a handler that fires while its thread holds a lock
+ * (s7_lock_depth) is put off until inst_unlock has rung the waiters. sig_interrupts counts handlers
+ * without SA_RESTART that ran in this thread.
  */
 extern __thread uint32_t s7_sig_interrupts __attribute__((tls_model("initial-exec")));
 void sig_run_deferred(void); /* s7_host_ops.deferred */

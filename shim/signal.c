@@ -2,15 +2,17 @@
 /*
  * signal.c - a program's signal handler never runs while its thread holds one of our locks
  *
- * Idea: handlers are registered with the kernel as `deliver`, which keeps the program's own action in a table. When the
- * interrupted thread is inside (s7_lock_depth), the signal is written down and, by way of the mask that the kernel restores
- * when deliver returns, all further ones stay pending in the kernel, queued as ever; whoever leaves the last
- * lock (s7_host_ops.deferred) runs the handler with the right mask and gives the old mask back. So one place a thread is enough.
- * A handler put off runs on the ordinary stack, not on SA_ONSTACK's.
- * sig_interrupts counts handlers without SA_RESTART: a sleeping call compares it to choose between EINTR and going on.
- * The program sees its own actions: sigaction's old value is translated back. Faults (SEGV, BUS, FPE, ILL, TRAP, SYS, ABRT) are
- * not ours: they must act at the very instruction.
- * Context: any thread; deliver() at any instruction. An action has two places and an index, so deliver never sees half of one.
+ * Idea: handlers are registered with the kernel as `deliver`, which keeps the program's own action
+ * in a table. When the interrupted thread is inside (s7_lock_depth), the signal is written down
+ * and, by way of the mask that the kernel restores when deliver returns, all further ones stay
+ * pending in the kernel, queued as ever; whoever leaves the last lock (s7_host_ops.deferred) runs
+ * the handler with the right mask and gives the old mask back. So one place a thread is enough. A
+ * handler put off runs on the ordinary stack, not on SA_ONSTACK's. sig_interrupts counts handlers
+ * without SA_RESTART: a sleeping call compares it to choose between EINTR and going on. The program
+ * sees its own actions: sigaction's old value is translated back. Faults (SEGV, BUS, FPE, ILL,
+ * TRAP, SYS, ABRT) are not ours: they must act at the very instruction. Context: any thread;
+ * deliver() at any instruction. An action has two places and an index, so deliver never sees half
+ * of one.
  */
 #include <string.h>
 #include <ucontext.h>
@@ -20,7 +22,8 @@
 
 #define SIGNALS 65
 #define KERNEL_MASK sizeof(uint64_t) /* bytes of a signal mask as the kernel has it */
-/* All but the two that libc uses between its threads: setuid() waits until every thread has answered. */
+/* All but the two that libc uses between its threads: setuid() waits until every thread has
+ * answered. */
 #define ALL_SIGNALS (~(3ull << 31))
 
 s7_sighandler bsd_signal(int sig, s7_sighandler handler);
@@ -122,7 +125,8 @@ static void deliver(int sig, siginfo_t *info, void *context)
 	errno = keep;
 }
 
-/* All signals are blocked here since defer(). What comes while the handler runs and takes locks is put off in its turn. */
+/* All signals are blocked here since defer(). What comes while the handler runs and takes locks is
+ * put off in its turn. */
 void sig_run_deferred(void)
 {
 	struct s7_deferred one = deferred;

@@ -2,7 +2,8 @@
 /*
  * check.c - sock7 check: is this machine ready for this configuration?
  *
- * A line a finding, "ok" or "not ok ... : what to do". Exit code 0 when all is ok, 1 otherwise. Nothing is changed on the machine.
+ * A line a finding, "ok" or "not ok ... : what to do". Exit code 0 when all is ok, 1 otherwise.
+ * Nothing is changed on the machine.
  */
 #include <getopt.h>
 #include <stdarg.h>

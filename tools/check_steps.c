@@ -2,8 +2,8 @@
 /*
  * check_steps.c - what sock7 check looks at
  *
- * Drivers are rows: what each needs of the machine. The silencer is tried on the interface itself: with an empty map it drops
- * nothing, and it is taken off again at once.
+ * Drivers are rows: what each needs of the machine. The silencer is tried on the interface itself:
+ * with an empty map it drops nothing, and it is taken off again at once.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -46,11 +46,14 @@ static void check_config(struct check *check)
 
 	check->configured = found > 0;
 	if (found > 0)
-		check_ok(check, "configuration: %u interface(s), loopback on the %s", check->conf.iface_count,
+		check_ok(check, "configuration: %u interface(s), loopback on the %s",
+			 check->conf.iface_count,
 			 check->conf.loopback == CONF_LOOPBACK_STACK ? "stack" : "kernel");
 	else if (found == 0)
-		check_not_ok(check, "configuration: none; name an interface (-i IFACE), write /etc/sock7.conf "
-				    "or set SOCK7_CONF");
+		check_not_ok(
+			check,
+			"configuration: none; name an interface (-i IFACE), write /etc/sock7.conf "
+			"or set SOCK7_CONF");
 	else
 		check_not_ok(check, "configuration: %s", why);
 }
@@ -76,7 +79,8 @@ static void check_caps(struct check *check)
 		const char *name, *what;
 	} caps[] = {
 		{ CAP_BIT_NET_RAW, "CAP_NET_RAW", "packet sockets of af_packet and af_xdp" },
-		{ CAP_BIT_NET_ADMIN, "CAP_NET_ADMIN", "attaching the program that silences the kernel" },
+		{ CAP_BIT_NET_ADMIN, "CAP_NET_ADMIN",
+		  "attaching the program that silences the kernel" },
 		{ CAP_BIT_BPF, "CAP_BPF", "loading that program" },
 	};
 	uint64_t have = effective_caps();
@@ -86,10 +90,12 @@ static void check_caps(struct check *check)
 		if (have >> caps[i].bit & 1)
 			check_ok(check, "privilege: %s", caps[i].name);
 		else
-			check_not_ok(check, "privilege: %s is missing (%s): run as root, or give the program "
-					    "the capability (setcap does not go with LD_PRELOAD; use ambient "
-					    "capabilities, e.g. AmbientCapabilities= of systemd)",
-				     caps[i].name, caps[i].what);
+			check_not_ok(
+				check,
+				"privilege: %s is missing (%s): run as root, or give the program "
+				"the capability (setcap does not go with LD_PRELOAD; use ambient "
+				"capabilities, e.g. AmbientCapabilities= of systemd)",
+				caps[i].name, caps[i].what);
 	}
 }
 
@@ -119,7 +125,8 @@ static bool wants_huge(const struct check *check)
 
 static void check_huge(struct check *check)
 {
-	unsigned long freed = read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+	unsigned long freed =
+		read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
 	unsigned long want = (unsigned long)(check->conf.memory >> 21);
 
 	if (!check->configured || check->conf.hugepages == CONF_HUGEPAGES_NO)
@@ -127,11 +134,14 @@ static void check_huge(struct check *check)
 	if (freed >= want)
 		check_ok(check, "hugepages: %lu of 2 MB free, %lu wanted", freed, want);
 	else if (wants_huge(check))
-		check_not_ok(check, "hugepages: %lu of 2 MB free, %lu wanted: echo %lu > /proc/sys/vm/nr_hugepages",
+		check_not_ok(check,
+			     "hugepages: %lu of 2 MB free, %lu wanted: echo %lu > "
+			     "/proc/sys/vm/nr_hugepages",
 			     freed, want, want);
 	else
-		check_ok(check, "hugepages: %lu of 2 MB free, fewer than %lu: ordinary pages will do "
-				"(up to a fifth slower with large packets)",
+		check_ok(check,
+			 "hugepages: %lu of 2 MB free, fewer than %lu: ordinary pages will do "
+			 "(up to a fifth slower with large packets)",
 			 freed, want);
 }
 
@@ -144,10 +154,12 @@ static void check_memory(struct check *check)
 		return;
 	have = ((uint64_t)info.freeram + info.bufferram) * info.mem_unit;
 	if (have > check->conf.memory)
-		check_ok(check, "memory: %llu MB wanted", (unsigned long long)check->conf.memory >> 20);
+		check_ok(check, "memory: %llu MB wanted",
+			 (unsigned long long)check->conf.memory >> 20);
 	else
 		check_not_ok(check, "memory: %llu MB wanted, %llu MB free: lower `memory`",
-			     (unsigned long long)check->conf.memory >> 20, (unsigned long long)have >> 20);
+			     (unsigned long long)check->conf.memory >> 20,
+			     (unsigned long long)have >> 20);
 }
 
 static const char *device_of(const struct conf_iface *iface)
@@ -163,17 +175,21 @@ static void check_netdev(struct check *check, const struct conf_iface *iface)
 	char why[256] = "";
 
 	if (kern_link_get(device, &link)) {
-		check_not_ok(check, "interface %s: there is no netdev %s in this network namespace: see `ip link`",
+		check_not_ok(check,
+			     "interface %s: there is no netdev %s in this network namespace: see "
+			     "`ip link`",
 			     iface->name, device);
 		return;
 	}
 	if (link.up)
-		check_ok(check, "interface %s: netdev %s is up, MTU %u", iface->name, device, link.mtu);
+		check_ok(check, "interface %s: netdev %s is up, MTU %u", iface->name, device,
+			 link.mtu);
 	else
-		check_not_ok(check, "interface %s: netdev %s is down: ip link set %s up", iface->name, device,
-			     device);
+		check_not_ok(check, "interface %s: netdev %s is down: ip link set %s up",
+			     iface->name, device, device);
 	if (silencer_open(link.ifindex, &silencer, why, sizeof(why))) {
-		check_not_ok(check, "interface %s: the kernel cannot be kept silent: %s", iface->name, why);
+		check_not_ok(check, "interface %s: the kernel cannot be kept silent: %s",
+			     iface->name, why);
 		return;
 	}
 	check_ok(check, "interface %s: the kernel can be kept silent (%s)", iface->name,
@@ -192,11 +208,14 @@ static void check_addresses(struct check *check, const struct conf_iface *iface)
 	for (i = 0; i < view.addr_count; i++)
 		count += view.addr[i].ifindex == link.ifindex && ip_is_v4(&view.addr[i].ip);
 	if (count)
-		check_ok(check, "interface %s: %u IPv4 address(es) of the kernel to adopt", iface->name, count);
+		check_ok(check, "interface %s: %u IPv4 address(es) of the kernel to adopt",
+			 iface->name, count);
 	else
-		check_not_ok(check, "interface %s: the kernel has no IPv4 address there and the configuration "
-				    "none: ip addr add ..., or an address line",
-			     iface->name);
+		check_not_ok(
+			check,
+			"interface %s: the kernel has no IPv4 address there and the configuration "
+			"none: ip addr add ..., or an address line",
+			iface->name);
 }
 
 static void check_socket(struct check *check, const struct conf_iface *iface)
@@ -206,8 +225,8 @@ static void check_socket(struct check *check, const struct conf_iface *iface)
 	if (!stat(iface->device, &st) && S_ISSOCK(st.st_mode))
 		check_ok(check, "interface %s: socket %s", iface->name, iface->device);
 	else
-		check_not_ok(check, "interface %s: no socket %s: start the other side first", iface->name,
-			     iface->device);
+		check_not_ok(check, "interface %s: no socket %s: start the other side first",
+			     iface->name, iface->device);
 }
 
 static void check_pci(struct check *check, const struct conf_iface *iface)
@@ -221,11 +240,14 @@ static void check_pci(struct check *check, const struct conf_iface *iface)
 	name = len > 0 ? strrchr(driver, '/') : NULL;
 	if (name && (!strcmp(name, "/vfio-pci") || !strcmp(name, "/uio_pci_generic") ||
 		     !strcmp(name, "/igb_uio")))
-		check_ok(check, "interface %s: PCI device %s is bound to %s", iface->name, iface->device,
-			 name + 1);
+		check_ok(check, "interface %s: PCI device %s is bound to %s", iface->name,
+			 iface->device, name + 1);
 	else
-		check_not_ok(check, "interface %s: PCI device %s is bound to %s: dpdk-devbind.py -b vfio-pci %s",
-			     iface->name, iface->device, name ? name + 1 : "nothing", iface->device);
+		check_not_ok(check,
+			     "interface %s: PCI device %s is bound to %s: dpdk-devbind.py -b "
+			     "vfio-pci %s",
+			     iface->name, iface->device, name ? name + 1 : "nothing",
+			     iface->device);
 }
 
 static void check_ifaces(struct check *check)
@@ -236,7 +258,8 @@ static void check_ifaces(struct check *check)
 		const struct conf_iface *iface = &check->conf.iface[i];
 
 		needs = driver_needs[iface->driver];
-		check_ok(check, "interface %s: driver %s", iface->name, conf_driver_name(iface->driver));
+		check_ok(check, "interface %s: driver %s", iface->name,
+			 conf_driver_name(iface->driver));
 		if (needs & NEED_NETDEV) {
 			check_netdev(check, iface);
 			check_addresses(check, iface);

@@ -12,9 +12,11 @@ static const struct verb {
 	int (*run)(int argc, char **argv);
 	const char *text;
 } verbs[] = {
-	{ "run", run_main, "run [-c FILE | -i IFACE[:DRIVER],...] [--] COMMAND [ARG...]   a program on sock7" },
+	{ "run", run_main,
+	  "run [-c FILE | -i IFACE[:DRIVER],...] [--] COMMAND [ARG...]   a program on sock7" },
 	{ "check", check_main, "check [-c FILE | -i IFACE[:DRIVER],...]   is this machine ready?" },
-	{ "ss", ss_main, "ss [-p PID] [-s] [--json | --count]   sockets (and counters) of running programs" },
+	{ "ss", ss_main,
+	  "ss [-p PID] [-s] [--json | --count]   sockets (and counters) of running programs" },
 };
 
 static int usage(FILE *out)

@@ -2,8 +2,9 @@
 /*
  * run.c - sock7 run: sets the environment and becomes the program
  *
- * libsock7.so is $SOCK7_LIB, or lies beside this command, above it (build tree), in ../lib or ../lib/<triplet>.
- * Exit codes follow env(1): 126 found but not runnable, 127 not found, 2 wrong use.
+ * libsock7.so is $SOCK7_LIB, or lies beside this command, above it (build tree), in ../lib or
+ * ../lib/<triplet>. Exit codes follow env(1): 126 found but not runnable, 127 not found, 2 wrong
+ * use.
  */
 #include <errno.h>
 #include <getopt.h>

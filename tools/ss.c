@@ -54,7 +54,9 @@ int ss_main(int argc, char **argv)
 	}
 	count = ss_find(format.pid, arenas, SS_ARENAS_MAX);
 	if (!count) {
-		fprintf(stderr, "sock7 ss: no running program on sock7%s (or no right to look: try as root)\n",
+		fprintf(stderr,
+			"sock7 ss: no running program on sock7%s (or no right to look: try as "
+			"root)\n",
 			format.pid ? " under that pid" : "");
 		return TOOL_NOT_OK;
 	}

@@ -2,8 +2,9 @@
 /*
  * ss_find.c - which processes run on sock7, and their arena in our address space
  *
- * A process on sock7 has a descriptor of its arena's memfd ("/memfd:sock7"); processes of one fork family have the same
- * inode, and only one of them is taken. The mapping is read-only, at the address that the pointers inside expect.
+ * A process on sock7 has a descriptor of its arena's memfd ("/memfd:sock7"); processes of one fork
+ * family have the same inode, and only one of them is taken. The mapping is read-only, at the
+ * address that the pointers inside expect.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -2,9 +2,9 @@
 /*
  * ss_print.c - sockets and counters of one arena, as text or as JSON
  *
- * The arena is read while its program runs, without its locks: a list may change under our feet. So every walk is bounded, every
- * pointer is checked to lie in the arena, and a line may be a moment old. TIME_WAIT and half-open connections have no
- * socket; they are found in the flow table.
+ * The arena is read while its program runs, without its locks: a list may change under our feet. So
+ * every walk is bounded, every pointer is checked to lie in the arena, and a line may be a moment
+ * old. TIME_WAIT and half-open connections have no socket; they are found in the flow table.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -63,10 +63,12 @@ static bool owners_text(const struct s7_arena *arena, const struct s7_file *file
 			found |= proc->pid == pid;
 			if (at > OWNERS_TEXT - 48 || jat > OWNERS_TEXT - 48)
 				return found;
-			at += (size_t)snprintf(line->owners + at, OWNERS_TEXT - at, "%s%.15s/%u/fd%u",
-					       at ? " " : "", proc->comm, proc->pid, fd);
+			at += (size_t)snprintf(line->owners + at, OWNERS_TEXT - at,
+					       "%s%.15s/%u/fd%u", at ? " " : "", proc->comm,
+					       proc->pid, fd);
 			jat += (size_t)snprintf(line->owners_json + jat, OWNERS_TEXT - jat,
-						"%s{\"pid\":%u,\"fd\":%u}", jat ? "," : "", proc->pid, fd);
+						"%s{\"pid\":%u,\"fd\":%u}", jat ? "," : "",
+						proc->pid, fd);
 		}
 	}
 	return found;
@@ -79,13 +81,15 @@ static void line_print(const struct sock_line *line, struct ss_format *format)
 		return;
 	}
 	if (format->json)
-		printf("%s\n{\"proto\":\"%s\",\"state\":\"%s\",\"recv_q\":%u,\"send_q\":%u,\"local\":\"%s\","
+		printf("%s\n{\"proto\":\"%s\",\"state\":\"%s\",\"recv_q\":%u,\"send_q\":%u,"
+		       "\"local\":\"%s\","
 		       "\"peer\":\"%s\",\"side\":\"%s\",\"owners\":[%s]}",
-		       format->lines ? "," : "", line->proto, line->state, line->recv_q, line->send_q,
-		       line->local, line->peer, line->side, line->owners_json);
+		       format->lines ? "," : "", line->proto, line->state, line->recv_q,
+		       line->send_q, line->local, line->peer, line->side, line->owners_json);
 	else
-		printf("%-5s %-11s %7u %7u %22s %22s %-6s %s\n", line->proto, line->state, line->recv_q,
-		       line->send_q, line->local, line->peer, line->side, line->owners);
+		printf("%-5s %-11s %7u %7u %22s %22s %-6s %s\n", line->proto, line->state,
+		       line->recv_q, line->send_q, line->local, line->peer, line->side,
+		       line->owners);
 	format->lines++;
 }
 
@@ -96,11 +100,12 @@ void ss_print_head(const struct ss_format *format)
 	if (format->json)
 		printf("[");
 	else
-		printf("%-5s %-11s %7s %7s %22s %22s %-6s %s\n", "proto", "state", "recv-q", "send-q", "local",
-		       "peer", "side", "owner");
+		printf("%-5s %-11s %7s %7s %22s %22s %-6s %s\n", "proto", "state", "recv-q",
+		       "send-q", "local", "peer", "side", "owner");
 }
 
-static void print_sock(const struct s7_arena *arena, const struct s7_sock *sk, struct ss_format *format)
+static void print_sock(const struct s7_arena *arena, const struct s7_sock *sk,
+		       struct ss_format *format)
 {
 	static const char *const sides[] = { [SIDE_OPEN] = "open", [SIDE_STACK] = "stack",
 					     [SIDE_DUAL] = "dual", [SIDE_KERNEL] = "kernel" };
@@ -137,7 +142,8 @@ static void print_flow(const struct s7_flow *flow, struct ss_format *format)
 }
 
 /* Connections without a socket. They belong to no process. */
-static void print_flows(const struct s7_arena *arena, const struct s7_inst *inst, struct ss_format *format)
+static void print_flows(const struct s7_arena *arena, const struct s7_inst *inst,
+			struct ss_format *format)
 {
 	uint32_t i, left = inst->flows.count + 64;
 	const struct s7_flow *flow;
@@ -149,7 +155,8 @@ static void print_flows(const struct s7_arena *arena, const struct s7_inst *inst
 				print_flow(flow, format);
 }
 
-static void print_inst(const struct s7_arena *arena, const struct s7_inst *inst, struct ss_format *format)
+static void print_inst(const struct s7_arena *arena, const struct s7_inst *inst,
+		       struct ss_format *format)
 {
 	const struct s7_list *pos = inst->socks.next;
 	uint32_t left = inst->sock_count + 64;
@@ -179,8 +186,8 @@ static void print_count(struct ss_format *format, const char *what, uint32_t ins
 	if (!value)
 		return;
 	if (format->json)
-		printf("%s\n{\"%s\":\"%s\",\"inst\":%u,\"value\":%" PRIu64 "}", format->lines ? "," : "", what,
-		       name, inst, value);
+		printf("%s\n{\"%s\":\"%s\",\"inst\":%u,\"value\":%" PRIu64 "}",
+		       format->lines ? "," : "", what, name, inst, value);
 	else
 		printf("  %-7s %-22s %12" PRIu64 "  %s\n", what, name, value, text);
 	format->lines++;
@@ -194,38 +201,46 @@ static void print_ifaces(const struct s7_inst *inst, struct ss_format *format)
 		const struct s7_iface *iface = &inst->iface[i];
 
 		if (format->json)
-			printf("%s\n{\"iface\":\"%.15s\",\"inst\":%u,\"rx_pkts\":%" PRIu64 ",\"rx_bytes\":%" PRIu64
-			       ",\"tx_pkts\":%" PRIu64 ",\"tx_bytes\":%" PRIu64 ",\"tx_dropped\":%" PRIu64 "}",
+			printf("%s\n{\"iface\":\"%.15s\",\"inst\":%u,\"rx_pkts\":%" PRIu64
+			       ",\"rx_bytes\":%" PRIu64 ",\"tx_pkts\":%" PRIu64
+			       ",\"tx_bytes\":%" PRIu64 ",\"tx_dropped\":%" PRIu64 "}",
 			       format->lines ? "," : "", iface->name, inst->index, iface->rx_pkts,
 			       iface->rx_bytes, iface->tx_pkts, iface->tx_bytes, iface->tx_dropped);
 		else
-			printf("  iface   %-16s mtu %u  rx %" PRIu64 " packets %" PRIu64 " bytes  tx %" PRIu64
-			       " packets %" PRIu64 " bytes  tx dropped %" PRIu64 "\n",
-			       iface->name, iface->mtu, iface->rx_pkts, iface->rx_bytes, iface->tx_pkts,
-			       iface->tx_bytes, iface->tx_dropped);
+			printf("  iface   %-16s mtu %u  rx %" PRIu64 " packets %" PRIu64
+			       " bytes  tx %" PRIu64 " packets %" PRIu64
+			       " bytes  tx dropped %" PRIu64 "\n",
+			       iface->name, iface->mtu, iface->rx_pkts, iface->rx_bytes,
+			       iface->tx_pkts, iface->tx_bytes, iface->tx_dropped);
 		format->lines++;
 	}
 }
 
-static void print_use(const struct s7_arena *arena, const struct s7_inst *inst, struct ss_format *format)
+static void print_use(const struct s7_arena *arena, const struct s7_inst *inst,
+		      struct ss_format *format)
 {
 	const struct s7_tcp_inst *tcp = inst->tcp;
 
-	print_count(format, "use", inst->index, "sockets", inst->sock_count, "sockets, accept queues included");
-	print_count(format, "use", inst->index, "flows", inst->flows.count, "entries of the flow table");
+	print_count(format, "use", inst->index, "sockets", inst->sock_count,
+		    "sockets, accept queues included");
+	print_count(format, "use", inst->index, "flows", inst->flows.count,
+		    "entries of the flow table");
 	print_count(format, "use", inst->index, "timers", inst->wheel.armed, "timers armed");
 	if (!inside(arena, tcp, sizeof(*tcp)))
 		return;
 	print_count(format, "use", inst->index, "tcp_sockets", tcp->socks.used, "TCP sockets");
-	print_count(format, "use", inst->index, "tcp_half_open", tcp->reqs.used, "half-open connections");
-	print_count(format, "use", inst->index, "tcp_time_wait", tcp->tws.used, "TIME_WAIT entries");
+	print_count(format, "use", inst->index, "tcp_half_open", tcp->reqs.used,
+		    "half-open connections");
+	print_count(format, "use", inst->index, "tcp_time_wait", tcp->tws.used,
+		    "TIME_WAIT entries");
 }
 
 void ss_print_counters(const struct s7_arena *arena, struct ss_format *format)
 {
 	uint32_t k, i;
 
-	print_count(format, "arena", 0, "carved", arena->used, "bytes of address space given to tables");
+	print_count(format, "arena", 0, "carved", arena->used,
+		    "bytes of address space given to tables");
 	for (k = 0; k < arena->inst_count && k < S7_INSTS_MAX; k++) {
 		const struct s7_inst *inst = arena->inst[k];
 

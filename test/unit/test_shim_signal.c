@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_shim_signal.c - handlers wait for the lock's release; the program sees its own actions; every name is found
+ * test_shim_signal.c - handlers wait for the lock's release; the program sees its own actions;
+ * every name is found
  *
  * The shim is a shared object of its own, so the files under test are compiled in here.
  */
