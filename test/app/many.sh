@@ -39,16 +39,19 @@ print("done", count)
 PY
 sock7() { "$S7_TOP/build/release/sock7" "$@"; }
 in_c timeout 30 python3 conns.py $S7_IP_S 200 >/dev/null
-use_before=$(sock7 ss -p "$pid" --usage 2>&1)
+usage() { sock7 ss -p "$pid" -s | awk '$1 == "use" {printf "%s=%s ", $2, $3}'; }
+connections() { sock7 ss -p "$pid" | awk 'NR > 1 && $2 != "LISTEN"' | wc -l; }
+sleep 2
+use_before=$(usage)
 in_c timeout 240 python3 conns.py $S7_IP_S ${S7_CONNS:-100000} >conns.out 2>&1 &&
 	ok "${S7_CONNS:-100000} connections one after another" || not_ok "connections one after another: $(tail -1 conns.out)"
 for i in $(seq 70); do
-	left=$(sock7 ss -p "$pid" --count 2>&1)
+	left=$(connections)
 	[ "$left" = 0 ] && break
 	sleep 1
 done
 [ "$left" = 0 ] && ok "sock7 ss shows no connection left" || not_ok "sock7 ss shows $left connections left"
-use_after=$(sock7 ss -p "$pid" --usage 2>&1)
+use_after=$(usage)
 [ "$use_before" = "$use_after" ] && ok "arena and packets are back where they were ($use_after)" ||
 	not_ok "use before: $use_before; after: $use_after"
 
