@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * boot_adopt.c - addresses and routes, from the kernel and from the configuration, into every
- *instance
+ * boot_adopt.c - addresses and routes, from the kernel and the configuration, into every instance
  *
  * The route table that the stack gets answers one question for any destination: whose is it, and
- *which way. In it are
- *	- connected prefixes, routes and gateway of the configured interfaces		-> the stack
- *	- the kernel's routes over a netdev whose addresses are adopted			-> the stack
- *	- all other routes of the kernel (other netdevs, loopback, unreachable ones)	-> the
- *kernel, or nobody With equal prefixes the configuration wins over the kernel. IPv4 only, as the
- *stack; IPv6 is the kernel's. Repeated by the keeper when the kernel says that something changed;
- *the tables are replaced under each instance's lock. Context: boot or keeper thread, one at a time
- *(static scratch space); no lock held on entry.
+ * which way. In it are
+ *    - prefixes, routes and gateway of the configured interfaces       -> the stack
+ *    - the kernel's routes over a netdev whose addresses are adopted   -> the stack
+ *    - all other routes of the kernel (other netdevs, loopback)        -> the kernel, or nobody
+ * With equal prefixes the configuration wins over the kernel. IPv4 only, as the stack; IPv6 is the
+ * kernel's. Repeated by the keeper when the kernel says that something changed; the tables are
+ * replaced under each instance's lock.
+ * Context: boot or keeper thread, one at a time (static scratch space); no lock held on entry.
  */
 #include <linux/rtnetlink.h>
 #include <stdio.h>

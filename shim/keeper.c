@@ -3,16 +3,16 @@
  * keeper.c - the background thread: drives when nobody does, and keeps house
  *
  * One keeper per arena is active: it holds arena->keeper_lock for its life; the keepers of the
- *other processes look every STANDBY whether its owner still lives. The active one looks every 2..20
- *ms (100 ms on a quiet line with a watcher) at each instance: a program's thread sleeps on the
- *ports (inst->watcher)	nothing to do
- *	somebody else drove since the last look			nothing to do
- * STANDBY whether its owner still lives. The active one looks every 2..20 ms (100 ms on a quiet line)
- * at each instance:
- *ports until a packet or the next timer, and drives It stops being the watcher as soon as a thread
- *takes the role (cas) or drives by itself. House: reaps dead processes, beats the silencer's heart,
- *adopts changed addresses and routes. Context: its own thread, all signals blocked, s7_inside.
- *Started at the first need in a process, never in the constructor.
+ * other processes look every STANDBY whether its owner still lives. The active one looks every
+ * 2..20 ms (100 ms on a quiet line with a watcher) at each instance:
+ *    a program's thread sleeps on the ports (inst->watcher)   nothing to do
+ *    somebody else drove since the last look                  nothing to do
+ *    neither                  becomes the watcher itself: sleeps on the ports until a packet or
+ *                             the next timer, and drives
+ * It stops being the watcher as soon as a thread takes the role (cas) or drives by itself.
+ * House: reaps dead processes, beats the silencer's heart, adopts changed addresses and routes.
+ * Context: its own thread, all signals blocked but libc's, s7_inside. Started at the first need in
+ * a process, never in the constructor.
  */
 #include <poll.h>
 #include <pthread.h>

@@ -3,14 +3,16 @@
  * kernel_side.c - which side serves a socket: the stack, the kernel socket behind it, or both
  *
  * Idea: the kernel is asked first. bind() binds the kernel socket, so conflicts, privileges and
- *port 0 are decided there; the name that it then shows is given to the stack's socket, and the
- *address tells the side: every address (0.0.0.0, ::)		both (a pure IPv6 wildcard: the
- *kernel) an address that both have		both an address that only the stack has	the stack
- *(the kernel socket holds the port, IP_FREEBIND) any other				the kernel
+ * port 0 are decided there; the name that it then shows is given to the stack's socket, and the
+ * address tells the side:
+ *    every address (0.0.0.0, ::)            both (a pure IPv6 wildcard: the kernel)
+ *    an address that both have              both
+ *    an address that only the stack has     the stack (the kernel socket holds the port, FREEBIND)
+ *    any other                              the kernel
  * A socket that goes to the kernel leaves the descriptor tables of all processes at that moment, so
- *no wrapper needs to look at the side. `kernel_fallback = no`: nothing is dual and what would be
- *the kernel's is refused. IPv6 destinations are the kernel's until the stack speaks IPv6. Context:
- *no lock held. Called by: calls_conn.c, calls_io.c, early.c.
+ * no wrapper needs to look at the side. `kernel_fallback = no`: nothing is dual and what would be
+ * the kernel's is refused. IPv6 destinations are the kernel's until the stack speaks IPv6.
+ * Context: no lock held. Called by: calls_conn.c, calls_io.c, early.c.
  */
 #include <fcntl.h>
 
