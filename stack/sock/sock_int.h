@@ -23,6 +23,7 @@ enum opt_type {
 	OPT_INT,     /* at least sizeof(int); a longer value is cut, as Linux */
 	OPT_BOOL,    /* an int; kept and shown as 0 or 1 */
 	OPT_IP_INT,  /* level IP: an int, or one byte when shorter; shown as a byte to a short buffer */
+	OPT_IP_ZERO, /* ... and no byte at all is a 0 */
 	OPT_TIMEVAL, /* struct timeval; value.time */
 	OPT_LINGER,  /* struct linger; value.linger */
 	OPT_BYTES,   /* as it is, up to OPT_BYTES_MAX */

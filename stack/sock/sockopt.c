@@ -64,8 +64,10 @@ static int value_int(const struct s7_opt *opt, const void *val, socklen_t len, s
 {
 	if (len >= sizeof(int))
 		memcpy(&ret->num, val, sizeof(int));
-	else if (opt->type == OPT_IP_INT && len >= 1)
+	else if ((opt->type == OPT_IP_INT || opt->type == OPT_IP_ZERO) && len >= 1)
 		ret->num = *(const uint8_t *)val;
+	else if (opt->type == OPT_IP_ZERO)
+		ret->num = 0;
 	else
 		return -EINVAL;
 	if (opt->type == OPT_BOOL)
@@ -106,6 +108,21 @@ static int opt_store(struct s7_sock *sk, const struct s7_opt *opt, const struct 
 	return 0;
 }
 
+/* What is wrong before the value is looked at. */
+static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
+{
+	bool is_bytes = opt->type == OPT_BYTES;
+
+	if ((int32_t)len < 0)
+		return -EINVAL;
+	/* level SOCKET wants an int before it looks at the name */
+	if (opt->level == SOL_SOCKET && !is_bytes && len < sizeof(int))
+		return -EINVAL;
+	if (!(opt->access & OPT_WR))
+		return -ENOPROTOOPT;
+	return !val && (len || !is_bytes) ? -EFAULT : 0;
+}
+
 int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, socklen_t len, s7_time now)
 {
 	const struct s7_opt *opt = opt_find(level, name);
@@ -114,15 +131,9 @@ int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, so
 
 	if (!opt || !opt_applies(sk, opt))
 		return OPT_ASK_KERNEL;
-	if (!(opt->access & OPT_WR))
-		return -ENOPROTOOPT;
-	if ((int32_t)len < 0)
-		return -EINVAL;
-	if (!val && (len || opt->type != OPT_BYTES))
-		return level == SOL_SOCKET && len < sizeof(int) ? -EINVAL : -EFAULT;
-	/* level SOCKET wants an int before it looks at the name */
-	if (level == SOL_SOCKET && opt->type != OPT_BYTES && len < sizeof(int))
-		return -EINVAL;
+	err = set_check(opt, val, len);
+	if (err)
+		return err;
 	err = value_read(opt, val, len, &value);
 	if (err)
 		return err;
