@@ -332,10 +332,11 @@ static bool output_next(struct s7_tcp_sock *ts, bool force)
 	uint32_t chunks, limit = burst_limit(ts, &chunks);
 	struct burst b;
 
-	if (quota < full) {
+	if (quota < full && pipe) {
 		tcb->bits |= TCB_CWND_LIMITED;
 		return false;
 	}
+	quota = (uint32_t)s7_max(quota, full); /* with nothing in flight one segment may always go */
 	if (room < full && (!room || (!force && room < tcb->snd_max_wnd / 2)))
 		return false;
 	if (limit > quota && quota >= tcb->mss)
@@ -383,6 +384,7 @@ static void output(struct s7_tcp_sock *ts, bool force)
 		return;
 	if (tcb->snd_una == tcb->snd_nxt)
 		restart_after_idle(ts);
+	tcb->bits &= ~(uint32_t)TCB_CWND_LIMITED;
 	while (tcb->sq.next && output_next(ts, force))
 		;
 	if (tcb->sq.next && tcb->snd_una == tcb->snd_nxt && !tcb->at[TCPD_PERSIST] && !tcb->at[TCPD_CORK])

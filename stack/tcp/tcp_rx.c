@@ -322,7 +322,8 @@ static void step_data(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg
 
 	tcp_pkt_trim(pkt, seg->h.hdr_len);
 	if (!data_trim(tcb, pkt, seg)) {
-		drop(ts, pkt, DROP_TCP_OLD);
+		pkt_drop(ts->sk.inst, pkt, DROP_TCP_OLD);
+		finish(ts); /* its ACK may have made room all the same */
 		return;
 	}
 	fin = seg->h.flags & TCPF_FIN;

@@ -63,8 +63,10 @@ static int read_one(uint8_t kind, const uint8_t *p, uint32_t len, bool syn, stru
 	case OPT_MSS:
 		if (len != 2)
 			return -EINVAL;
+		if (!syn || !(p[0] | p[1]))
+			return 0;
 		opts->mss = (uint16_t)(p[0] << 8 | p[1]);
-		opts->bits |= syn && opts->mss ? TCPO_MSS : 0;
+		opts->bits |= TCPO_MSS;
 		return 0;
 	case OPT_WSCALE:
 		if (len != 1)

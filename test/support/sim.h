@@ -108,4 +108,8 @@ struct sim_pair sim_pair(struct sim *sim);
 /* Sends n pseudo-random bytes each way at once and checks them. Returns the time it took, 0: not finished in `limit`. */
 s7_time sim_transfer(struct sim *sim, struct sim_pair *pair, uint64_t a_to_b, uint64_t b_to_a, s7_time limit);
 
+/* Walks all of a connection's queues and aborts when an invariant is broken. sim_transfer does it at every step. */
+void sim_check(const struct s7_sock *sk);
+void sim_check_all(struct sim_host *host);
+
 #endif

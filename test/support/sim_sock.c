@@ -151,6 +151,7 @@ s7_time sim_transfer(struct sim *sim, struct sim_pair *pair, uint64_t a_to_b, ui
 			     { .from = pair->b, .to = pair->a, .total = b_to_a, .salt = 2 } };
 	uint8_t *buf = malloc(CHUNK);
 	s7_time start = sim->now;
+	uint32_t steps = 0;
 
 	while (f[0].received < a_to_b || f[1].received < b_to_a) {
 		for (int i = 0; i < 2; i++) {
@@ -163,6 +164,10 @@ s7_time sim_transfer(struct sim *sim, struct sim_pair *pair, uint64_t a_to_b, ui
 		if (sim->now - start > limit)
 			break;
 		sim_step(sim, start + limit + 1);
+		if (++steps % 16 == 0) {
+			sim_check(pair->a);
+			sim_check(pair->b);
+		}
 	}
 	free(buf);
 	if (f[0].received < a_to_b || f[1].received < b_to_a)
