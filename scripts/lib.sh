@@ -11,7 +11,7 @@ cd "$S7_TOP" || exit 1
 S7_PACKAGES_BUILD="gcc clang clang-format cmake ninja-build pkg-config ccache git python3
 	libdpdk-dev libbpf-dev libmnl-dev libinih-dev libnuma-dev libpcap-dev libcriterion-dev
 	libelf-dev zlib1g-dev libbsd-dev libmd-dev linux-libc-dev"
-S7_PACKAGES_RUN="iproute2 ethtool procps curl nginx redis-server redis-tools memcached
+S7_PACKAGES_RUN="iproute2 ethtool procps netbase curl nginx redis-server redis-tools memcached
 	iperf3 wrk strace gdb binutils"
 
 say() {
@@ -45,11 +45,14 @@ packages_install() {
 	if [ ! -e $policy ]; then
 		printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && made=1
 	fi
+	mkdir -p build
 	# shellcheck disable=SC2086
-	{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing; } >&2
+	{ apt-get -q update && apt-get -q install -y --no-install-recommends $missing; } </dev/null >build/apt.log 2>&1
 	local rc=$?
 	[ $made = 1 ] && rm -f $policy
-	[ $rc = 0 ] || die "apt-get could not install: $missing"
+	[ $rc = 0 ] && return
+	grep -E '^(E|W|Err):' build/apt.log >&2
+	die "apt-get could not install: $missing(all of it: build/apt.log)"
 }
 
 # build PRESET [TARGET...] - configures and builds; the compiler's output is shown only if it fails
