@@ -2,10 +2,11 @@
 /*
  * cc.c - congestion controls by index, and what they share
  *
- * Idea: the arena holds no function pointers, so a connection keeps an index into this table. A control only answers two
- * questions, how far to back off and how to grow; when to do either is recovery's (tcp_recovery.c), so RACK or pacing come in without touching it.
- * Windows are in bytes. Slow start counts bytes acknowledged, at most two segments an ACK (RFC 3465).
- * Context: instance lock.   Called by: tcp_ack.c, tcp_recovery.c, tcp_out.c, tcp_opt_api.c.
+ * Idea: the arena holds no function pointers, so a connection keeps an index into this table. A
+ * control only answers two questions, how far to back off and how to grow; when to do either is
+ * recovery's (tcp_recovery.c), so RACK or pacing come in without touching it. Windows are in
+ * bytes. Slow start counts bytes acknowledged, at most two segments an ACK (RFC 3465).
+ * Context: instance lock. Called by: tcp_ack.c, tcp_recovery.c, tcp_out.c, tcp_opt_api.c.
  */
 #include "stack/tcp/tcp_int.h"
 

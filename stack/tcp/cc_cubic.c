@@ -2,12 +2,13 @@
 /*
  * cc_cubic.c - CUBIC (RFC 9438)
  *
- * Idea: after a loss the window follows C * (t - K)^3 + W_max, t since the loss, so growth depends on time and not
- * on the round trip; where Reno would be faster, Reno's estimate is taken (4.3). beta = 0.7, C = 0.4.
- * Arithmetic: windows in bytes, time in ms; the cube of ms is divided by 10^6 before it is multiplied, which keeps
- * 64 bits sufficient for 100 s and 64 KB segments.
- * Invariants: epoch 0 means that no growth has happened since the last loss.
- * Called by: through tcp_cc_table.
+ * Idea: after a loss the window follows C * (t - K)^3 + W_max, t since the loss, so growth
+ * depends on time and not on the round trip; where Reno would be faster, Reno's estimate is taken
+ * (4.3). beta = 0.7, C = 0.4.
+ * Arithmetic: windows in bytes, time in ms; the cube of ms is divided by 10^6 before it is
+ * multiplied, which keeps 64 bits sufficient for 100 s and 64 KB segments.
+ * Invariants: epoch 0 means that no growth has happened since the last loss. Called by: through
+ * tcp_cc_table.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -66,7 +67,8 @@ static uint32_t cubic_ssthresh(struct s7_tcb *tcb, s7_time now)
 	(void)now;
 	cu->epoch = 0;
 	cu->w_prior = tcb->cwnd;
-	/* 4.7 fast convergence: a flow that lost before reaching its last peak gives room to others */
+	/* 4.7 fast convergence: a flow that lost before reaching its last peak gives room to others
+	 */
 	cu->w_max = tcb->cwnd < cu->w_max ? (uint32_t)((uint64_t)tcb->cwnd * 17 / 20) : tcb->cwnd;
 	return (uint32_t)s7_max((uint64_t)tcb->cwnd * 7 / 10, 2 * tcb->mss);
 }

@@ -2,9 +2,10 @@
 /*
  * tcp.h - TCP: the connection's state, and what other layers call
  *
- * Four kinds of object hang in the flow table: a socket (FLOW_TCP, struct s7_tcp_sock), a half-open connection of a listener
- * (FLOW_TCP_REQ, struct s7_tcp_req) and a TIME_WAIT entry (FLOW_TCP_TW, struct s7_tcp_tw). The
- * design, its invariants and the table of RFC clauses are in docs/tcp.md; internals are declared in tcp_int.h.
+ * Four kinds of object hang in the flow table: a socket (FLOW_TCP, struct s7_tcp_sock), a
+ * half-open connection of a listener (FLOW_TCP_REQ, struct s7_tcp_req) and a TIME_WAIT entry
+ * (FLOW_TCP_TW, struct s7_tcp_tw). The design, its invariants and the table of RFC clauses are in
+ * docs/tcp.md; internals are declared in tcp_int.h.
  * Context: instance lock held, for everything here.
  */
 #ifndef S7_TCP_H
@@ -33,24 +34,25 @@ enum tcp_state {
 enum tcp_bits {
 	TCB_NODELAY = 1 << 0,
 	TCB_CORK = 1 << 1,
-	TCB_ORPHAN = 1 << 2,	   /* no descriptor left: free when closed */
-	TCB_TS = 1 << 3,	   /* timestamps agreed */
-	TCB_SACK = 1 << 4,	   /* SACK agreed */
-	TCB_WSCALE = 1 << 5,	   /* window scaling agreed */
-	TCB_FIN_QUEUED = 1 << 6,   /* our FIN is in the send queue */
-	TCB_ACK_NOW = 1 << 7,	   /* an ACK must leave before this call ends */
-	TCB_CWND_LIMITED = 1 << 8, /* the last output stopped at cwnd */
-	TCB_OWNS_PORT = 1 << 9,	   /* counted by sk_own_port for the connection */
-	TCB_DONE = 1 << 10,	   /* was connected once: reads give 0, not -ENOTCONN */
-	TCB_NOSPACE = 1 << 11,	   /* somebody waits for room to send */
-	TCB_ACCEPTED = 1 << 12,	   /* passive child, given out by accept */
-	TCB_CHILD = 1 << 13,	   /* in the accept queue of tcb->listener */
+	TCB_ORPHAN = 1 << 2,	    /* no descriptor left: free when closed */
+	TCB_TS = 1 << 3,	    /* timestamps agreed */
+	TCB_SACK = 1 << 4,	    /* SACK agreed */
+	TCB_WSCALE = 1 << 5,	    /* window scaling agreed */
+	TCB_FIN_QUEUED = 1 << 6,    /* our FIN is in the send queue */
+	TCB_ACK_NOW = 1 << 7,	    /* an ACK must leave before this call ends */
+	TCB_CWND_LIMITED = 1 << 8,  /* the last output stopped at cwnd */
+	TCB_OWNS_PORT = 1 << 9,	    /* counted by sk_own_port for the connection */
+	TCB_DONE = 1 << 10,	    /* was connected once: reads give 0, not -ENOTCONN */
+	TCB_NOSPACE = 1 << 11,	    /* somebody waits for room to send */
+	TCB_ACCEPTED = 1 << 12,	    /* passive child, given out by accept */
+	TCB_CHILD = 1 << 13,	    /* in the accept queue of tcb->listener */
 	TCB_CONNECT_DONE = 1 << 14, /* the program has learned the outcome of connect */
-	TCB_URG_OUT = 1 << 15,	   /* snd_up is ahead of snd_una */
-	TCB_PINGPONG = 1 << 16,	   /* interactive: ACKs ride on answers */
+	TCB_URG_OUT = 1 << 15,	    /* snd_up is ahead of snd_una */
+	TCB_PINGPONG = 1 << 16,	    /* interactive: ACKs ride on answers */
 	TCB_PMTU_LOWERED = 1 << 17,
-	TCB_CC_USER = 1 << 18,	   /* congestion control chosen by the program */
-	TCB_RTX_TIMED = 1 << 19,   /* this ACK covered something retransmitted: no RTT sample (Karn) */
+	TCB_CC_USER = 1 << 18, /* congestion control chosen by the program */
+	TCB_RTX_TIMED =
+		1 << 19, /* this ACK covered something retransmitted: no RTT sample (Karn) */
 };
 
 /* Deadlines that share tcb->timer. */
@@ -189,7 +191,7 @@ struct s7_tcp_req {
 	uint8_t bits; /* enum tcp_opt_bits agreed */
 	uint8_t snd_wscale, rcv_wscale;
 	uint8_t retries;
-	bool acked;	 /* the handshake is complete, the accept queue was full or data is awaited */
+	bool acked; /* the handshake is complete, the accept queue was full or data is awaited */
 	uint8_t tos;
 	s7_time made_at, synack_at;
 };
@@ -240,7 +242,8 @@ const char *tcp_state_text(enum tcp_state state);
 /* The number that Linux gives the state (TCP_INFO, sock_diag). */
 uint8_t tcp_state_linux(const struct s7_sock *sk);
 
-/* ---- options, for stack/sock/opt_tcp.c. Setters: 0 or -errno with Linux's ranges. tcp_opt_api.c ---- */
+/* ---- options, for stack/sock/opt_tcp.c. Setters: 0 or -errno with Linux's ranges. tcp_opt_api.c
+ * ---- */
 int tcp_set_nodelay(struct s7_sock *sk, int on);
 int tcp_get_nodelay(const struct s7_sock *sk);
 int tcp_set_cork(struct s7_sock *sk, int on);
@@ -280,7 +283,8 @@ uint32_t tcp_outq_unsent(const struct s7_sock *sk);
 void tcp_keepalive_changed(struct s7_sock *sk);
 /* SO_RCVLOWAT grew: makes the buffer large enough, as Linux. */
 void tcp_rcvlowat_changed(struct s7_sock *sk);
-/* connect(AF_UNSPEC): breaks the connection (RST where one is due) and makes the socket fresh again. 0. */
+/* connect(AF_UNSPEC): breaks the connection (RST where one is due) and makes the socket fresh
+ * again. 0. */
 int tcp_disconnect(struct s7_sock *sk);
 /* Index of a congestion control for params.tcp_cc, or -ENOENT. */
 int tcp_cc_index(const char *name, size_t len);

@@ -2,17 +2,18 @@
 /*
  * tcp_ack.c - the fifth step of RFC 9293 3.10.7.4: what an acknowledgement does
  *
- * Idea: free what is acknowledged at the head of the send queue, take one RTT sample, follow the window, let recovery or
- * congestion control judge, move the timers. An ACK that moves nothing costs a few comparisons.
- * Each chunk is touched once when it is acknowledged; nothing walks the queue unless SACK says so.
- * Context: instance lock; sends nothing itself (the caller runs tcp_output).   Called by: tcp_rx.c.
+ * Idea: free what is acknowledged at the head of the send queue, take one RTT sample, follow the
+ * window, let recovery or congestion control judge, move the timers. An ACK that moves nothing
+ * costs a few comparisons. Each chunk is touched once when it is acknowledged; nothing walks the
+ * queue unless SACK says so.
+ * Context: instance lock; sends nothing itself (the caller runs tcp_output). Called by: tcp_rx.c.
  */
 #include "stack/tcp/tcp_int.h"
 
 /* Cuts what is acknowledged off the front of a chunk that is covered in part. */
 static void chunk_trim(struct s7_tcb *tcb, struct s7_pkt *chunk, uint32_t n)
 {
-	uint8_t marks = chunk->tcp.flags & (CHUNK_LOST | CHUNK_RETRANS | CHUNK_SACKED);
+	uint8_t marks = chunk->tcp.flags & CHUNK_MARKS;
 
 	tcp_chunk_unmark(tcb, chunk);
 	chunk->tcp.seq += n;
@@ -30,7 +31,8 @@ static void chunk_trim(struct s7_tcb *tcb, struct s7_pkt *chunk, uint32_t n)
 		tcb->sq.sacked_below += chunk_space(chunk);
 }
 
-/* Takes everything before snd_una out of the queue; returns the send time for an RTT sample, 0: none. */
+/* Takes everything before snd_una out of the queue; returns the send time for an RTT sample, 0:
+ * none. */
 static s7_time sendq_ack(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
@@ -70,7 +72,8 @@ static void ack_rtt(struct s7_tcp_sock *ts, const struct tcp_seg *seg, s7_time s
 	if (s7_likely(sent_at && !(tcb->bits & TCB_RTX_TIMED)))
 		tcp_rtt_sample(ts, (inst->now - sent_at) / S7_US);
 	else if (tcb->bits & TCB_TS && seg->opts.bits & TCPO_TS && seg->opts.ts_ecr)
-		tcp_rtt_sample(ts, (uint64_t)(tcp_ms(inst) + tcb->ts_offset - seg->opts.ts_ecr) * 1000);
+		tcp_rtt_sample(ts,
+			       (uint64_t)(tcp_ms(inst) + tcb->ts_offset - seg->opts.ts_ecr) * 1000);
 	tcb->bits &= ~(uint32_t)TCB_RTX_TIMED;
 }
 
@@ -106,7 +109,8 @@ void tcp_space_check(struct s7_tcp_sock *ts)
 	if (!(tcb->bits & TCB_NOSPACE))
 		return;
 	if (!(sk->bits & SKB_SNDBUF_LOCK)) {
-		want = 2ull * TCP_TRUESIZE * s7_max(tcb->cwnd / s7_min(tcb->mss, S7_PKT_ROOM) + 1, 10);
+		want = 2ull * TCP_TRUESIZE *
+			s7_max(tcb->cwnd / s7_min(tcb->mss, S7_PKT_ROOM) + 1, 10);
 		want = s7_min(want, sk->inst->params.tcp_wmem[2]);
 		sk->sndbuf = (uint32_t)s7_max(sk->sndbuf, want);
 	}

@@ -2,10 +2,11 @@
 /*
  * tcp_child.c - a half-open connection becomes a socket in the accept queue
  *
- * Idea: the child inherits from its listener what Linux lets it inherit (socket options, buffer sizes, TCP settings), takes the
- * numbers from the request and the request's place in the flow table. It has one reference, which accept() hands out.
- * A request of a cookie lies on the caller's stack and is in no table.
- * Context: instance lock.   Called by: tcp_req.c, tcp_cookie.c.
+ * Idea: the child inherits from its listener what Linux lets it inherit (socket options, buffer
+ * sizes, TCP settings), takes the numbers from the request and the request's place in the flow
+ * table. It has one reference, which accept() hands out. A request of a cookie lies on the
+ * caller's stack and is in no table.
+ * Context: instance lock. Called by: tcp_req.c, tcp_cookie.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -51,7 +52,8 @@ static void inherit_tcb(struct s7_tcb *child, const struct s7_tcb *parent)
 	child->syn_retries = parent->syn_retries;
 }
 
-static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req, const struct tcp_seg *seg)
+static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req,
+			 const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 

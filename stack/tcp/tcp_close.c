@@ -2,11 +2,13 @@
 /*
  * tcp_close.c - the ways a connection ends
  *
- * Idea: tcp_done() is the one place where a connection stops existing: out of the tables, timers off, queues emptied, CLOSED.
- * If no descriptor is left (orphan) it frees the socket, else the program finds it closed. What was received before may still be read.
- * close(): unread data or SO_LINGER 0 mean RST (RFC 9293 3.6.1, RFC 2525 2.17), else FIN; the socket lives on as an orphan until the peer has
- * acknowledged. A child that nobody accepted dies with its listener.
- * Context: instance lock.   Called by: tcp_proto.c, tcp_rx.c, tcp_timer.c, tcp_tw.c.
+ * Idea: tcp_done() is the one place where a connection stops existing: out of the tables, timers
+ * off, queues emptied, CLOSED. If no descriptor is left (orphan) it frees the socket, else the
+ * program finds it closed. What was received before may still be read.
+ * close(): unread data or SO_LINGER 0 mean RST (RFC 9293 3.6.1, RFC 2525 2.17), else FIN; the
+ * socket lives on as an orphan until the peer has acknowledged. A child that nobody accepted dies
+ * with its listener.
+ * Context: instance lock. Called by: tcp_proto.c, tcp_rx.c, tcp_timer.c, tcp_tw.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -98,7 +100,8 @@ static void listener_stop(struct s7_tcp_sock *ts)
 /* States in which a RST is due when we let go (RFC 9293 3.10.5). */
 static bool needs_rst(const struct s7_tcb *tcb)
 {
-	return tcb->state >= TCPS_SYN_RCVD && tcb->state != TCPS_CLOSING && tcb->state != TCPS_LAST_ACK;
+	return tcb->state >= TCPS_SYN_RCVD && tcb->state != TCPS_CLOSING &&
+		tcb->state != TCPS_LAST_ACK;
 }
 
 void tcp_abort(struct s7_sock *sk, int err)
@@ -148,9 +151,10 @@ static void close_fin_wait_2(struct s7_tcp_sock *ts)
 		reset_now(ts);
 		return;
 	}
-	tcp_deadline_set(ts, TCPD_FIN_WAIT_2,
-			 ts->sk.inst->now +
-				 S7_SEC * (uint64_t)(tcb->linger2_s ? tcb->linger2_s : TCP_FIN_TIMEOUT_S));
+	tcp_deadline_set(
+		ts, TCPD_FIN_WAIT_2,
+		ts->sk.inst->now +
+			S7_SEC * (uint64_t)(tcb->linger2_s ? tcb->linger2_s : TCP_FIN_TIMEOUT_S));
 }
 
 void tcp_close(struct s7_sock *sk)
@@ -174,7 +178,8 @@ void tcp_close(struct s7_sock *sk)
 		reset_now(ts);
 		return;
 	}
-	if (tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT || tcb->state == TCPS_SYN_RCVD)
+	if (tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT ||
+	    tcb->state == TCPS_SYN_RCVD)
 		send_fin(ts);
 	else if (tcb->state == TCPS_FIN_WAIT_2)
 		close_fin_wait_2(ts);

@@ -2,10 +2,11 @@
 /*
  * tcp_conn.c - connect, listen, accept; and what ICMP says about a connection
  *
- * Idea: connect() answers like Linux's state machine above TCP: -EINPROGRESS, then -EALREADY while the SYN is out, once 0 (or the error),
- * then -EISCONN. The shim does the waiting. listen() on a bound socket enters it in the port table's listening set; a second
- * listen() only changes the backlog. A full accept queue is `> backlog`.
- * Context: instance lock.   Called by: tcp_proto.c, tcp_in.c.
+ * Idea: connect() answers like Linux's state machine above TCP: -EINPROGRESS, then -EALREADY
+ * while the SYN is out, once 0 (or the error), then -EISCONN. The shim does the waiting. listen()
+ * on a bound socket enters it in the port table's listening set; a second listen() only changes
+ * the backlog. A full accept queue is `> backlog`.
+ * Context: instance lock. Called by: tcp_proto.c, tcp_in.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -37,7 +38,8 @@ static int connect_again(struct s7_sock *sk)
 	if (tcb->state == TCPS_LISTEN)
 		return -EISCONN;
 	if (tcb->state == TCPS_CLOSED) {
-		if (!(tcb->bits & TCB_CONNECT_DONE) && sk->flow.rport) { /* the attempt failed meanwhile */
+		if (!(tcb->bits & TCB_CONNECT_DONE) &&
+		    sk->flow.rport) { /* the attempt failed meanwhile */
 			err = sk_take_error(sk);
 			tcp_disconnect(sk);
 			return err ? err : -ECONNABORTED;
@@ -72,7 +74,8 @@ static int connect_flow(struct s7_tcp_sock *ts, const struct s7_ip *ip, uint16_t
 	sk->flow.iface = ts->tcb.dst.iface;
 	sk->flow.kind = FLOW_TCP;
 	if (!sk->flow.lport)
-		sk->flow.lport = sk_pick_port(inst, IPPROTO_TCP, &sk->flow.local, &sk->flow.remote, port);
+		sk->flow.lport =
+			sk_pick_port(inst, IPPROTO_TCP, &sk->flow.local, &sk->flow.remote, port);
 	if (!sk->flow.lport)
 		return -EADDRNOTAVAIL;
 	err = flow_insert(&inst->flows, &sk->flow);

@@ -2,11 +2,13 @@
 /*
  * tcp_cookie.c - SYN cookies (RFC 4987 3.6)
  *
- * Idea: when a listener holds all the half-open connections it may, the answer to a SYN remembers itself. Our ISN is
- * 5 bits of a 64 s clock, 3 bits of an MSS table, 24 bits of a keyed hash over the four-tuple, the peer's ISN, clock and
- * MSS. With timestamps the low 6 bits of ours carry window scale and SACK-permitted; without them neither is used.
- * Invariants: nothing is stored; a cookie is good for two ticks of the clock and only while this listener has sent any lately.
- * Context: instance lock.   Called by: tcp_in.c.
+ * Idea: when a listener holds all the half-open connections it may, the answer to a SYN remembers
+ * itself. Our ISN is 5 bits of a 64 s clock, 3 bits of an MSS table, 24 bits of a keyed hash over
+ * the four-tuple, the peer's ISN, clock and MSS. With timestamps the low 6 bits of ours carry
+ * window scale and SACK-permitted; without them neither is used.
+ * Invariants: nothing is stored; a cookie is good for two ticks of the clock and only while this
+ * listener has sent any lately.
+ * Context: instance lock. Called by: tcp_in.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -19,15 +21,21 @@
 
 static const uint16_t cookie_mss[8] = { 216, 536, 1024, 1220, 1360, 1440, 1460, 8960 };
 
-static uint32_t cookie_hash(struct s7_inst *inst, const struct s7_flow *flow, uint32_t irs, uint32_t tick, uint32_t mss)
+static uint32_t cookie_hash(struct s7_inst *inst, const struct s7_flow *flow, uint32_t irs,
+			    uint32_t tick, uint32_t mss)
 {
-	uint64_t words[6] = { flow->local.q[0] ^ flow->remote.q[0], flow->local.q[1], flow->remote.q[1],
-			      (uint64_t)flow->lport << 16 | flow->rport, (uint64_t)irs << 32 | tick, mss };
+	uint64_t words[6] = { flow->local.q[0] ^ flow->remote.q[0],
+			      flow->local.q[1],
+			      flow->remote.q[1],
+			      (uint64_t)flow->lport << 16 | flow->rport,
+			      (uint64_t)irs << 32 | tick,
+			      mss };
 
 	return (uint32_t)tcp_keyed_hash(inst->tcp->key[0], words, sizeof(words)) & 0xffffff;
 }
 
-static uint32_t cookie_make(struct s7_inst *inst, const struct s7_tcp_req *req, uint32_t tick, uint32_t mss)
+static uint32_t cookie_make(struct s7_inst *inst, const struct s7_tcp_req *req, uint32_t tick,
+			    uint32_t mss)
 {
 	return (tick & 31) << 27 | mss << 24 | cookie_hash(inst, &req->flow, req->irs, tick, mss);
 }
@@ -44,7 +52,8 @@ static uint32_t cookie_ts(struct s7_inst *inst, const struct s7_tcp_req *req)
 	return seq_gt(ts, now) ? ts - (COOKIE_TS_MASK + 1) : ts;
 }
 
-void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg)
+void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx,
+		     const struct tcp_seg *seg)
 {
 	struct s7_inst *inst = listener->sk.inst;
 	struct s7_tcp_req req = { .retries = 0 };
@@ -66,7 +75,8 @@ void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx, const
 	tcp_req_synack(inst, &req, cookie_ts(inst, &req));
 }
 
-static bool cookie_check(struct s7_inst *inst, const struct s7_tcp_req *req, uint32_t cookie, uint16_t *ret_mss)
+static bool cookie_check(struct s7_inst *inst, const struct s7_tcp_req *req, uint32_t cookie,
+			 uint16_t *ret_mss)
 {
 	uint32_t now = (uint32_t)(inst->now / COOKIE_TICK_NS), mss = cookie >> 24 & 7;
 
@@ -80,7 +90,8 @@ static bool cookie_check(struct s7_inst *inst, const struct s7_tcp_req *req, uin
 }
 
 /* What the SYN agreed on, from the timestamp that came back. */
-static void cookie_options(struct s7_tcp_req *req, const struct s7_tcp_sock *listener, const struct tcp_seg *seg)
+static void cookie_options(struct s7_tcp_req *req, const struct s7_tcp_sock *listener,
+			   const struct tcp_seg *seg)
 {
 	uint32_t bits = seg->opts.ts_ecr & COOKIE_TS_MASK;
 
@@ -98,7 +109,8 @@ static void cookie_options(struct s7_tcp_req *req, const struct s7_tcp_sock *lis
 	}
 }
 
-bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx, struct tcp_seg *seg)
+bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
+		   struct tcp_seg *seg)
 {
 	struct s7_inst *inst = listener->sk.inst;
 	struct s7_tcp_req req = { .retries = 1 };

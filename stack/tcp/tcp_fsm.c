@@ -2,10 +2,11 @@
 /*
  * tcp_fsm.c - the states of a connection and the only function that changes them (RFC 9293 3.3.2)
  *
- * Idea: a table says which state may follow which; tcp_set_state() asserts it, so a wrong path is found where it is taken.
- * TIME_WAIT has no row of its own: the socket goes to CLOSED while a TIME_WAIT entry (tcp_tw.c) takes its
- * place in the flow table. Passive opens arrive here as CLOSED -> ESTABLISHED, their half-open time was a request's.
- * Context: instance lock.   Called by: everything in stack/tcp.
+ * Idea: a table says which state may follow which; tcp_set_state() asserts it, so a wrong path is
+ * found where it is taken. TIME_WAIT has no row of its own: the socket goes to CLOSED while a
+ * TIME_WAIT entry (tcp_tw.c) takes its place in the flow table. Passive opens arrive here as
+ * CLOSED -> ESTABLISHED, their half-open time was a request's.
+ * Context: instance lock. Called by: everything in stack/tcp.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -45,7 +46,8 @@ static const struct {
 void tcp_set_state(struct s7_tcp_sock *ts, enum tcp_state state)
 {
 	assert(tcp_next_states[ts->tcb.state] & (1u << state));
-	if (state == TCPS_CLOSED && (ts->tcb.state == TCPS_ESTABLISHED || ts->tcb.state == TCPS_CLOSE_WAIT))
+	if (state == TCPS_CLOSED &&
+	    (ts->tcb.state == TCPS_ESTABLISHED || ts->tcb.state == TCPS_CLOSE_WAIT))
 		stat_add(ts->sk.inst, STAT_TCP_ESTAB_RESETS, 1);
 	ts->tcb.state = (uint8_t)state;
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * tcp_hash.c - numbers that an outsider cannot guess: initial sequence numbers, timestamp offsets, cookies
+ * tcp_hash.c - numbers that an outsider cannot guess: initial sequence numbers, timestamp
+ * offsets, cookies
  *
- * Idea: SipHash-1-3 (a keyed hash for short inputs) under keys drawn from the instance's secret. The ISN is RFC 6528's:
- * a clock plus a hash of the four-tuple, so a reused tuple continues above its last incarnation. The timestamp
- * offset depends on the two addresses only, so that timestamps stay monotonic between two hosts (TIME_WAIT reuse, RFC 6191).
- * Context: any.   Called by: tcp_conn.c, tcp_req.c, tcp_cookie.c.
+ * Idea: SipHash-1-3 (a keyed hash for short inputs) under keys drawn from the instance's secret.
+ * The ISN is RFC 6528's: a clock plus a hash of the four-tuple, so a reused tuple continues above
+ * its last incarnation. The timestamp offset depends on the two addresses only, so that
+ * timestamps stay monotonic between two hosts (TIME_WAIT reuse, RFC 6191).
+ * Context: any. Called by: tcp_conn.c, tcp_req.c, tcp_cookie.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -56,8 +58,8 @@ uint64_t tcp_keyed_hash(const uint64_t key[2], const void *data, uint32_t len)
 
 uint32_t tcp_isn(struct s7_inst *inst, const struct s7_flow *flow)
 {
-	uint64_t words[5] = { flow->local.q[0] ^ flow->remote.q[0], flow->local.q[1], flow->remote.q[1],
-			      (uint64_t)flow->lport << 16 | flow->rport, 1 };
+	uint64_t words[5] = { flow->local.q[0] ^ flow->remote.q[0], flow->local.q[1],
+			      flow->remote.q[1], (uint64_t)flow->lport << 16 | flow->rport, 1 };
 
 	return (uint32_t)tcp_keyed_hash(inst->tcp->key[0], words, sizeof(words)) +
 	       (uint32_t)(inst->now >> 6);

@@ -2,16 +2,19 @@
 /*
  * tcp_in.c - a segment arrives: make it a value, check it, find whose it is
  *
- * Idea: header and options are parsed once into struct tcp_seg; from here on nobody reads wire bytes. Then one look into the
- * flow table: a connection, a half-open one, a TIME_WAIT entry; else a listener; else nobody, which is answered with RST
- * - except on a netdev shared with the kernel, where a port that sock7 does not own is the kernel's to answer.
- * Checksum: trusted when the device or the interface says so; on a shared netdev a local kernel sender
- * leaves the pseudo-header sum in the field (CHECKSUM_PARTIAL), which is accepted and counted.
- * Context: instance lock.   Called by: ip4_input.
+ * Idea: header and options are parsed once into struct tcp_seg; from here on nobody reads wire
+ * bytes. Then one look into the flow table: a connection, a half-open one, a TIME_WAIT entry;
+ * else a listener; else nobody, which is answered with RST - except on a netdev shared with the
+ * kernel, where a port that sock7 does not own is the kernel's to answer.
+ * Checksum: trusted when the device or the interface says so; on a shared netdev a local kernel
+ * sender leaves the pseudo-header sum in the field (CHECKSUM_PARTIAL), which is accepted and
+ * counted.
+ * Context: instance lock. Called by: ip4_input.
  */
 #include "stack/tcp/tcp_int.h"
 
-static bool csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const struct s7_rx *rx, uint16_t field)
+static bool csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const struct s7_rx *rx,
+		    uint16_t field)
 {
 	uint32_t pseudo, sum, at = 0;
 	const struct s7_pkt *part;
@@ -56,10 +59,12 @@ static enum s7_drop seg_read(struct s7_inst *inst, const struct s7_pkt *pkt, con
 	return DROP_NONE;
 }
 
-struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *rx, const struct tcp_hdr *h)
+struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *rx,
+				      const struct tcp_hdr *h)
 {
 	uint32_t hash = flow_hash(&inst->flows, IPPROTO_TCP, &rx->dst, h->dst, &rx->src, h->src);
-	struct s7_bind *bind = port_find(&inst->ports, IPPROTO_TCP, &rx->dst, h->dst, rx->iface->index, hash);
+	struct s7_bind *bind =
+		port_find(&inst->ports, IPPROTO_TCP, &rx->dst, h->dst, rx->iface->index, hash);
 	struct s7_sock *sk;
 
 	if (!bind || !bind->listening)
@@ -68,9 +73,11 @@ struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *
 	return tcp_tcb(sk)->state == TCPS_LISTEN ? tcp_sk(sk) : NULL;
 }
 
-void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx, const struct tcp_seg *seg)
+void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx,
+		 const struct tcp_seg *seg)
 {
-	if (rx->iface->flags & IFACE_SHARED && !sk_port_owned(inst, IPPROTO_TCP, &rx->dst, seg->h.dst)) {
+	if (rx->iface->flags & IFACE_SHARED &&
+	    !sk_port_owned(inst, IPPROTO_TCP, &rx->dst, seg->h.dst)) {
 		pkt_drop(inst, pkt, DROP_TCP_KERNEL);
 		return;
 	}
@@ -79,7 +86,8 @@ void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *r
 }
 
 /* RFC 9293 3.10.7.2: a segment for a listener that belongs to no request. */
-void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx, struct tcp_seg *seg)
+void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
+		   struct tcp_seg *seg)
 {
 	struct s7_inst *inst = listener->sk.inst;
 	struct s7_tcb *tcb = &listener->tcb;
@@ -110,9 +118,11 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 	pkt_free(inst, pkt);
 }
 
-static void deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx, struct tcp_seg *seg)
+static void deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx,
+		    struct tcp_seg *seg)
 {
-	struct s7_flow *flow = flow_find(&inst->flows, IPPROTO_TCP, &rx->dst, seg->h.dst, &rx->src, seg->h.src);
+	struct s7_flow *flow =
+		flow_find(&inst->flows, IPPROTO_TCP, &rx->dst, seg->h.dst, &rx->src, seg->h.src);
 	struct s7_tcp_sock *listener;
 
 	if (s7_likely(flow)) {
@@ -159,7 +169,8 @@ void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 	deliver(inst, pkt, rx, &seg);
 }
 
-void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq, int err, uint32_t mtu, bool hard)
+void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq, int err,
+	      uint32_t mtu, bool hard)
 {
 	struct s7_flow *flow = flow_find(&inst->flows, IPPROTO_TCP, &quoted->local, quoted->lport,
 					 &quoted->remote, quoted->rport);

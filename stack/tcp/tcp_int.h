@@ -42,7 +42,9 @@ enum tcp_chunk_flags {
 	CHUNK_LOST = 1 << 3,
 	CHUNK_RETRANS = 1 << 4,	     /* a retransmission is under way */
 	CHUNK_EVER_RETRANS = 1 << 5, /* Karn: no RTT sample */
-	CHUNK_PROBE = 1 << 6,
+	CHUNK_LOSS = CHUNK_LOST | CHUNK_RETRANS,
+	CHUNK_MARKS = CHUNK_SACKED | CHUNK_LOSS,
+	CHUNK_LAST = CHUNK_FIN | CHUNK_PSH,
 };
 
 /* A received segment by value. */
@@ -89,10 +91,12 @@ void sendq_purge(struct s7_tcp_sock *ts);
 /* Queues our FIN (on the unsent tail chunk or one of its own). 0, -ENOBUFS. */
 int sendq_fin(struct s7_tcp_sock *ts);
 
-/* Bytes in flight by RFC 6675; without SACK a duplicate ACK stands for one segment that left the network. */
+/* Bytes in flight by RFC 6675; without SACK a duplicate ACK stands for one segment that left the
+ * network. */
 static inline uint32_t tcp_pipe(const struct s7_tcb *tcb)
 {
-	uint32_t pipe = tcb->snd_nxt - tcb->snd_una - tcb->sq.sacked - tcb->sq.lost + tcb->sq.retrans;
+	uint32_t pipe =
+		tcb->snd_nxt - tcb->snd_una - tcb->sq.sacked - tcb->sq.lost + tcb->sq.retrans;
 
 	if (s7_unlikely(tcb->dupacks && !(tcb->bits & TCB_SACK)))
 		return pipe - (uint32_t)s7_min(pipe, (uint64_t)tcb->dupacks * tcb->mss);
@@ -136,21 +140,27 @@ static inline bool tcp_may_receive(const struct s7_tcb *tcb)
 void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
 		   struct tcp_seg *seg);
 /* The listener a segment to (dst, port) belongs to, or NULL. */
-struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *rx, const struct tcp_hdr *h);
+struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *rx,
+				      const struct tcp_hdr *h);
 /* No connection: RST, unless the kernel may own the port. Consumes pkt. */
-void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx, const struct tcp_seg *seg);
+void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx,
+		 const struct tcp_seg *seg);
 
 /* ---- tcp_req.c, tcp_cookie.c, tcp_child.c ---- */
-void tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg, uint32_t iss);
-void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx, struct tcp_seg *seg);
+void tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
+		  uint32_t iss);
+void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx,
+		struct tcp_seg *seg);
 void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req);
 int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val);
 /* Fills all fields of a request from a SYN. 0 or -errno (no route back). */
 int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
 		 struct s7_tcp_req *ret_req);
-void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg);
+void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx,
+		     const struct tcp_seg *seg);
 /* An ACK without flow on a listener: true when its cookie was right and pkt was consumed. */
-bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx, struct tcp_seg *seg);
+bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
+		   struct tcp_seg *seg);
 /* A full socket from a request whose ACK has come, in the listener's accept queue; or NULL. */
 struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg);
 static inline bool tcp_accept_full(const struct s7_tcb *listener)
@@ -192,7 +202,8 @@ void tcp_enter_loss(struct s7_tcp_sock *ts);
 
 /* ---- tcp_reass.c, tcp_rcvq.c ---- */
 /* Takes a segment beyond rcv_nxt. Consumes pkt. */
-void tcp_reass_add(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t seq, uint32_t len, bool fin);
+void tcp_reass_add(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t seq, uint32_t len,
+		   bool fin);
 /* Moves what has become contiguous to the receive queue. */
 bool tcp_reass_drain(struct s7_tcp_sock *ts); /* true: a FIN has its turn */
 void tcp_reass_purge(struct s7_tcp_sock *ts);
@@ -204,7 +215,8 @@ void tcp_pkt_trim(struct s7_pkt *pkt, uint32_t n);
 void tcp_pkt_cut(struct s7_pkt *pkt, uint32_t total);
 
 /* ---- tcp_out.c ---- */
-/* Sends what windows and Nagle allow; lost chunks first. push: PSH ends the burst, Nagle judged now. */
+/* Sends what windows and Nagle allow; lost chunks first. push: PSH ends the burst, Nagle judged
+ * now. */
 void tcp_output(struct s7_tcp_sock *ts);
 void tcp_send_ack(struct s7_tcp_sock *ts);
 /* Sends one chunk again. 0 or -errno. */
@@ -228,9 +240,10 @@ struct tcp_out_seg {
 	uint8_t tos, ttl;
 	struct tcp_opts opts;
 };
-/* Headers in front of a packet whose data is the payload (chain), checksum, ip_output. Consumes a reference of each buffer. */
-int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_pkt *pkt, uint32_t payload_sum,
-		 bool has_sum);
+/* Headers in front of a packet whose data is the payload (chain), checksum, ip_output. Consumes a
+ * reference of each buffer. */
+int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_pkt *pkt,
+		 uint32_t payload_sum, bool has_sum);
 /* A segment without payload. */
 int tcp_seg_send_bare(struct s7_inst *inst, const struct tcp_out_seg *out);
 /* RST or ACK in answer to a segment, without a connection. */
@@ -273,13 +286,15 @@ void tcp_timers_stop(struct s7_tcp_sock *ts);
 void tcp_keep_arm(struct s7_tcp_sock *ts);
 
 /* ---- tcp_tw.c ---- */
-/* Leaves a TIME_WAIT entry in the place of the socket, which becomes CLOSED (and is freed if it is an orphan). */
+/* Leaves a TIME_WAIT entry in the place of the socket, which becomes CLOSED (and is freed if it is
+ * an orphan). */
 void tcp_time_wait(struct s7_tcp_sock *ts);
-void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt, const struct s7_rx *rx,
-	       struct tcp_seg *seg);
+void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt,
+	       const struct s7_rx *rx, struct tcp_seg *seg);
 
 /* ---- tcp_close.c ---- */
-/* The connection is over: tables, timers, queues; state CLOSED; frees an orphan. Do not touch `ts` afterwards. */
+/* The connection is over: tables, timers, queues; state CLOSED; frees an orphan. Do not touch `ts`
+ * afterwards. */
 void tcp_done(struct s7_tcp_sock *ts);
 /* Over by error: stores err and wakes. */
 void tcp_done_error(struct s7_tcp_sock *ts, int err);

@@ -2,9 +2,10 @@
 /*
  * tcp_opt_api.c - tcp(7)'s options as functions: Linux's ranges, Linux's answers
  *
- * Idea: a setter checks as the kernel does, stores, and lets the change act at once (TCP_NODELAY pushes, TCP_QUICKACK
- * answers, TCP_KEEPIDLE re-arms). TCP_INFO fills the fields that this TCP knows and leaves the others 0.
- * Context: instance lock.   Called by: stack/sock/opt_tcp.c, tcp_proto.c.
+ * Idea: a setter checks as the kernel does, stores, and lets the change act at once (TCP_NODELAY
+ * pushes, TCP_QUICKACK answers, TCP_KEEPIDLE re-arms). TCP_INFO fills the fields that this TCP
+ * knows and leaves the others 0.
+ * Context: instance lock. Called by: stack/sock/opt_tcp.c, tcp_proto.c.
  */
 #include <linux/tcp.h>
 
@@ -187,7 +188,8 @@ int tcp_get_linger2(const struct s7_sock *sk)
 	return s ? s : TCP_FIN_TIMEOUT_S;
 }
 
-/* The kernel counts SYN-ACK retransmissions: 1, 3, 7, 15 ... seconds; what is read back is what that comes to. */
+/* The kernel counts SYN-ACK retransmissions: 1, 3, 7, 15 ... seconds; what is read back is what
+ * that comes to. */
 int tcp_set_defer_accept(struct s7_sock *sk, int seconds)
 {
 	uint32_t period = 1, step = 1;
@@ -278,7 +280,8 @@ static void info_path(const struct s7_tcb *tcb, struct tcp_info *info)
 	info->tcpi_rtt = tcb->srtt8_us >> 3;
 	info->tcpi_rttvar = tcb->rttvar4_us >> 2;
 	info->tcpi_min_rtt = tcb->min_rtt_us;
-	info->tcpi_snd_ssthresh = tcb->ssthresh >= TCP_CWND_MAX ? 0x7fffffff : tcb->ssthresh / tcb->mss;
+	info->tcpi_snd_ssthresh =
+		tcb->ssthresh >= TCP_CWND_MAX ? 0x7fffffff : tcb->ssthresh / tcb->mss;
 	info->tcpi_snd_cwnd = tcb->cwnd / tcb->mss;
 	info->tcpi_advmss = tcb->dst.mtu > 40 ? tcb->dst.mtu - (tcb->dst.is_v4 ? 40 : 60) : 0;
 	info->tcpi_reordering = TCP_DUP_THRESH;
@@ -358,7 +361,8 @@ void tcp_rcvlowat_changed(struct s7_sock *sk)
 	uint64_t want = 2ull * sk->rcvlowat;
 
 	if (!(sk->bits & SKB_RCVBUF_LOCK) && want > sk->rcvbuf)
-		sk->rcvbuf = (uint32_t)s7_max(sk->rcvbuf, s7_min(want, sk->inst->params.tcp_rmem[2]));
+		sk->rcvbuf =
+			(uint32_t)s7_max(sk->rcvbuf, s7_min(want, sk->inst->params.tcp_rmem[2]));
 	if (tcp_readable(sk))
 		sk_event(sk, EPOLLIN | EPOLLRDNORM);
 }

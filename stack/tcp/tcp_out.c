@@ -2,21 +2,25 @@
 /*
  * tcp_out.c - what a connection sends, and when
  *
- * Idea: tcp_output() first repairs (chunks marked lost, as far as cwnd allows), then sends new chunks while cwnd, the
- * peer's window, sender-side silly window avoidance and Nagle let it. A segment is one or more whole chunks,
- * linked by `frag` for the burst; with TSO up to tso_max bytes of them. Each chunk gets a second reference before it goes
- * to the device. A chunk that a device still reads is never written to: its retransmission is a copy.
+ * Idea: tcp_output() first repairs (chunks marked lost, as far as cwnd allows), then sends new
+ * chunks while cwnd, the peer's window, sender-side silly window avoidance and Nagle let it. A
+ * segment is one or more whole chunks, linked by `frag` for the burst; with TSO up to tso_max
+ * bytes of them. Each chunk gets a second reference before it goes to the device. A chunk that a
+ * device still reads is never written to: its retransmission is a copy.
  * Every segment carries the ACK, so sending anything pays an ACK that was owed.
- * Invariants: snd_nxt only grows (a timeout marks chunks lost, it does not pull back); the rtx deadline is set whenever
- * data is in flight, the persist deadline when data waits, nothing is in flight and the window forbids it.
- * Context: instance lock; packets are only staged.   Called by: every file of stack/tcp that changed a window or a queue.
+ * Invariants: snd_nxt only grows (a timeout marks chunks lost, it does not pull back); the rtx
+ * deadline is set whenever data is in flight, the persist deadline when data waits, nothing is in
+ * flight and the window forbids it.
+ * Context: instance lock; packets are only staged. Called by: every file of stack/tcp that
+ * changed a window or a queue.
  */
 #include "stack/tcp/tcp_int.h"
 
 #define GATHER_MAX 32 /* chunks in a segment without TSO (lo, jumbo frames) */
 
 /* Fields common to all segments of a connection; the ACK it carries is paid. */
-static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_t seq, uint8_t flags)
+static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_t seq,
+			uint8_t flags)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
@@ -234,7 +238,8 @@ static bool nagle_holds(struct s7_tcp_sock *ts)
 	return seq_gt(tcb->snd_sml, tcb->snd_una);
 }
 
-/* Links whole chunks from sq.next on, at most limit bytes; returns their bytes, the last one and their sum. */
+/* Links whole chunks from sq.next on, at most limit bytes; returns their bytes, the last one and
+ * their sum. */
 struct burst {
 	struct s7_pkt *first, *last;
 	uint32_t bytes; /* payload */
@@ -336,7 +341,8 @@ static bool output_next(struct s7_tcp_sock *ts, bool force)
 		tcb->bits |= TCB_CWND_LIMITED;
 		return false;
 	}
-	quota = (uint32_t)s7_max(quota, full); /* with nothing in flight one segment may always go */
+	quota = (uint32_t)s7_max(quota,
+				 full); /* with nothing in flight one segment may always go */
 	if (room < full && (!room || (!force && room < tcb->snd_max_wnd / 2)))
 		return false;
 	if (limit > quota && quota >= tcb->mss)
@@ -348,14 +354,15 @@ static bool output_next(struct s7_tcp_sock *ts, bool force)
 			return false;
 		b.bytes = b.first->tcp.len;
 	}
-	if (b.bytes < tcb->mss && !chunk_next(b.last) && !(b.last->tcp.flags & CHUNK_FIN) && !force &&
-	    nagle_holds(ts))
+	if (b.bytes < tcb->mss && !chunk_next(b.last) && !(b.last->tcp.flags & CHUNK_FIN) &&
+	    !force && nagle_holds(ts))
 		return false;
 	burst_send(ts, &b);
 	return true;
 }
 
-/* After a pause the network is no longer known: cwnd falls back, by half for each RTO of silence (RFC 2861). */
+/* After a pause the network is no longer known: cwnd falls back, by half for each RTO of silence
+ * (RFC 2861). */
 static void restart_after_idle(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
@@ -387,7 +394,8 @@ static void output(struct s7_tcp_sock *ts, bool force)
 	tcb->bits &= ~(uint32_t)TCB_CWND_LIMITED;
 	while (tcb->sq.next && output_next(ts, force))
 		;
-	if (tcb->sq.next && tcb->snd_una == tcb->snd_nxt && !tcb->at[TCPD_PERSIST] && !tcb->at[TCPD_CORK])
+	if (tcb->sq.next && tcb->snd_una == tcb->snd_nxt && !tcb->at[TCPD_PERSIST] &&
+	    !tcb->at[TCPD_CORK])
 		tcp_deadline_set(ts, TCPD_PERSIST,
 				 ts->sk.inst->now + (uint64_t)tcp_rto_us(tcb) * S7_US);
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * tcp_proto.c - TCP as the socket layer sees it: its row in the table of protocols, its slabs, readiness
+ * tcp_proto.c - TCP as the socket layer sees it: its row in the table of protocols, its slabs,
+ * readiness
  *
- * Idea: nothing but the table and what is too small for a file of its own. poll() answers like Linux's tcp_poll, bit by bit.
- * Bound: max_sockets sockets; half-open entries twice tcp_syn_backlog, at least a quarter of the sockets; max_time_wait entries.
- * Context: instance lock.   Called by: stack/sock, stack/core/sk.c, inst_create.
+ * Idea: nothing but the table and what is too small for a file of its own. poll() answers like
+ * Linux's tcp_poll, bit by bit.
+ * Bound: max_sockets sockets; half-open entries twice tcp_syn_backlog, at least a quarter of the
+ * sockets; max_time_wait entries.
+ * Context: instance lock. Called by: stack/sock, stack/core/sk.c, inst_create.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -68,7 +71,8 @@ bool tcp_readable(const struct s7_sock *sk)
 	if (!bytes)
 		return false;
 	/* an urgent octet that is not inline does not count */
-	if (tcb->urg_state != TCPU_NONE && !(sk->bits & SKB_OOBINLINE) && tcb->rcv_up == tcb->copied_seq)
+	if (tcb->urg_state != TCPU_NONE && !(sk->bits & SKB_OOBINLINE) &&
+	    tcb->rcv_up == tcb->copied_seq)
 		bytes--;
 	/* a window that is closed cannot bring more, whatever SO_RCVLOWAT says */
 	return bytes >= sk->rcvlowat || (bytes && !tcp_rcv_window(tcb));

@@ -2,11 +2,12 @@
 /*
  * tcp_rcvq.c - bytes in order, waiting for the program
  *
- * Idea: packets are queued as they came (linked by `next`), their data at the payload; recv copies out once. Trimming
- * works on chains without moving bytes. When many small packets pile up they are copied into the room behind the
- * tail's bytes, so that a slow reader of small messages does not empty the packet pool.
+ * Idea: packets are queued as they came (linked by `next`), their data at the payload; recv
+ * copies out once. Trimming works on chains without moving bytes. When many small packets pile up
+ * they are copied into the room behind the tail's bytes, so that a slow reader of small messages
+ * does not empty the packet pool.
  * Invariants: rq_bytes is the sum of the totals; the head's first byte is copied_seq.
- * Context: instance lock.   Called by: tcp_rx.c, tcp_reass.c, tcp_recv.c, tcp_close.c.
+ * Context: instance lock. Called by: tcp_rx.c, tcp_reass.c, tcp_recv.c, tcp_close.c.
  */
 #include "stack/tcp/tcp_int.h"
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * tcp_reass.c - segments beyond rcv_nxt, held until the hole before them fills; and what SACK says of them
+ * tcp_reass.c - segments beyond rcv_nxt, held until the hole before them fills; and what SACK
+ * says of them
  *
- * Idea: a list sorted by start, doubly linked (next, tcp.owner[1]) and searched from its tail, where new segments nearly always
- * belong. A new segment is trimmed against its neighbours, so a byte is held once. The SACK blocks (RFC 2018: the
- * latest first) are kept beside the list and updated by each arrival, never computed by walking it. A duplicate is
- * reported once (DSACK, RFC 2883).
- * Bound: bytes by the window that was advertised, packets by PKTS_MAX(rcvbuf): over it the newest goes (DROP_TCP_REASS_FULL).
- * Context: instance lock.   Called by: tcp_rx.c.
+ * Idea: a list sorted by start, doubly linked (next, tcp.owner[1]) and searched from its tail,
+ * where new segments nearly always belong. A new segment is trimmed against its neighbours, so a
+ * byte is held once. The SACK blocks (RFC 2018: the latest first) are kept beside the list and
+ * updated by each arrival, never computed by walking it. A duplicate is reported once (DSACK, RFC
+ * 2883).
+ * Bound: bytes by the window that was advertised, packets by PKTS_MAX(rcvbuf): over it the newest
+ * goes (DROP_TCP_REASS_FULL).
+ * Context: instance lock. Called by: tcp_rx.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -102,7 +105,8 @@ static void sack_trim(struct s7_tcb *tcb)
 	tcb->sack_count = tcb->oo_head ? (uint8_t)n : 0;
 }
 
-/* Frees entries that [seq, end) covers wholly; returns the end to which the new segment may reach. */
+/* Frees entries that [seq, end) covers wholly; returns the end to which the new segment may reach.
+ */
 static uint32_t oo_clear_after(struct s7_tcp_sock *ts, struct s7_pkt *prev, uint32_t end)
 {
 	struct s7_tcb *tcb = &ts->tcb;

@@ -2,12 +2,13 @@
 /*
  * tcp_recovery.c - loss recovery: when to back off, how much may be sent meanwhile
  *
- * Idea: OPEN - DISORDER (duplicate ACKs, SACKs) - RECOVERY (fast retransmit, RFC 6675 with SACK, RFC 6582 without) or LOSS
- * (timeout). pipe, the estimate of what is in the network, decides with cwnd what leaves; limited transmit (RFC 3042) falls out
- * of it, because a duplicate shrinks pipe. In RECOVERY cwnd follows proportional rate reduction
- * (RFC 6937). RECOVERY and LOSS end when everything sent before they began is acknowledged.
+ * Idea: OPEN - DISORDER (duplicate ACKs, SACKs) - RECOVERY (fast retransmit, RFC 6675 with SACK,
+ * RFC 6582 without) or LOSS (timeout). pipe, the estimate of what is in the network, decides with
+ * cwnd what leaves; limited transmit (RFC 3042) falls out of it, because a duplicate shrinks
+ * pipe. In RECOVERY cwnd follows proportional rate reduction (RFC 6937). RECOVERY and LOSS end
+ * when everything sent before they began is acknowledged.
  * Seams: RACK replaces tcp_sack_lost() as judge; ECN calls enter_recovery() without a loss.
- * Context: instance lock.   Called by: tcp_ack.c, tcp_timer.c.
+ * Context: instance lock. Called by: tcp_ack.c, tcp_timer.c.
  */
 #include "stack/tcp/tcp_int.h"
 

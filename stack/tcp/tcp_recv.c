@@ -2,11 +2,13 @@
 /*
  * tcp_recv.c - bytes from the receive queue to the program
  *
- * Idea: copy out of the queued packets, free each when it is empty, then let the window follow. Urgent data as Linux: a read stops in
- * front of the mark, the next one steps over the urgent octet (or delivers it with SO_OOBINLINE).
- * MSG_PEEK copies and changes nothing; MSG_TRUNC drops instead of copying. MSG_WAITALL is the shim's loop.
- * Order of answers when there is no data, Linux's: end of stream, error, shutdown, not connected, -EAGAIN.
- * Context: instance lock.   Called by: tcp_proto.c.
+ * Idea: copy out of the queued packets, free each when it is empty, then let the window follow.
+ * Urgent data as Linux: a read stops in front of the mark, the next one steps over the urgent
+ * octet (or delivers it with SO_OOBINLINE).
+ * MSG_PEEK copies and changes nothing; MSG_TRUNC drops instead of copying. MSG_WAITALL is the
+ * shim's loop. Order of answers when there is no data, Linux's: end of stream, error, shutdown,
+ * not connected, -EAGAIN.
+ * Context: instance lock. Called by: tcp_proto.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -47,8 +49,10 @@ static void consume(struct s7_tcp_sock *ts, uint32_t n)
 		tcb->urg_state = TCPU_NONE;
 }
 
-/* How many of `want` bytes at `seq` may be taken before the urgent mark; *ret_skip: the next one is the mark itself. */
-static uint32_t before_mark(const struct s7_tcp_sock *ts, uint32_t seq, uint32_t want, bool *ret_skip)
+/* How many of `want` bytes at `seq` may be taken before the urgent mark; *ret_skip: the next one is
+ * the mark itself. */
+static uint32_t before_mark(const struct s7_tcp_sock *ts, uint32_t seq, uint32_t want,
+			    bool *ret_skip)
 {
 	const struct s7_tcb *tcb = &ts->tcb;
 	uint32_t ahead = tcb->rcv_up - seq;
@@ -134,7 +138,8 @@ static ssize_t recv_urgent(struct s7_tcp_sock *ts, struct s7_msg *msg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
-	if (ts->sk.bits & SKB_OOBINLINE || tcb->urg_state == TCPU_NONE || tcb->urg_state == TCPU_READ)
+	if (ts->sk.bits & SKB_OOBINLINE || tcb->urg_state == TCPU_NONE ||
+	    tcb->urg_state == TCPU_READ)
 		return -EINVAL;
 	if (tcb->state == TCPS_CLOSED && !(tcb->bits & TCB_DONE))
 		return -ENOTCONN;

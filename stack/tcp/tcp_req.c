@@ -2,12 +2,12 @@
 /*
  * tcp_req.c - half-open connections (SYN-RECEIVED of a passive open)
  *
- * Idea: until the third segment of the handshake a connection costs one small entry in the flow table, with the SYN-ACK's
- * timer. The full socket is made when an acceptable ACK comes and the accept queue has room; if it
- * has none the ACK is dropped and the entry waits, as Linux does. TCP_DEFER_ACCEPT: bare ACKs are ignored until data
- * comes or the time is over.
+ * Idea: until the third segment of the handshake a connection costs one small entry in the flow
+ * table, with the SYN-ACK's timer. The full socket is made when an acceptable ACK comes and the
+ * accept queue has room; if it has none the ACK is dropped and the entry waits, as Linux does.
+ * TCP_DEFER_ACCEPT: bare ACKs are ignored until data comes or the time is over.
  * Bound: params.tcp_syn_backlog a listener; beyond, cookies (tcp_cookie.c).
- * Context: instance lock.   Called by: tcp_in.c, tcp_tw.c, tcp_close.c (a listener goes).
+ * Context: instance lock. Called by: tcp_in.c, tcp_tw.c, tcp_close.c (a listener goes).
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -94,7 +94,8 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 static void req_send(struct s7_inst *inst, struct s7_tcp_req *req)
 {
 	if (dst_stale(inst, &req->dst))
-		dst_lookup(inst, &req->flow.remote, &req->flow.local, req->listener->sk.bound_iface, &req->dst);
+		dst_lookup(inst, &req->flow.remote, &req->flow.local, req->listener->sk.bound_iface,
+			   &req->dst);
 	tcp_req_synack(inst, req, tcp_ms(inst) + req->ts_offset);
 }
 
@@ -105,7 +106,8 @@ static void req_arm(struct s7_inst *inst, struct s7_tcp_req *req)
 	timer_arm(&inst->wheel, &req->timer, inst->now + us * S7_US);
 }
 
-void tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg, uint32_t iss)
+void tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
+		  uint32_t iss)
 {
 	struct s7_inst *inst = listener->sk.inst;
 	struct s7_tcp_req *req = slab_alloc(&inst->tcp->reqs);
@@ -136,13 +138,15 @@ void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req)
 	slab_free(&inst->tcp->reqs, req);
 }
 
-/* The SYN-ACK again; an entry that is only waiting for accept or for data is not reminded until its time is over. */
+/* The SYN-ACK again; an entry that is only waiting for accept or for data is not reminded until its
+ * time is over. */
 void tcp_req_timer(void *ctx, struct s7_timer *timer, s7_time now)
 {
 	struct s7_tcp_req *req = s7_container(timer, struct s7_tcp_req, timer);
 	struct s7_inst *inst = ctx;
 	uint64_t defer = req->listener->tcb.defer_accept_s * S7_SEC;
-	uint32_t retries = req->listener->tcb.syn_retries ? req->listener->tcb.syn_retries : TCP_SYNACK_RETRIES;
+	uint32_t retries = req->listener->tcb.syn_retries ? req->listener->tcb.syn_retries
+							  : TCP_SYNACK_RETRIES;
 
 	if (req->retries >= retries && now - req->made_at > defer) {
 		stat_add(inst, STAT_TCP_ATTEMPT_FAILS, 1);
@@ -187,7 +191,8 @@ static bool req_must_wait(struct s7_inst *inst, struct s7_tcp_req *req, const st
 	return false;
 }
 
-void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx, struct tcp_seg *seg)
+void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx,
+		struct tcp_seg *seg)
 {
 	struct s7_inst *inst = req->listener->sk.inst;
 	struct s7_tcp_sock *child;

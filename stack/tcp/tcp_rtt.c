@@ -2,10 +2,10 @@
 /*
  * tcp_rtt.c - round trip time and retransmission timeout (RFC 6298)
  *
- * Idea: Jacobson's estimator in microseconds, srtt scaled by 8 and rttvar by 4. Samples come from chunks that were sent
- * once (Karn), else from the echoed timestamp. Like Linux the minimum (200 ms by default) bounds the variance part, so
- * RTO = srtt + max(4 * rttvar, minimum).
- * Context: instance lock.   Called by: tcp_ack.c, tcp_syn_sent.c, tcp_child.c.
+ * Idea: Jacobson's estimator in microseconds, srtt scaled by 8 and rttvar by 4. Samples come from
+ * chunks that were sent once (Karn), else from the echoed timestamp. Like Linux the minimum (200
+ * ms by default) bounds the variance part, so RTO = srtt + max(4 * rttvar, minimum).
+ * Context: instance lock. Called by: tcp_ack.c, tcp_syn_sent.c, tcp_child.c.
  */
 #include "stack/tcp/tcp_int.h"
 

@@ -2,12 +2,13 @@
 /*
  * tcp_rx.c - a segment arrives at a connection (RFC 9293 3.10.7.3 and 3.10.7.4)
  *
- * Idea: one predicate picks the segments that established connections see all the time - in order, nothing but ACK and
- * PSH, nothing missing, fits the window - and they take the short road: ACK, queue, decide when to answer. All others walk
- * the RFC's steps in its order: sequence and PAWS, RST, (security: not done), SYN, ACK, URG, data, FIN.
+ * Idea: one predicate picks the segments that established connections see all the time - in
+ * order, nothing but ACK and PSH, nothing missing, fits the window - and they take the short
+ * road: ACK, queue, decide when to answer. All others walk the RFC's steps in its order: sequence
+ * and PAWS, RST, (security: not done), SYN, ACK, URG, data, FIN.
  * A step that returns false has consumed the packet, and the socket may be gone: touch neither.
  * What must be answered is noted (TCB_ACK_NOW) and leaves at the end, unless data carried it.
- * Context: instance lock.   Called by: tcp_in.c, tcp_req.c, tcp_syn_sent.c.
+ * Context: instance lock. Called by: tcp_in.c, tcp_req.c, tcp_syn_sent.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -31,8 +32,8 @@ static void ts_recent_take(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
-	if (!(tcb->bits & TCB_TS) || !(seg->opts.bits & TCPO_TS) || seq_gt(seg->h.seq, tcb->rcv_wup) ||
-	    (int32_t)(seg->opts.ts_val - tcb->ts_recent) < 0)
+	if (!(tcb->bits & TCB_TS) || !(seg->opts.bits & TCPO_TS) ||
+	    seq_gt(seg->h.seq, tcb->rcv_wup) || (int32_t)(seg->opts.ts_val - tcb->ts_recent) < 0)
 		return;
 	tcb->ts_recent = seg->opts.ts_val;
 	tcb->ts_recent_s = (uint32_t)(ts->sk.inst->now / S7_SEC);
@@ -88,7 +89,8 @@ static bool is_expected(const struct s7_tcb *tcb, const struct tcp_seg *seg)
 	    tcb->state != TCPS_ESTABLISHED || tcb->oo_head || seg->len > tcp_rcv_window(tcb))
 		return false;
 	if (tcb->bits & TCB_TS)
-		return seg->opts.bits & TCPO_TS && (int32_t)(seg->opts.ts_val - tcb->ts_recent) >= 0;
+		return seg->opts.bits & TCPO_TS &&
+			(int32_t)(seg->opts.ts_val - tcb->ts_recent) >= 0;
 	return true;
 }
 
@@ -120,7 +122,8 @@ static void rx_fast(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *
 static bool step_sequence(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	uint32_t end = seg->h.seq + seg->len + !!(seg->h.flags & TCPF_FIN) + !!(seg->h.flags & TCPF_SYN);
+	uint32_t end =
+		seg->h.seq + seg->len + !!(seg->h.flags & TCPF_FIN) + !!(seg->h.flags & TCPF_SYN);
 	bool rst = seg->h.flags & TCPF_RST;
 
 	if (tcb->bits & TCB_TS && seg->opts.bits & TCPO_TS &&
@@ -130,7 +133,8 @@ static bool step_sequence(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const stru
 		tcb->bits |= TCB_ACK_NOW;
 		return drop(ts, pkt, DROP_TCP_PAWS);
 	}
-	if (s7_likely(!seq_lt(end, tcb->rcv_wup) && !seq_gt(seg->h.seq, tcb->rcv_nxt + tcp_rcv_window(tcb))))
+	if (s7_likely(!seq_lt(end, tcb->rcv_wup) &&
+		      !seq_gt(seg->h.seq, tcb->rcv_nxt + tcp_rcv_window(tcb))))
 		return true;
 	if (rst)
 		return drop(ts, pkt, DROP_TCP_RST);
@@ -164,7 +168,8 @@ static bool step_rst(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tc
 	return false;
 }
 
-/* Fourth: SYN (RFC 5961 4.2); in SYN-RECEIVED it is the peer's, seen again, or its SYN-ACK of a simultaneous open. */
+/* Fourth: SYN (RFC 5961 4.2); in SYN-RECEIVED it is the peer's, seen again, or its SYN-ACK of a
+ * simultaneous open. */
 static bool step_syn(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
@@ -223,8 +228,10 @@ static bool fin_acked(struct s7_tcp_sock *ts, struct s7_pkt *pkt)
 			return false;
 		}
 		tcp_deadline_set(ts, TCPD_FIN_WAIT_2,
-				 inst->now + S7_SEC * (uint64_t)(tcb->linger2_s ? tcb->linger2_s :
-										  TCP_FIN_TIMEOUT_S));
+				 inst->now +
+					 S7_SEC *
+						 (uint64_t)(tcb->linger2_s ? tcb->linger2_s
+									   : TCP_FIN_TIMEOUT_S));
 		return true;
 	case TCPS_CLOSING:
 		pkt_free(inst, pkt);

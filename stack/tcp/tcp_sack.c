@@ -2,13 +2,15 @@
 /*
  * tcp_sack.c - the scoreboard: which chunks arrived, which are lost (RFC 2018, RFC 6675)
  *
- * Idea: marks on the chunks and four counters. A SACK block known from the last ACK is not walked again, a grown one only
- * where it grew, and a walk starts at the chunk where the last one ended when it can. Loss is judged from a pointer that
- * only moves forward: a chunk is lost when three segments' worth of bytes above it have arrived; the sacked bytes below
- * the pointer are kept, so "above" is one subtraction.
- * Invariants: sacked, lost and retrans are the sums over the chunks so marked; SACKED excludes the
- * other two; RETRANS only on LOST chunks. A block outside [snd_una, snd_nxt] is not believed.
- * Context: instance lock.   Called by: tcp_ack.c, tcp_recovery.c.
+ * Idea: marks on the chunks and four counters. A SACK block known from the last ACK is not walked
+ * again, a grown one only where it grew, and a walk starts at the chunk where the last one ended
+ * when it can.
+ * Loss is judged from a pointer that only moves forward: a chunk is lost when three segments'
+ * worth of bytes above it have arrived; the sacked bytes below the pointer are kept, so "above"
+ * is one subtraction.
+ * Invariants: sacked, lost and retrans are the sums over the chunks so marked; SACKED excludes
+ * the other two; RETRANS only on LOST chunks. A block outside [snd_una, snd_nxt] is not believed.
+ * Context: instance lock. Called by: tcp_ack.c, tcp_recovery.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -23,7 +25,7 @@ static void mark_sacked(struct s7_tcb *tcb, struct s7_pkt *chunk)
 		sq->lost -= space;
 	if (chunk->tcp.flags & CHUNK_RETRANS)
 		sq->retrans -= space;
-	chunk->tcp.flags &= (uint8_t)~(CHUNK_LOST | CHUNK_RETRANS);
+	chunk->tcp.flags &= (uint8_t)~CHUNK_LOSS;
 	chunk->tcp.flags |= CHUNK_SACKED;
 	if (!sq->sacked || seq_gt(chunk_end(chunk), sq->high_sacked))
 		sq->high_sacked = chunk_end(chunk);
@@ -54,7 +56,7 @@ void tcp_chunk_unmark(struct s7_tcb *tcb, struct s7_pkt *chunk)
 		if (sq->lost_hint && seq_lt(chunk->tcp.seq, sq->lost_hint->tcp.seq))
 			sq->sacked_below -= space;
 	}
-	chunk->tcp.flags &= (uint8_t)~(CHUNK_LOST | CHUNK_RETRANS | CHUNK_SACKED);
+	chunk->tcp.flags &= (uint8_t)~CHUNK_MARKS;
 }
 
 void tcp_hints_drop(struct s7_tcb *tcb, const struct s7_pkt *chunk)
@@ -80,7 +82,8 @@ static uint32_t mark_range(struct s7_tcb *tcb, uint32_t start, uint32_t end)
 
 	if (sq->sack_hint && seq_leq(sq->sack_hint->tcp.seq, start))
 		chunk = sq->sack_hint;
-	for (; chunk && chunk != sq->next && seq_lt(chunk->tcp.seq, end); chunk = chunk_next(chunk)) {
+	for (; chunk && chunk != sq->next && seq_lt(chunk->tcp.seq, end);
+	     chunk = chunk_next(chunk)) {
 		last = chunk;
 		if (seq_lt(chunk->tcp.seq, start) || seq_gt(chunk_end(chunk), end))
 			continue;
@@ -116,7 +119,8 @@ uint32_t tcp_sack_mark(struct s7_tcb *tcb, const struct tcp_seg *seg)
 		struct tcp_sack block = seg->opts.sack[i];
 		uint32_t start = block.start;
 
-		/* a first block at or below the ACK is a DSACK: a duplicate arrived, nothing to mark */
+		/* a first block at or below the ACK is a DSACK: a duplicate arrived, nothing to
+		 * mark */
 		if (!seq_lt(block.start, block.end) || seq_lt(block.start, tcb->snd_una) ||
 		    seq_gt(block.end, tcb->snd_nxt))
 			continue;
@@ -128,14 +132,17 @@ uint32_t tcp_sack_mark(struct s7_tcb *tcb, const struct tcp_seg *seg)
 	return newly;
 }
 
-/* A retransmission is lost when data sent after it has arrived: it may be sent again without waiting for the RTO. */
+/* A retransmission is lost when data sent after it has arrived: it may be sent again without
+ * waiting for the RTO. */
 static void rtx_lost(struct s7_tcb *tcb)
 {
 	struct s7_pkt *chunk = tcb->sq.head;
 
-	for (uint32_t i = 0; chunk && chunk != tcb->sq.next && i < RTX_LOST_LOOK; i++, chunk = chunk_next(chunk)) {
+	for (uint32_t i = 0; chunk && chunk != tcb->sq.next && i < RTX_LOST_LOOK;
+	     i++, chunk = chunk_next(chunk)) {
 		if (!(chunk->tcp.flags & CHUNK_RETRANS) ||
-		    seq_lt(tcb->sq.high_sacked, (uint32_t)chunk->tcp.owner[1] + TCP_DUP_THRESH * tcb->mss))
+		    seq_lt(tcb->sq.high_sacked,
+			   (uint32_t)chunk->tcp.owner[1] + TCP_DUP_THRESH * tcb->mss))
 			continue;
 		chunk->tcp.flags &= (uint8_t)~CHUNK_RETRANS;
 		tcb->sq.retrans -= chunk_space(chunk);
@@ -172,7 +179,8 @@ void tcp_mark_head_lost(struct s7_tcb *tcb)
 		mark_lost(tcb, head);
 }
 
-/* After a timeout everything in flight that was not SACKed is taken for lost (RFC 6675 5.1); a peer may renege. */
+/* After a timeout everything in flight that was not SACKed is taken for lost (RFC 6675 5.1); a peer
+ * may renege. */
 void tcp_mark_all_lost(struct s7_tcb *tcb, bool forget_sacks)
 {
 	struct tcp_sendq *sq = &tcb->sq;

@@ -2,11 +2,12 @@
 /*
  * tcp_seg_out.c - one segment: header, options, checksum, ip_output
  *
- * Idea: the payload lies where it is; the header is pushed into the headroom of its first buffer. The checksum is the
- * device's when it can, else pseudo header + header + payload, where the payload's part may be known
- * since the copy from user memory. For TSO the pseudo sum is without the length, as DPDK wants it.
+ * Idea: the payload lies where it is; the header is pushed into the headroom of its first buffer.
+ * The checksum is the device's when it can, else pseudo header + header + payload, where the
+ * payload's part may be known since the copy from user memory. For TSO the pseudo sum is without
+ * the length, as DPDK wants it.
  * Also here: answers that need no connection (RST), and what a route says (dst refresh, MSS).
- * Context: instance lock.   Called by: tcp_out.c, tcp_req.c, tcp_cookie.c, tcp_tw.c, tcp_in.c.
+ * Context: instance lock. Called by: tcp_out.c, tcp_req.c, tcp_cookie.c, tcp_tw.c, tcp_in.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -23,11 +24,13 @@ static uint32_t chain_sum(const struct s7_pkt *pkt, uint32_t offset)
 }
 
 /* Returns the checksum field and sets the offload flags of the packet. */
-static uint16_t seg_checksum(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_pkt *pkt,
-			     uint32_t hdr_len, uint32_t payload_sum, bool has_sum)
+static uint16_t seg_checksum(struct s7_inst *inst, const struct tcp_out_seg *out,
+			     struct s7_pkt *pkt, uint32_t hdr_len, uint32_t payload_sum,
+			     bool has_sum)
 {
 	bool tso = pkt->flags & PKT_TX_TSO;
-	uint32_t sum = ip_pseudo_sum(&out->dst->src, &out->dst->dst, IPPROTO_TCP, tso ? 0 : pkt->total);
+	uint32_t sum =
+		ip_pseudo_sum(&out->dst->src, &out->dst->dst, IPPROTO_TCP, tso ? 0 : pkt->total);
 
 	if (inst->iface[out->dst->iface].caps & NETDEV_TX_L4_CSUM) {
 		pkt->flags |= PKT_TX_L4_CSUM;
@@ -40,10 +43,12 @@ static uint16_t seg_checksum(struct s7_inst *inst, const struct tcp_out_seg *out
 	return csum_fold(csum_add(sum, payload_sum));
 }
 
-int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_pkt *pkt, uint32_t payload_sum,
-		 bool has_sum)
+int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_pkt *pkt,
+		 uint32_t payload_sum, bool has_sum)
 {
-	struct s7_ip_tx tx = { .proto = IPPROTO_TCP, .tos = out->tos, .ttl = out->ttl, .dont_fragment = true };
+	struct s7_ip_tx tx = {
+		.proto = IPPROTO_TCP, .tos = out->tos, .ttl = out->ttl, .dont_fragment = true
+	};
 	uint32_t hdr_len = TCP_HDR_LEN + tcp_opts_len(&out->opts);
 	uint8_t *bytes = pkt_push(pkt, hdr_len);
 	struct tcp_hdr h = {
@@ -96,7 +101,8 @@ void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tc
 	if (seg->h.flags & TCPF_ACK) {
 		out.seq = seg->h.ack;
 	} else {
-		out.ack = seg->h.seq + seg->len + !!(seg->h.flags & TCPF_SYN) + !!(seg->h.flags & TCPF_FIN);
+		out.ack = seg->h.seq + seg->len + !!(seg->h.flags & TCPF_SYN) +
+			!!(seg->h.flags & TCPF_FIN);
 		out.flags |= TCPF_ACK;
 	}
 	stat_add(inst, STAT_TCP_OUT_RSTS, 1);
@@ -109,7 +115,8 @@ uint32_t tcp_mss_of_dst(const struct s7_inst *inst, const struct s7_dst *dst)
 	uint32_t headers = dst->is_v4 ? 40 : 60;
 	uint32_t mss = dst->mtu > headers + TCP_MSS_MIN ? dst->mtu - headers : TCP_MSS_MIN;
 
-	if (!(inst->iface[dst->iface].caps & NETDEV_MULTI_SEG) && !(inst->iface[dst->iface].flags & IFACE_LO))
+	if (!(inst->iface[dst->iface].caps & NETDEV_MULTI_SEG) &&
+	    !(inst->iface[dst->iface].flags & IFACE_LO))
 		mss = (uint32_t)s7_min(mss, S7_PKT_ROOM - 128);
 	return (uint32_t)s7_min(mss, 65535 - headers);
 }

@@ -2,11 +2,12 @@
 /*
  * tcp_send.c - bytes from the program into the send queue
  *
- * Idea: one copy, from user memory straight to where the device will read it, summed on the way when the device does not compute
- * checksums. Small writes fill up the unsent tail chunk; a chunk holds at most one segment's payload (or a
- * buffer's room when a segment is larger). sndbuf counts buffers like Linux counts truesize.
+ * Idea: one copy, from user memory straight to where the device will read it, summed on the way
+ * when the device does not compute checksums. Small writes fill up the unsent tail chunk; a chunk
+ * holds at most one segment's payload (or a buffer's room when a segment is larger). sndbuf
+ * counts buffers like Linux counts truesize.
  * MSG_MORE is a cork for this call. A partial transfer returns what went; the wait is the shim's.
- * Context: instance lock.   Called by: tcp_proto.c.
+ * Context: instance lock. Called by: tcp_proto.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -54,7 +55,8 @@ static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts)
 	return chunk;
 }
 
-static void chunk_fill(struct s7_tcp_sock *ts, struct s7_pkt *chunk, struct s7_msg *msg, uint32_t len)
+static void chunk_fill(struct s7_tcp_sock *ts, struct s7_pkt *chunk, struct s7_msg *msg,
+		       uint32_t len)
 {
 	uint8_t *at = chunk->buf + chunk->tcp.payload_off + chunk->tcp.len;
 	uint32_t sum;

@@ -2,13 +2,15 @@
 /*
  * tcp_sendq.c - the send queue: chunks from snd_una to write_seq
  *
- * Idea: a chunk is one buffer that the program's bytes were copied into once; it stays here until acknowledged. Its
- * place in the sequence space is in pkt->tcp, its bytes at buf + payload_off; data and len of the packet
- * belong to whoever transmits it and are set anew at each transmission. The queue is linked by tcp.owner[0], because
- * `next` may be needed by a neighbour queue and `frag` by a burst while the chunk is here.
- * Invariants: chunks are contiguous in sequence; head.seq <= snd_una (a partial ACK trims it to equality);
- * sq.next is the chunk at snd_nxt; every hint is NULL or a chunk that was sent; only the unsent tail is ever appended to.
- * Context: instance lock.   Called by: tcp_send.c, tcp_out.c, tcp_ack.c, tcp_close.c.
+ * Idea: a chunk is one buffer that the program's bytes were copied into once; it stays here until
+ * acknowledged. Its place in the sequence space is in pkt->tcp, its bytes at buf + payload_off;
+ * data and len of the packet belong to whoever transmits it and are set anew at each
+ * transmission. The queue is linked by tcp.owner[0], because `next` may be needed by a neighbour
+ * queue and `frag` by a burst while the chunk is here.
+ * Invariants: chunks are contiguous in sequence; head.seq <= snd_una (a partial ACK trims it to
+ * equality); sq.next is the chunk at snd_nxt; every hint is NULL or a chunk that was sent; only
+ * the unsent tail is ever appended to.
+ * Context: instance lock. Called by: tcp_send.c, tcp_out.c, tcp_ack.c, tcp_close.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -55,7 +57,7 @@ int chunk_split(struct s7_tcp_sock *ts, struct s7_pkt *chunk, uint32_t len)
 	rest->tcp.has_sum = 0;
 	chunk->tcp.len = len;
 	chunk->tcp.has_sum = 0;
-	chunk->tcp.flags &= (uint8_t)~(CHUNK_FIN | CHUNK_PSH);
+	chunk->tcp.flags &= (uint8_t)~CHUNK_LAST;
 	chunk_set_next(chunk, rest); /* rest kept the old next in owner[0] */
 	if (sq->tail == chunk)
 		sq->tail = rest;

@@ -2,9 +2,9 @@
 /*
  * tcp_syn_sent.c - an answer to our SYN (RFC 9293 3.10.7.3), and the beginning of data transfer
  *
- * Idea: what the two SYNs agreed on is put into the TCB once; tcp_established() is the one door to data transfer, for active
- * opens, simultaneous opens and passive ones (tcp_child.c).
- * Context: instance lock.   Called by: tcp_rx.c, tcp_child.c.
+ * Idea: what the two SYNs agreed on is put into the TCB once; tcp_established() is the one door
+ * to data transfer, for active opens, simultaneous opens and passive ones (tcp_child.c).
+ * Context: instance lock. Called by: tcp_rx.c, tcp_child.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -52,7 +52,8 @@ static void take_syn(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 
 	tcb->irs = seg->h.seq;
 	tcb->rcv_nxt = tcb->rcv_wup = tcb->copied_seq = seg->h.seq + 1;
-	tcb->peer_mss = o->bits & TCPO_MSS ? (uint32_t)s7_max(o->mss, TCP_MSS_MIN) : TCP_MSS_FALLBACK;
+	tcb->peer_mss =
+		o->bits & TCPO_MSS ? (uint32_t)s7_max(o->mss, TCP_MSS_MIN) : TCP_MSS_FALLBACK;
 	tcb->bits &= ~(uint32_t)(TCB_TS | TCB_SACK | TCB_WSCALE);
 	if (o->bits & TCPO_WSCALE) {
 		tcb->bits |= TCB_WSCALE;
@@ -87,7 +88,8 @@ static void open_done(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg
 	if (first_try)
 		tcp_rtt_sample(ts, (ts->sk.inst->now - tcb->last_tx) / S7_US);
 	tcp_established(ts);
-	if (seg->len || seg->h.flags & TCPF_FIN) { /* data on the SYN-ACK: walk on as if it came behind it */
+	if (seg->len ||
+	    seg->h.flags & TCPF_FIN) { /* data on the SYN-ACK: walk on as if it came behind it */
 		seg->h.flags &= (uint8_t)~TCPF_SYN;
 		seg->h.seq++;
 		tcb->bits |= TCB_ACK_NOW;

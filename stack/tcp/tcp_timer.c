@@ -2,11 +2,13 @@
 /*
  * tcp_timer.c - what time does to a connection
  *
- * Idea: a connection has deadlines (tcb->at[]) and one wheel timer that is armed for the earliest or earlier. Moving a deadline
- * away - every ACK does - is a store; the timer then fires too early once, finds nothing due and is armed anew. The
- * delayed ACK has a timer of its own, because it comes and goes at another pace.
+ * Idea: a connection has deadlines (tcb->at[]) and one wheel timer that is armed for the earliest
+ * or earlier. Moving a deadline away - every ACK does - is a store; the timer then fires too
+ * early once, finds nothing due and is armed anew. The delayed ACK has a timer of its own,
+ * because it comes and goes at another pace.
  * Handlers return false when the socket is gone.
- * Context: instance lock, from wheel_run.   Called by: stack/run/tables.c by index; setters by all of stack/tcp.
+ * Context: instance lock, from wheel_run. Called by: stack/run/tables.c by index; setters by all
+ * of stack/tcp.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -58,7 +60,8 @@ void tcp_delack_timer(void *ctx, struct s7_timer *timer, s7_time now)
 		timer_arm(&inst->wheel, timer, ts->tcb.delack_at);
 		return;
 	}
-	/* it waited for nothing: the program does not answer at once, so do not wait the next time */
+	/* it waited for nothing: the program does not answer at once, so do not wait the next time
+	 */
 	ts->tcb.bits &= ~(uint32_t)TCB_PINGPONG;
 	stat_add(inst, STAT_TCP_DELAYED_ACKS, 1);
 	tcp_send_ack(ts);

@@ -2,11 +2,13 @@
 /*
  * tcp_tw.c - TIME_WAIT, in an entry of its own (RFC 9293 3.6.1, RFC 6191)
  *
- * Idea: what must outlive the connection - its tuple, its last numbers, a timer - is a small object that takes the socket's place
- * in the flow table. It answers stray segments with an ACK, and gives way to a new SYN whose timestamp or sequence number
- * proves it younger; the new connection's ISN starts above the old numbers.
- * Bound: params.max_time_wait; beyond, the connection is forgotten at once and counted (TCP_TW_OVERFLOW).
- * Context: instance lock.   Called by: tcp_rx.c, tcp_in.c, the wheel.
+ * Idea: what must outlive the connection - its tuple, its last numbers, a timer - is a small
+ * object that takes the socket's place in the flow table. It answers stray segments with an ACK,
+ * and gives way to a new SYN whose timestamp or sequence number proves it younger; the new
+ * connection's ISN starts above the old numbers.
+ * Bound: params.max_time_wait; beyond, the connection is forgotten at once and counted
+ * (TCP_TW_OVERFLOW).
+ * Context: instance lock. Called by: tcp_rx.c, tcp_in.c, the wheel.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -98,7 +100,8 @@ static bool syn_is_newer(const struct s7_tcp_tw *tw, const struct tcp_seg *seg)
 {
 	if (seq_gt(seg->h.seq, tw->rcv_nxt))
 		return true;
-	return tw->ts && seg->opts.bits & TCPO_TS && (int32_t)(seg->opts.ts_val - tw->ts_recent) > 0;
+	return tw->ts && seg->opts.bits & TCPO_TS &&
+		(int32_t)(seg->opts.ts_val - tw->ts_recent) > 0;
 }
 
 static void tw_reopen(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_tcp_sock *listener,
@@ -116,11 +119,12 @@ static void tw_reopen(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_tcp_
 		tcp_req_make(listener, rx, seg, iss ? iss : 1);
 }
 
-void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt, const struct s7_rx *rx,
-	       struct tcp_seg *seg)
+void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt,
+	       const struct s7_rx *rx, struct tcp_seg *seg)
 {
 	uint32_t end = seg->h.seq + seg->len + !!(seg->h.flags & (TCPF_SYN | TCPF_FIN));
-	bool old_ts = tw->ts && seg->opts.bits & TCPO_TS && (int32_t)(seg->opts.ts_val - tw->ts_recent) < 0;
+	bool old_ts = tw->ts && seg->opts.bits & TCPO_TS &&
+		(int32_t)(seg->opts.ts_val - tw->ts_recent) < 0;
 	struct s7_tcp_sock *listener;
 
 	if (seg->h.flags & TCPF_RST) {
@@ -130,7 +134,8 @@ void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt, c
 		pkt_drop(inst, pkt, DROP_TCP_RST);
 		return;
 	}
-	if ((seg->h.flags & (TCPF_SYN | TCPF_ACK)) == TCPF_SYN && !old_ts && syn_is_newer(tw, seg)) {
+	if ((seg->h.flags & (TCPF_SYN | TCPF_ACK)) == TCPF_SYN && !old_ts &&
+	    syn_is_newer(tw, seg)) {
 		listener = tcp_find_listener(inst, rx, &seg->h);
 		if (listener) {
 			tw_reopen(inst, tw, listener, rx, seg);

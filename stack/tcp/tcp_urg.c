@@ -2,10 +2,12 @@
 /*
  * tcp_urg.c - urgent data on arrival (RFC 9293 3.8.5, RFC 6093)
  *
- * Idea: like Linux one octet is urgent, the one before the urgent pointer. It is copied aside when it arrives and
- * stays in the stream too; recv() steps over it unless SO_OOBINLINE. A new urgent pointer replaces an old one.
- * States: NONE -> EXPECTED (announced) -> VALID (here) -> READ (taken by MSG_OOB) -> NONE (the stream passed it).
- * Context: instance lock.   Called by: tcp_rx.c.
+ * Idea: like Linux one octet is urgent, the one before the urgent pointer. It is copied aside
+ * when it arrives and stays in the stream too; recv() steps over it unless SO_OOBINLINE. A new
+ * urgent pointer replaces an old one.
+ * States: NONE -> EXPECTED (announced) -> VALID (here) -> READ (taken by MSG_OOB) -> NONE (the
+ * stream passed it).
+ * Context: instance lock. Called by: tcp_rx.c.
  */
 #include "stack/tcp/tcp_int.h"
 

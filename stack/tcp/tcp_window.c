@@ -2,11 +2,12 @@
 /*
  * tcp_window.c - the window we advertise, and the size of the receive buffer behind it
  *
- * Idea: like Linux half of SO_RCVBUF is for payload. The right edge rcv_wup + rcv_wnd never moves back (RFC 9293 3.8.6);
- * it moves forward only by a useful step (receiver-side silly window avoidance, 3.8.6.2.2). The buffer grows
- * while the program reads as fast as data comes: each round trip it becomes four times what was read in the last
- * one, up to tcp_rmem[2], unless the program fixed SO_RCVBUF.
- * Context: instance lock.   Called by: tcp_out.c, tcp_recv.c, tcp_rx.c.
+ * Idea: like Linux half of SO_RCVBUF is for payload. The right edge rcv_wup + rcv_wnd never moves
+ * back (RFC 9293 3.8.6); it moves forward only by a useful step (receiver-side silly window
+ * avoidance, 3.8.6.2.2). The buffer grows while the program reads as fast as data comes: each
+ * round trip it becomes four times what was read in the last one, up to tcp_rmem[2], unless the
+ * program fixed SO_RCVBUF.
+ * Context: instance lock. Called by: tcp_out.c, tcp_recv.c, tcp_rx.c.
  */
 #include "stack/tcp/tcp_int.h"
 

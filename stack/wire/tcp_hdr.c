@@ -2,9 +2,9 @@
 /*
  * tcp_hdr.c - the TCP header between bytes and values
  *
- * Idea: one read and one write, by unaligned loads and stores of the wire layout. Invariant: no byte beyond
- * `len` is read; a header that is returned has 20 <= hdr_len <= len.
- * Context: any.   Called by: tcp_in.c, tcp_out.c, tests.
+ * Idea: one read and one write, by unaligned loads and stores of the wire layout. Invariant: no
+ * byte beyond `len` is read; a header that is returned has 20 <= hdr_len <= len.
+ * Context: any. Called by: tcp_in.c, tcp_out.c, tests.
  */
 #include "stack/wire/tcp_hdr.h"
 

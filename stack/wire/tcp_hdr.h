@@ -35,7 +35,8 @@ struct tcp_hdr {
 	uint16_t urg;
 };
 
-/* Reads a header from `len` contiguous bytes. 0, or -EINVAL: too short, or a data offset that cannot be. */
+/* Reads a header from `len` contiguous bytes. 0, or -EINVAL: too short, or a data offset that
+ * cannot be. */
 int tcp_hdr_read(const uint8_t *bytes, uint32_t len, struct tcp_hdr *ret_hdr);
 
 /* Writes TCP_HDR_LEN bytes; hdr_len counts the options that the caller writes behind them. */

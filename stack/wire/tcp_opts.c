@@ -2,11 +2,13 @@
 /*
  * tcp_opts.c - TCP options between bytes and values (RFC 9293 3.2, RFC 7323, RFC 2018)
  *
- * Idea: the one layout that nearly every segment has (NOP NOP timestamps, 12 bytes) is recognised by one
- * comparison; everything else goes through a loop in which every turn consumes at least one byte.
- * Invariants: nothing is read past `len`; a wrong length of a known option refuses the segment, because a peer that
- * cannot count cannot be believed; window scales above 14 are 14 (RFC 7323 2.3).
- * Context: any.   Called by: tcp_in.c, tcp_out.c, fuzz_tcp_opts.c.
+ * Idea: the one layout that nearly every segment has (NOP NOP timestamps, 12 bytes) is recognised
+ * by one comparison; everything else goes through a loop in which every turn consumes at least
+ * one byte.
+ * Invariants: nothing is read past `len`; a wrong length of a known option refuses the segment,
+ * because a peer that cannot count cannot be believed; window scales above 14 are 14 (RFC 7323
+ * 2.3).
+ * Context: any. Called by: tcp_in.c, tcp_out.c, fuzz_tcp_opts.c.
  */
 #include "stack/wire/tcp_opts.h"
 

@@ -32,7 +32,8 @@ struct tcp_opts {
 	struct tcp_sack sack[TCP_SACKS_MAX];
 };
 
-/* Reads `len` bytes of options. `syn`: MSS, window scale and SACK-permitted count only on a SYN. 0 or -EINVAL. */
+/* Reads `len` bytes of options. `syn`: MSS, window scale and SACK-permitted count only on a SYN. 0
+ * or -EINVAL. */
 int tcp_opts_read(const uint8_t *bytes, uint32_t len, bool syn, struct tcp_opts *ret_opts);
 
 /* Writes options padded to a multiple of four; returns their length, at most TCP_OPTS_MAX. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_tcp_input.c - hostile segments and a restless program against a listener and an established connection
+ * fuzz_tcp_input.c - hostile segments and a restless program against a listener and an established
+ * connection
  *
- * The input is a list of records: segments with right checksums whose numbers are near the connection's (so that they get past
- * the first checks), raw option bytes, and calls of the program. After each record the invariants of every TCB are
- * checked; at the end everything is closed, time passes, and nothing may be left.
+ * The input is a list of records: segments with right checksums whose numbers are near the
+ * connection's (so that they get past the first checks), raw option bytes, and calls of the
+ * program. After each record the invariants of every TCB are checked; at the end everything is
+ * closed, time passes, and nothing may be left.
  */
 #include <stdlib.h>
 
@@ -132,8 +134,8 @@ static void settle(struct sim *sim)
 		sim_step(sim, until);
 	for (int i = 0; i < 2; i++) {
 		inst = sim->host[i].inst;
-		if (inst->tcp->socks.used || inst->tcp->reqs.used || inst->tcp->tws.used || inst->ports.count ||
-		    sim->host[i].free_count + inst->pkt_cached != SIM_PKTS)
+		if (inst->tcp->socks.used || inst->tcp->reqs.used || inst->tcp->tws.used ||
+		    inst->ports.count || sim->host[i].free_count + inst->pkt_cached != SIM_PKTS)
 			abort();
 	}
 }

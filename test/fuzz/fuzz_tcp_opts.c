@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fuzz_tcp_opts.c - the parser of TCP headers and options; what it accepts is written and read back alike */
+/* fuzz_tcp_opts.c - the parser of TCP headers and options; what it accepts is written and read back
+ * alike */
 #include <stdlib.h>
 
 #include "stack/wire/tcp_hdr.h"
@@ -14,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct tcp_hdr h;
 	uint32_t len;
 
-	if (!tcp_hdr_read(data, (uint32_t)size, &h) && (h.hdr_len < TCP_HDR_LEN || h.hdr_len > size))
+	if (!tcp_hdr_read(data, (uint32_t)size, &h) &&
+	    (h.hdr_len < TCP_HDR_LEN || h.hdr_len > size))
 		abort();
 	if (size < 1)
 		return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sim_bulk.c - byte-exact transfers both ways over links that lose, reorder and repeat; nothing is left afterwards
+ * sim_bulk.c - byte-exact transfers both ways over links that lose, reorder and repeat; nothing is
+ * left afterwards
  */
 #include <criterion/criterion.h>
 
@@ -97,8 +98,11 @@ Test(sim_bulk, duplicates)
 
 Test(sim_bulk, everything_newreno)
 {
-	struct sim_setup setup = { .delay_ns = 500 * S7_US, .dup_permille = 50, .reorder_permille = 100,
-				   .loss_permille = 20, .cc = 1 };
+	struct sim_setup setup = { .delay_ns = 500 * S7_US,
+				   .dup_permille = 50,
+				   .reorder_permille = 100,
+				   .loss_permille = 20,
+				   .cc = 1 };
 
 	bulk(setup, 2000000, 1000000);
 }
@@ -135,7 +139,9 @@ Test(sim_bulk, jumbo)
 
 Test(sim_bulk, tiny_buffers)
 {
-	struct sim_setup setup = { .delay_ns = 500 * S7_US, .loss_permille = 20, .rmem = 4608, .wmem = 4608 };
+	struct sim_setup setup = {
+		.delay_ns = 500 * S7_US, .loss_permille = 20, .rmem = 4608, .wmem = 4608
+	};
 
 	bulk(setup, 200000, 200000);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sim_data.c - windows, timers and recovery (RFC 9293 3.8, RFC 6298, RFC 5681, RFC 6675, RFC 2018, RFC 2883, RFC 1191)
+ * sim_data.c - windows, timers and recovery (RFC 9293 3.8, RFC 6298, RFC 5681, RFC 6675, RFC 2018,
+ * RFC 2883, RFC 1191)
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -253,8 +254,12 @@ Test(sim_data, duplicate_is_reported_by_dsack)
 	sim_send(pair.a, "abc", 3, 0);
 	sim_run(sim, 100 * S7_MS);
 	watch(sim, &w);
-	h = (struct tcp_hdr){ .src = pair.a->flow.lport, .dst = 80, .seq = tcb_of(pair.a)->snd_una - 3,
-			      .ack = tcb_of(pair.a)->rcv_nxt, .flags = TCPF_ACK, .wnd = 500 };
+	h = (struct tcp_hdr){ .src = pair.a->flow.lport,
+			      .dst = 80,
+			      .seq = tcb_of(pair.a)->snd_una - 3,
+			      .ack = tcb_of(pair.a)->rcv_nxt,
+			      .flags = TCPF_ACK,
+			      .wnd = 500 };
 	o.ts_val = tcb_of(pair.b)->ts_recent;
 	sim_inject(sim, 1, &h, &o, "abc", 3);
 	cr_assert_eq(w.dsacks, 1);

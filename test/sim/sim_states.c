@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sim_states.c - opening, closing and resetting (RFC 9293 3.5, 3.6, 3.10; RFC 5961; RFC 6191; RFC 4987)
+ * sim_states.c - opening, closing and resetting (RFC 9293 3.5, 3.6, 3.10; RFC 5961; RFC 6191; RFC
+ * 4987)
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -28,8 +29,12 @@ static uint64_t drops_of(struct sim *sim, int host, enum s7_drop why)
 static struct tcp_hdr peer_hdr(const struct s7_sock *sk, uint8_t flags)
 {
 	const struct s7_tcb *tcb = tcp_tcb(sk);
-	struct tcp_hdr h = { .src = sk->flow.rport, .dst = sk->flow.lport, .seq = tcb->rcv_nxt, .ack = tcb->snd_nxt,
-			     .flags = flags, .wnd = 1000 };
+	struct tcp_hdr h = { .src = sk->flow.rport,
+			     .dst = sk->flow.lport,
+			     .seq = tcb->rcv_nxt,
+			     .ack = tcb->snd_nxt,
+			     .flags = flags,
+			     .wnd = 1000 };
 
 	return h;
 }
@@ -132,7 +137,8 @@ Test(sim_states, shared_netdev_is_silent)
 	sim_run(sim, S7_MS);
 	cr_assert_eq(sim_state(a), TCPS_SYN_SENT);
 	cr_assert_eq(drops_of(sim, 1, DROP_TCP_KERNEL), 1);
-	/* the accepted connection keeps the port although its listener is gone, and so does TIME_WAIT */
+	/* the accepted connection keeps the port although its listener is gone, and so does
+	 * TIME_WAIT */
 	cr_assert(sk_port_owned(sim->host[1].inst, IPPROTO_TCP, &sim->host[1].ip, 80));
 	sim_close(pair.b);
 	sim_close(pair.a);
@@ -166,7 +172,8 @@ Test(sim_states, syn_retries_back_off)
 	while (sim_state(a) == TCPS_SYN_SENT)
 		sim_step(sim, sim->now + 1000 * S7_SEC);
 	/* 1 + 2 + 4 + 8 + 16 + 32 + 64 s */
-	cr_assert_eq((sim->now - start) / S7_SEC, 127, "%lu s", (unsigned long)((sim->now - start) / S7_SEC));
+	cr_assert_eq((sim->now - start) / S7_SEC, 127, "%lu s",
+		     (unsigned long)((sim->now - start) / S7_SEC));
 	cr_assert_eq(a->err, ETIMEDOUT);
 	cr_assert_eq(syns, 7);
 	sim_close(a);
@@ -395,7 +402,10 @@ static void flood(struct sim *sim, uint32_t n)
 	struct tcp_opts o = { .bits = TCPO_MSS, .mss = 1460 };
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct tcp_hdr h = { .src = (uint16_t)(1024 + i), .dst = 80, .seq = i * 7777, .flags = TCPF_SYN,
+		struct tcp_hdr h = { .src = (uint16_t)(1024 + i),
+				     .dst = 80,
+				     .seq = i * 7777,
+				     .flags = TCPF_SYN,
 				     .wnd = 8192 };
 
 		sim_inject(sim, 1, &h, &o, NULL, 0);
@@ -440,7 +450,9 @@ Test(sim_states, forged_cookie_is_refused)
 	struct sim_setup setup = { .delay_ns = 100 * S7_US, .syn_backlog = 1 };
 	struct sim *sim = sim_new(&setup);
 	struct s7_sock *listener = sim_listen(&sim->host[1], 80, 64);
-	struct tcp_hdr h = { .src = 999, .dst = 80, .seq = 1, .ack = 12345, .flags = TCPF_ACK, .wnd = 100 };
+	struct tcp_hdr h = {
+		.src = 999, .dst = 80, .seq = 1, .ack = 12345, .flags = TCPF_ACK, .wnd = 100
+	};
 
 	sim->hook = eat_rst;
 	flood(sim, 3);

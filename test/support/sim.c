@@ -2,8 +2,8 @@
 /*
  * sim.c - see sim.h: hosts, pools, the link and the clock
  *
- * A frame in flight is a copy of the bytes, in the inbox of its receiver, sorted by arrival. The sending device does what
- * was asked of it: checksums when it offers them, TSO by cutting.
+ * A frame in flight is a copy of the bytes, in the inbox of its receiver, sorted by arrival. The
+ * sending device does what was asked of it: checksums when it offers them, TSO by cutting.
  */
 #include "test/support/sim.h"
 
@@ -98,17 +98,19 @@ static bool frame_seg(const uint8_t *data, uint32_t len, struct sim_seg *ret_seg
 {
 	uint32_t total;
 
-	if (len < TCP_AT + TCP_HDR_LEN || data[12] != 8 || data[13] || data[IP_AT + 9] != IPPROTO_TCP)
+	if (len < TCP_AT + TCP_HDR_LEN || data[12] != 8 || data[13] ||
+	    data[IP_AT + 9] != IPPROTO_TCP)
 		return false;
 	total = get_be16(data + IP_AT + 2);
 	if (tcp_hdr_read(data + TCP_AT, len - TCP_AT, &ret_seg->h))
 		return false;
 	ret_seg->len = total - 20 - ret_seg->h.hdr_len;
-	return !tcp_opts_read(data + TCP_AT + 20, ret_seg->h.hdr_len - 20u, ret_seg->h.flags & TCPF_SYN,
-			      &ret_seg->opts);
+	return !tcp_opts_read(data + TCP_AT + 20, ret_seg->h.hdr_len - 20u,
+			      ret_seg->h.flags & TCPF_SYN, &ret_seg->opts);
 }
 
-static void link_send(struct sim *sim, uint32_t from, const uint8_t *data, uint32_t len, struct s7_pkt *held)
+static void link_send(struct sim *sim, uint32_t from, const uint8_t *data, uint32_t len,
+		      struct s7_pkt *held)
 {
 	struct sim_host *to = &sim->host[!from];
 	struct sim_setup *setup = &sim->setup;
@@ -121,7 +123,8 @@ static void link_send(struct sim *sim, uint32_t from, const uint8_t *data, uint3
 		at += len * S7_SEC / setup->rate_bytes_s;
 		to->line_free = at;
 	}
-	if (sim_random(sim) % 1000 < setup->loss_permille || (sim->path_mtu && len > sim->path_mtu + 14) ||
+	if (sim_random(sim) % 1000 < setup->loss_permille ||
+	    (sim->path_mtu && len > sim->path_mtu + 14) ||
 	    (sim->hook && frame_seg(data, len, &seg) && sim->hook(sim, &seg) == SIM_DROP)) {
 		sim->lost++;
 		copies = 0;
@@ -155,7 +158,8 @@ static void csum_fill(uint8_t *frame, uint32_t len, bool partial)
 	if (partial && *field != csum_fold16(ip_pseudo_sum(&src, &dst, IPPROTO_TCP, l4)))
 		abort(); /* the stack promised the pseudo sum */
 	*field = 0;
-	*field = csum_fold(csum_partial(frame + TCP_AT, l4, ip_pseudo_sum(&src, &dst, IPPROTO_TCP, l4)));
+	*field = csum_fold(
+		csum_partial(frame + TCP_AT, l4, ip_pseudo_sum(&src, &dst, IPPROTO_TCP, l4)));
 }
 
 static void ip_fill(uint8_t *frame, uint32_t len)
@@ -181,7 +185,8 @@ static void tso_cut(struct sim *sim, uint32_t from, const struct s7_pkt *pkt, co
 		memcpy(frame, whole, hdr);
 		memcpy(frame + hdr, whole + at, len);
 		put_be32(frame + TCP_AT + 4, get_be32(whole + TCP_AT + 4) + at - hdr);
-		frame[TCP_AT + 13] = at + len < pkt->total ? flags & (uint8_t)~(TCPF_PSH | TCPF_FIN) : flags;
+		frame[TCP_AT + 13] =
+			at + len < pkt->total ? flags & (uint8_t) ~(TCPF_PSH | TCPF_FIN) : flags;
 		ip_fill(frame, hdr + len);
 		csum_fill(frame, hdr + len, false);
 		link_send(sim, from, frame, hdr + len, NULL);
@@ -248,7 +253,9 @@ static uint16_t dev_rx(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t
 	return got;
 }
 
-static const struct s7_netdev_ops dev_ops = { .name = "sim", .rx_burst = dev_rx, .tx_burst = dev_tx };
+static const struct s7_netdev_ops dev_ops = { .name = "sim",
+					      .rx_burst = dev_rx,
+					      .tx_burst = dev_tx };
 
 /* ---- hosts ---- */
 
@@ -318,10 +325,15 @@ static struct s7_params sim_params(const struct sim_setup *setup)
 static void host_make(struct sim *sim, uint32_t index)
 {
 	struct sim_host *host = &sim->host[index];
-	struct s7_inst_setup setup = { .env = &host->env, .params = sim_params(&sim->setup), .now = sim->now };
-	struct s7_route route = { .to = ip_from_v4(htonl(0x0a000000)), .prefix_len = 96 + 24, .iface = 1 };
+	struct s7_inst_setup setup = { .env = &host->env,
+				       .params = sim_params(&sim->setup),
+				       .now = sim->now };
+	struct s7_route route = { .to = ip_from_v4(htonl(0x0a000000)),
+				  .prefix_len = 96 + 24,
+				  .iface = 1 };
 	struct s7_iface iface = { .name = "sim0",
-				  .flags = (uint16_t)(IFACE_UP | (sim->setup.shared ? IFACE_SHARED : 0)),
+				  .flags = (uint16_t)(IFACE_UP |
+						      (sim->setup.shared ? IFACE_SHARED : 0)),
 				  .mtu = sim->setup.mtu ? sim->setup.mtu : 1500,
 				  .caps = NETDEV_MULTI_SEG | sim->setup.caps,
 				  .tso_max = sim->setup.tso_max,
@@ -393,8 +405,8 @@ static uint32_t host_leaks(struct sim_host *host)
 {
 	struct s7_inst *inst = host->inst;
 
-	return SIM_PKTS - host->free_count - inst->pkt_cached + inst->tcp->socks.used + inst->tcp->reqs.used +
-	       inst->tcp->tws.used + inst->flows.count + inst->ports.count;
+	return SIM_PKTS - host->free_count - inst->pkt_cached + inst->tcp->socks.used +
+		inst->tcp->reqs.used + inst->tcp->tws.used + inst->flows.count + inst->ports.count;
 }
 
 uint32_t sim_end(struct sim *sim)
@@ -428,12 +440,14 @@ void sim_free(struct sim *sim)
 	free(sim);
 }
 
-void sim_inject(struct sim *sim, uint32_t to, const struct tcp_hdr *h, const struct tcp_opts *opts, const void *data,
-		uint32_t len)
+void sim_inject(struct sim *sim, uint32_t to, const struct tcp_hdr *h, const struct tcp_opts *opts,
+		const void *data, uint32_t len)
 {
 	uint8_t frame[4096] = { 0 };
 	struct tcp_hdr hdr = *h;
-	struct s7_ip4 ip = { .src = ip_v4(&sim->host[!to].ip), .dst = ip_v4(&sim->host[to].ip), .ttl = 64,
+	struct s7_ip4 ip = { .src = ip_v4(&sim->host[!to].ip),
+			     .dst = ip_v4(&sim->host[to].ip),
+			     .ttl = 64,
 			     .proto = IPPROTO_TCP };
 	uint32_t opt_len = opts ? tcp_opts_write(frame + TCP_AT + TCP_HDR_LEN, opts) : 0;
 	uint32_t total = TCP_AT + TCP_HDR_LEN + opt_len + len;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sim.h - two instances in plain memory, joined by a link that loses, delays, repeats and reorders, and one stepped clock
+ * sim.h - two instances in plain memory, joined by a link that loses, delays, repeats and reorders,
+ * and one stepped clock
  *
- * Nothing here reads a clock or the machine's randomness: a failing run repeats. Addresses are 10.0.0.1 (host 0) and 10.0.0.2.
- * A device of the simulation copies a frame at tx and (hold_tx) keeps the packet's reference until the frame arrives.
+ * Nothing here reads a clock or the machine's randomness: a failing run repeats. Addresses
+ * are 10.0.0.1 (host 0) and 10.0.0.2. A device of the simulation copies a frame at tx and (hold_tx)
+ * keeps the packet's reference until the frame arrives.
  */
 #ifndef S7_SIM_H
 #define S7_SIM_H
@@ -75,7 +77,8 @@ struct sim {
 };
 
 struct sim *sim_new(const struct sim_setup *setup);
-/* Runs until nothing is left to happen (TIME_WAIT included), checks pools, slabs and tables, frees. Returns what leaked. */
+/* Runs until nothing is left to happen (TIME_WAIT included), checks pools, slabs and tables, frees.
+ * Returns what leaked. */
 uint32_t sim_end(struct sim *sim);
 /* Frees without looking. */
 void sim_free(struct sim *sim);
@@ -84,8 +87,8 @@ void sim_step(struct sim *sim, s7_time until);
 void sim_run(struct sim *sim, s7_time ns);
 uint32_t sim_random(struct sim *sim);
 /* Feeds a frame of the peer's address to a host: a segment built by hand. */
-void sim_inject(struct sim *sim, uint32_t to, const struct tcp_hdr *h, const struct tcp_opts *opts, const void *data,
-		uint32_t len);
+void sim_inject(struct sim *sim, uint32_t to, const struct tcp_hdr *h, const struct tcp_opts *opts,
+		const void *data, uint32_t len);
 
 /* Sockets. */
 struct s7_sock *sim_socket(struct sim_host *host);
@@ -105,10 +108,13 @@ struct sim_pair {
 };
 struct sim_pair sim_pair(struct sim *sim);
 
-/* Sends n pseudo-random bytes each way at once and checks them. Returns the time it took, 0: not finished in `limit`. */
-s7_time sim_transfer(struct sim *sim, struct sim_pair *pair, uint64_t a_to_b, uint64_t b_to_a, s7_time limit);
+/* Sends n pseudo-random bytes each way at once and checks them. Returns the time it took, 0: not
+ * finished in `limit`. */
+s7_time sim_transfer(struct sim *sim, struct sim_pair *pair, uint64_t a_to_b, uint64_t b_to_a,
+		     s7_time limit);
 
-/* Walks all of a connection's queues and aborts when an invariant is broken. sim_transfer does it at every step. */
+/* Walks all of a connection's queues and aborts when an invariant is broken. sim_transfer does it
+ * at every step. */
 void sim_check(const struct s7_sock *sk);
 void sim_check_all(struct sim_host *host);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sim_check.c - the invariants of a TCB that docs/tcp.md states, checked by walking everything; aborts when one is broken
+ * sim_check.c - the invariants of a TCB that docs/tcp.md states, checked by walking everything;
+ * aborts when one is broken
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,7 +83,8 @@ static void check_rcvq(const struct s7_tcb *tcb)
 	}
 	CHECK(last == tcb->oo_tail && bytes == tcb->oo_bytes && pkts == tcb->oo_pkts);
 	for (uint32_t i = 0; i < tcb->sack_count; i++)
-		CHECK(seq_lt(tcb->sacks[i].start, tcb->sacks[i].end) && seq_gt(tcb->sacks[i].start, tcb->rcv_nxt));
+		CHECK(seq_lt(tcb->sacks[i].start, tcb->sacks[i].end) &&
+		      seq_gt(tcb->sacks[i].start, tcb->rcv_nxt));
 }
 
 void sim_check(const struct s7_sock *sk)
@@ -101,8 +103,8 @@ void sim_check(const struct s7_sock *sk)
 		else if (tcb->sq.next)
 			CHECK(tcb->at[TCPD_PERSIST] || tcb->at[TCPD_CORK] || tcb->bits & TCB_CORK);
 	} else if (tcb->state == TCPS_CLOSED) {
-		CHECK(!tcb->sq.head && !tcb->oo_head && !sk->flow.linked && !timer_armed(&tcb->timer) &&
-		      !timer_armed(&tcb->delack_timer));
+		CHECK(!tcb->sq.head && !tcb->oo_head && !sk->flow.linked &&
+		      !timer_armed(&tcb->timer) && !timer_armed(&tcb->delack_timer));
 	} else {
 		CHECK(tcb->at[TCPD_RTX]);
 	}

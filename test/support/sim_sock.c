@@ -145,7 +145,8 @@ static void flow_pull(struct flow *f, uint8_t *buf)
 	}
 }
 
-s7_time sim_transfer(struct sim *sim, struct sim_pair *pair, uint64_t a_to_b, uint64_t b_to_a, s7_time limit)
+s7_time sim_transfer(struct sim *sim, struct sim_pair *pair, uint64_t a_to_b, uint64_t b_to_a,
+		     s7_time limit)
 {
 	struct flow f[2] = { { .from = pair->a, .to = pair->b, .total = a_to_b, .salt = 1 },
 			     { .from = pair->b, .to = pair->a, .total = b_to_a, .salt = 2 } };
