@@ -215,7 +215,7 @@ struct s7_tcp_inst {
 	uint64_t key[2][2]; /* ISN and cookies; timestamps */
 	s7_time challenge_at; /* start of the second that challenge_left belongs to */
 	uint32_t challenge_left;
-	uint32_t now_ms; /* not used by the peer as a clock of ours: offset by connection */
+	uint32_t pool_seen; /* most packets that were ever free at once */
 };
 
 static inline struct s7_tcp_sock *tcp_sk(struct s7_sock *sk)

@@ -95,7 +95,8 @@ static bool ack_window(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bool m
 	}
 	if (changed && wnd && tcb->at[TCPD_PERSIST]) {
 		tcb->at[TCPD_PERSIST] = 0;
-		tcb->backoff = 0;
+		tcb->backoff = tcb->retries = 0;
+		tcb->stalled_at = 0;
 	}
 	return changed;
 }
@@ -108,7 +109,7 @@ void tcp_space_check(struct s7_tcp_sock *ts)
 
 	if (!(tcb->bits & TCB_NOSPACE))
 		return;
-	if (!(sk->bits & SKB_SNDBUF_LOCK)) {
+	if (!(sk->bits & SKB_SNDBUF_LOCK) && !tcp_pool_low(sk->inst, 4)) {
 		want = 2ull * TCP_TRUESIZE *
 			s7_max(tcb->cwnd / s7_min(tcb->mss, S7_PKT_ROOM) + 1, 10);
 		want = s7_min(want, sk->inst->params.tcp_wmem[2]);

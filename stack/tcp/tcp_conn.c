@@ -44,9 +44,7 @@ static int connect_again(struct s7_sock *sk)
 			tcp_disconnect(sk);
 			return err ? err : -ECONNABORTED;
 		}
-		if (sk->flow.rport)
-			tcp_disconnect(sk);
-		return 1;
+		return sk->flow.rport ? -EISCONN : 1; /* was connected: Linux never forgets */
 	}
 	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD)
 		return -EALREADY;
@@ -178,8 +176,10 @@ static void pmtu_lower(struct s7_tcp_sock *ts, uint32_t mtu)
 	tcp_dst_refresh(ts);
 	if (!mtu || mtu < 68 + TCP_MSS_MIN - 48 || mtu > tcb->dst.mtu)
 		return;
-	tcb->dst.mtu = mtu;
-	tcb->bits |= TCB_PMTU_LOWERED;
+	if (mtu < tcb->dst.mtu) { /* the route does not know of it: remember here */
+		tcb->dst.mtu = mtu;
+		tcb->bits |= TCB_PMTU_LOWERED;
+	}
 	if (!tcp_synchronized(tcb))
 		return;
 	tcp_mss_sync(ts);

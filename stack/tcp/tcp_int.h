@@ -28,6 +28,7 @@
 #define TCP_KEEP_INTVL_S 75
 #define TCP_KEEP_CNT 9
 #define TCP_CORK_NS (200 * S7_MS)
+#define TCP_NO_PKT_NS (10 * S7_MS) /* pool empty: look again */
 #define TCP_QUICKACKS 16
 #define TCP_DUP_THRESH 3
 #define TCP_CHALLENGES_PER_S 1000
@@ -208,6 +209,9 @@ void tcp_reass_add(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t seq, uin
 bool tcp_reass_drain(struct s7_tcp_sock *ts); /* true: a FIN has its turn */
 void tcp_reass_purge(struct s7_tcp_sock *ts);
 void tcp_dsack(struct s7_tcb *tcb, uint32_t start, uint32_t end);
+/* Is less than 1/part of the packet pool free? Buffers do not grow then, and what is not needed
+ * goes. */
+bool tcp_pool_low(struct s7_inst *inst, uint32_t part);
 void rcvq_append(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t len);
 void rcvq_purge(struct s7_tcp_sock *ts);
 /* Drops bytes at the front / beyond `total` of a chain. */

@@ -14,6 +14,16 @@
 #define COALESCE_FROM 4	  /* packets queued before small ones are merged */
 #define COALESCE_MAX 1024 /* bytes of a packet that is merged */
 
+bool tcp_pool_low(struct s7_inst *inst, uint32_t part)
+{
+	const struct s7_pool_ops *ops = inst->env->pool[inst->index].ops;
+	uint32_t free = ops->available(inst->env->pool[inst->index].pool);
+
+	if (free > inst->tcp->pool_seen)
+		inst->tcp->pool_seen = free;
+	return free < inst->tcp->pool_seen / part;
+}
+
 void tcp_pkt_trim(struct s7_pkt *pkt, uint32_t n)
 {
 	struct s7_pkt *part = pkt;

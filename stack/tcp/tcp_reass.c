@@ -14,6 +14,7 @@
  */
 #include "stack/tcp/tcp_int.h"
 
+#define OO_PKTS_FREE 64	      /* so many whatever the state of the pool */
 #define BYTES_PER_PKT_MIN 256 /* of the receive buffer, for each packet held */
 
 static struct s7_pkt *oo_prev(const struct s7_pkt *pkt)
@@ -131,7 +132,8 @@ void tcp_reass_add(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t seq, uin
 	struct s7_pkt *prev = tcb->oo_tail;
 	uint32_t end = seq + len, limit;
 
-	if (tcb->oo_pkts > ts->sk.rcvbuf / BYTES_PER_PKT_MIN) {
+	if (tcb->oo_pkts > ts->sk.rcvbuf / BYTES_PER_PKT_MIN ||
+	    (tcb->oo_pkts > OO_PKTS_FREE && tcp_pool_low(ts->sk.inst, 8))) {
 		pkt_drop(ts->sk.inst, pkt, DROP_TCP_REASS_FULL);
 		return;
 	}

@@ -45,6 +45,8 @@ static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts)
 	chunk = pkt_alloc(ts->sk.inst);
 	if (!chunk) {
 		ts->sk.inst->drop[DROP_NO_PKT]++;
+		if (!tcb->at[TCPD_CORK]) /* no ACK may come that would say when to try again */
+			tcp_deadline_set(ts, TCPD_CORK, ts->sk.inst->now + TCP_NO_PKT_NS);
 		return NULL;
 	}
 	memset(&chunk->tcp, 0, sizeof(chunk->tcp));

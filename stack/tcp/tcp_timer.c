@@ -177,6 +177,7 @@ static bool on_keep(struct s7_tcp_sock *ts)
 static bool on_cork(struct s7_tcp_sock *ts)
 {
 	tcp_output_persist(ts);
+	tcp_space_check(ts);
 	return true;
 }
 

@@ -76,7 +76,8 @@ static void window_autotune(struct s7_tcp_sock *ts)
 	if (copied > tcb->space_bytes) {
 		tcb->space_bytes = copied;
 		want = 2 * (2ull * copied + 16ull * tcb->mss);
-		if (!(sk->bits & SKB_RCVBUF_LOCK) && want > sk->rcvbuf)
+		if (!(sk->bits & SKB_RCVBUF_LOCK) && want > sk->rcvbuf &&
+		    !tcp_pool_low(sk->inst, 4))
 			sk->rcvbuf = (uint32_t)s7_max(sk->rcvbuf, s7_min(want, max));
 	}
 	tcb->space_at = sk->inst->now;
