@@ -8,7 +8,7 @@ S7_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$S7_TOP" || exit 1
 
 # One list for building, checking and testing on a fresh Debian 12.
-S7_PACKAGES_BUILD="gcc clang clang-format cmake ninja-build pkg-config ccache git python3
+S7_PACKAGES_BUILD="gcc clang libclang-rt-dev clang-format cmake ninja-build pkg-config ccache git python3
 	libdpdk-dev libbpf-dev libmnl-dev libinih-dev libnuma-dev libpcap-dev libcriterion-dev
 	libelf-dev zlib1g-dev libbsd-dev libmd-dev linux-libc-dev"
 S7_PACKAGES_RUN="iproute2 ethtool procps netbase curl nginx redis-server redis-tools memcached

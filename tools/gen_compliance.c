@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gen_compliance.c - prints docs/compliance.md from the option tables and the list of calls
+ *
+ * Idea: the names that the manual pages have stand here, in their order; what becomes of each is
+ * looked up in the tables that the stack itself uses (stack/sock/opt_*.c), so the page cannot
+ * promise what the code does not do. A row of those tables without a name here is an error: the
+ * page would hide it. `s7_compliancegen INTERCEPT_DEF` writes to standard output; a test compares
+ * that with the file that is committed. Context: a build-time program of one thread.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "stack/sock/sock_int.h"
+#include "tools/gen_names.h"
+
+struct page {
+	int level;
+	const char *title;
+	const struct opt_name *names;
+};
+
+static const struct page pages[] = {
+	{ SOL_SOCKET, "SOL_SOCKET: socket(7)", socket_names },
+	{ IPPROTO_TCP, "IPPROTO_TCP: tcp(7)", tcp_names },
+	{ IPPROTO_IP, "IPPROTO_IP: ip(7)", ip_names },
+	{ IPPROTO_IPV6, "IPPROTO_IPV6: ipv6(7)", ipv6_names },
+	{ IPPROTO_UDP, "IPPROTO_UDP: udp(7)", udp_names },
+};
+
+static const char head[] =
+	"# What becomes of each option and call\n"
+	"\n"
+	"This page is generated from the option tables in `stack/sock/opt_*.c`, the list of calls "
+	"in\n"
+	"`shim/intercept.def` and the names in `tools/gen_names.h`; `cmake --build build/release "
+	"--target\n"
+	"compliance_update` writes it, a test compares it. The specification is socket(7); where\n"
+	"that page and the running kernel differ, the kernel is right.\n"
+	"\n"
+	"An option has one of these fates; none is accepted without effect:\n"
+	"\n"
+	"- **done**: the stack has it. While the program's own kernel socket stands behind the "
+	"descriptor (before\n"
+	"  bind and connect, and beside a listener) the kernel is asked first: ranges, privileges "
+	"and\n"
+	"  errno are its own.\n"
+	"- **kernel**: the stack has it not. Set on a socket that is not yet bound or connected "
+	"(and that the\n"
+	"  kernel accepts it for), it hands the socket over: the kernel serves it from then on, "
+	"with the option.\n"
+	"  On a socket that the stack already serves, or with `kernel_fallback = no`, setting it "
+	"is\n"
+	"  `ENOPROTOOPT`. Reading asks the kernel socket behind. What the kernel refuses is "
+	"refused\n"
+	"  with the kernel's errno.\n"
+	"\n"
+	"`test/unit/test_sock_opt.c` compares options with the kernel's value by value.\n";
+
+static const struct s7_opt *row_of(int level, int name)
+{
+	uint32_t t, i;
+
+	for (t = 0; t < s7_opt_table_count; t++) {
+		const struct s7_opt_table *table = s7_opt_tables[t];
+
+		for (i = 0; i < table->count; i++)
+			if (table->opts[i].level == level && table->opts[i].name == name)
+				return &table->opts[i];
+	}
+	return NULL;
+}
+
+static const char *sockets_of(const struct s7_opt *row)
+{
+	if (row->on & ON_V6)
+		return "IPv6";
+	if ((row->on & ON_ANY) == ON_ANY)
+		return "all";
+	return row->on & ON_TCP ? "TCP" : "UDP";
+}
+
+static const char *access_of(const struct s7_opt *row)
+{
+	static const char *const text[] = {
+		[OPT_RD] = "get", [OPT_WR] = "set", [OPT_RW] = "get, set"
+	};
+
+	return text[row->access & OPT_RW];
+}
+
+static void print_option(int level, const struct opt_name *name)
+{
+	const struct s7_opt *row = row_of(level, name->value);
+	const char *note = name->note ? name->note : "";
+
+	if (row)
+		printf("| %s | **done** | %s | %s | %s%s%s |\n", name->name, sockets_of(row),
+		       access_of(row), row->text, *note ? "; " : "", note);
+	else
+		printf("| %s | kernel | | | %s |\n", name->name, note);
+}
+
+static void print_page(const struct page *page)
+{
+	const struct opt_name *name;
+
+	printf("\n## %s\n\n| option | fate | sockets | access | note |\n|---|---|---|---|---|\n",
+	       page->title);
+	for (name = page->names; name->name; name++)
+		print_option(page->level, name);
+}
+
+static bool is_named(const struct s7_opt *row)
+{
+	const struct opt_name *name;
+	size_t i;
+
+	for (i = 0; i < S7_ARRAY_LEN(pages); i++) {
+		if (pages[i].level != row->level)
+			continue;
+		for (name = pages[i].names; name->name; name++)
+			if (name->value == row->name)
+				return true;
+	}
+	return false;
+}
+
+/* How many rows of the stack's tables have no name here. */
+static int unnamed_rows(void)
+{
+	uint32_t t, i;
+	int count = 0;
+
+	for (t = 0; t < s7_opt_table_count; t++) {
+		const struct s7_opt_table *table = s7_opt_tables[t];
+
+		for (i = 0; i < table->count; i++) {
+			if (is_named(&table->opts[i]))
+				continue;
+			fprintf(stderr, "gen_names.h: no name for option %d of level %d\n",
+				table->opts[i].name, table->opts[i].level);
+			count++;
+		}
+	}
+	return count;
+}
+
+static void print_facts(const char *title, const char *column, const struct fact *facts)
+{
+	printf("\n## %s\n\n| %s | what sock7 does |\n|---|---|\n", title, column);
+	for (; facts->name; facts++)
+		printf("| %s | %s |\n", facts->name, facts->text);
+}
+
+/* "CALL(int, socket, ..." gives the name, a comment of one line before calls the group. */
+static void print_call(const char *line)
+{
+	const char *name = strchr(line, ',');
+	char *end = name ? strchr(name + 1, ',') : NULL;
+
+	if (end)
+		printf(" `%.*s`", (int)(end - name - 2), name + 2);
+}
+
+static int print_calls(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char line[512];
+
+	if (!file) {
+		perror(path);
+		return 1;
+	}
+	puts("\n## Calls that libsock7.so stands in front of");
+	while (fgets(line, sizeof(line), file)) {
+		char *end = strstr(line, ": ");
+
+		if (!strncmp(line, "/* ", 3) && end && !strncmp(line, "/* SPDX", 7) == 0)
+			printf("\n- %.*s:", (int)(end - line - 3), line + 3);
+		else if (!strncmp(line, "CALL(", 5))
+			print_call(line);
+	}
+	putchar('\n');
+	fclose(file);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc != 2)
+		return fputs("usage: s7_compliancegen INTERCEPT_DEF\n", stderr), 2;
+	fputs(head, stdout);
+	for (i = 0; i < S7_ARRAY_LEN(pages); i++)
+		print_page(&pages[i]);
+	print_facts("Flags of send and recv", "flag", flag_facts);
+	print_facts("Ancillary data", "message", control_facts);
+	print_facts("ioctl and fcntl", "request", request_facts);
+	print_facts("Signals", "signal", signal_facts);
+	return print_calls(argv[1]) || unnamed_rows();
+}

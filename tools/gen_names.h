@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gen_names.h - names for docs/compliance.md, in the order of their manual pages
+ *
+ * What becomes of an option is not said here but found in the stack's tables; a note adds what
+ * those cannot know. Flags, ancillary data, requests and signals have no tables: their rows are
+ * written here, beside the code that they describe. Only tools/gen_compliance.c includes this.
+ */
+#ifndef S7_GEN_NAMES_H
+#define S7_GEN_NAMES_H
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+/* Linux 6.3; the headers of Debian 12 are older. */
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+
+struct opt_name {
+	const char *name; /* NULL ends the list */
+	int value;
+	const char *note;
+};
+
+struct fact {
+	const char *name, *text;
+};
+
+static const struct opt_name socket_names[] = {
+	{ "SO_ACCEPTCONN", SO_ACCEPTCONN, NULL },
+	{ "SO_ATTACH_FILTER", SO_ATTACH_FILTER, NULL },
+	{ "SO_ATTACH_BPF", SO_ATTACH_BPF, NULL },
+	{ "SO_ATTACH_REUSEPORT_CBPF", SO_ATTACH_REUSEPORT_CBPF, NULL },
+	{ "SO_ATTACH_REUSEPORT_EBPF", SO_ATTACH_REUSEPORT_EBPF, NULL },
+	{ "SO_DETACH_FILTER", SO_DETACH_FILTER, NULL },
+	{ "SO_LOCK_FILTER", SO_LOCK_FILTER, NULL },
+	{ "SO_BINDTODEVICE", SO_BINDTODEVICE,
+	  "a device that only the kernel has takes the socket there" },
+	{ "SO_BROADCAST", SO_BROADCAST, NULL },
+	{ "SO_BSDCOMPAT", SO_BSDCOMPAT, "without effect in Linux" },
+	{ "SO_BUSY_POLL", SO_BUSY_POLL, NULL },
+	{ "SO_BUSY_POLL_BUDGET", SO_BUSY_POLL_BUDGET, NULL },
+	{ "SO_PREFER_BUSY_POLL", SO_PREFER_BUSY_POLL, NULL },
+	{ "SO_COOKIE", SO_COOKIE, NULL },
+	{ "SO_DEBUG", SO_DEBUG, NULL },
+	{ "SO_DOMAIN", SO_DOMAIN, NULL },
+	{ "SO_DONTROUTE", SO_DONTROUTE, NULL },
+	{ "SO_ERROR", SO_ERROR, NULL },
+	{ "SO_INCOMING_CPU", SO_INCOMING_CPU, NULL },
+	{ "SO_INCOMING_NAPI_ID", SO_INCOMING_NAPI_ID, NULL },
+	{ "SO_KEEPALIVE", SO_KEEPALIVE, NULL },
+	{ "SO_LINGER", SO_LINGER, NULL },
+	{ "SO_MARK", SO_MARK, NULL },
+	{ "SO_MAX_PACING_RATE", SO_MAX_PACING_RATE, NULL },
+	{ "SO_MEMINFO", SO_MEMINFO, NULL },
+	{ "SO_NO_CHECK", SO_NO_CHECK, NULL },
+	{ "SO_NOFCS", SO_NOFCS, NULL },
+	{ "SO_OOBINLINE", SO_OOBINLINE, NULL },
+	{ "SO_PASSCRED", SO_PASSCRED, NULL },
+	{ "SO_PASSSEC", SO_PASSSEC, NULL },
+	{ "SO_PEEK_OFF", SO_PEEK_OFF, NULL },
+	{ "SO_PEERCRED", SO_PEERCRED, NULL },
+	{ "SO_PEERSEC", SO_PEERSEC, NULL },
+	{ "SO_PRIORITY", SO_PRIORITY, NULL },
+	{ "SO_PROTOCOL", SO_PROTOCOL, NULL },
+	{ "SO_RCVBUF", SO_RCVBUF, NULL },
+	{ "SO_RCVBUFFORCE", SO_RCVBUFFORCE, NULL },
+	{ "SO_RCVLOWAT", SO_RCVLOWAT, NULL },
+	{ "SO_SNDLOWAT", SO_SNDLOWAT, NULL },
+	{ "SO_RCVTIMEO", SO_RCVTIMEO, NULL },
+	{ "SO_SNDTIMEO", SO_SNDTIMEO, NULL },
+	{ "SO_RESERVE_MEM", SO_RESERVE_MEM, NULL },
+	{ "SO_REUSEADDR", SO_REUSEADDR, NULL },
+	{ "SO_REUSEPORT", SO_REUSEPORT, NULL },
+	{ "SO_RXQ_OVFL", SO_RXQ_OVFL, NULL },
+	{ "SO_SELECT_ERR_QUEUE", SO_SELECT_ERR_QUEUE, NULL },
+	{ "SO_SNDBUF", SO_SNDBUF, NULL },
+	{ "SO_SNDBUFFORCE", SO_SNDBUFFORCE, NULL },
+	{ "SO_TIMESTAMP", SO_TIMESTAMP, NULL },
+	{ "SO_TIMESTAMPNS", SO_TIMESTAMPNS, NULL },
+	{ "SO_TIMESTAMPING", SO_TIMESTAMPING, NULL },
+	{ "SO_TXTIME", SO_TXTIME, NULL },
+	{ "SO_TYPE", SO_TYPE, NULL },
+	{ "SO_WIFI_STATUS", SO_WIFI_STATUS, NULL },
+	{ "SO_ZEROCOPY", SO_ZEROCOPY, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct opt_name tcp_names[] = {
+	{ "TCP_CONGESTION", TCP_CONGESTION, NULL },
+	{ "TCP_CORK", TCP_CORK, NULL },
+	{ "TCP_DEFER_ACCEPT", TCP_DEFER_ACCEPT, NULL },
+	{ "TCP_FASTOPEN", TCP_FASTOPEN, NULL },
+	{ "TCP_FASTOPEN_CONNECT", TCP_FASTOPEN_CONNECT, NULL },
+	{ "TCP_INFO", TCP_INFO, NULL },
+	{ "TCP_INQ", TCP_INQ, NULL },
+	{ "TCP_KEEPCNT", TCP_KEEPCNT, NULL },
+	{ "TCP_KEEPIDLE", TCP_KEEPIDLE, NULL },
+	{ "TCP_KEEPINTVL", TCP_KEEPINTVL, NULL },
+	{ "TCP_LINGER2", TCP_LINGER2, NULL },
+	{ "TCP_MAXSEG", TCP_MAXSEG, NULL },
+	{ "TCP_MD5SIG", TCP_MD5SIG, NULL },
+	{ "TCP_NODELAY", TCP_NODELAY, NULL },
+	{ "TCP_NOTSENT_LOWAT", TCP_NOTSENT_LOWAT, NULL },
+	{ "TCP_QUICKACK", TCP_QUICKACK, NULL },
+	{ "TCP_REPAIR", TCP_REPAIR, NULL },
+	{ "TCP_SAVE_SYN", TCP_SAVE_SYN, NULL },
+	{ "TCP_SAVED_SYN", TCP_SAVED_SYN, NULL },
+	{ "TCP_SYNCNT", TCP_SYNCNT, NULL },
+	{ "TCP_TX_DELAY", TCP_TX_DELAY, NULL },
+	{ "TCP_ULP", TCP_ULP, NULL },
+	{ "TCP_USER_TIMEOUT", TCP_USER_TIMEOUT, NULL },
+	{ "TCP_WINDOW_CLAMP", TCP_WINDOW_CLAMP, NULL },
+	{ "TCP_ZEROCOPY_RECEIVE", TCP_ZEROCOPY_RECEIVE, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct opt_name ip_names[] = {
+	{ "IP_ADD_MEMBERSHIP", IP_ADD_MEMBERSHIP, NULL },
+	{ "IP_DROP_MEMBERSHIP", IP_DROP_MEMBERSHIP, NULL },
+	{ "IP_ADD_SOURCE_MEMBERSHIP", IP_ADD_SOURCE_MEMBERSHIP, NULL },
+	{ "IP_DROP_SOURCE_MEMBERSHIP", IP_DROP_SOURCE_MEMBERSHIP, NULL },
+	{ "IP_BLOCK_SOURCE", IP_BLOCK_SOURCE, NULL },
+	{ "IP_UNBLOCK_SOURCE", IP_UNBLOCK_SOURCE, NULL },
+	{ "IP_MSFILTER", IP_MSFILTER, NULL },
+	{ "IP_BIND_ADDRESS_NO_PORT", IP_BIND_ADDRESS_NO_PORT, NULL },
+	{ "IP_FREEBIND", IP_FREEBIND, NULL },
+	{ "IP_HDRINCL", IP_HDRINCL, NULL },
+	{ "IP_LOCAL_PORT_RANGE", IP_LOCAL_PORT_RANGE, NULL },
+	{ "IP_MINTTL", IP_MINTTL, NULL },
+	{ "IP_MTU", IP_MTU, NULL },
+	{ "IP_MTU_DISCOVER", IP_MTU_DISCOVER, NULL },
+	{ "IP_MULTICAST_ALL", IP_MULTICAST_ALL, NULL },
+	{ "IP_MULTICAST_IF", IP_MULTICAST_IF, NULL },
+	{ "IP_MULTICAST_LOOP", IP_MULTICAST_LOOP, NULL },
+	{ "IP_MULTICAST_TTL", IP_MULTICAST_TTL, NULL },
+	{ "IP_NODEFRAG", IP_NODEFRAG, NULL },
+	{ "IP_OPTIONS", IP_OPTIONS, NULL },
+	{ "IP_PASSSEC", IP_PASSSEC, NULL },
+	{ "IP_PKTINFO", IP_PKTINFO, NULL },
+	{ "IP_RECVERR", IP_RECVERR, NULL },
+	{ "IP_RECVOPTS", IP_RECVOPTS, NULL },
+	{ "IP_RECVORIGDSTADDR", IP_RECVORIGDSTADDR, NULL },
+	{ "IP_RECVTOS", IP_RECVTOS, NULL },
+	{ "IP_RECVTTL", IP_RECVTTL, NULL },
+	{ "IP_RETOPTS", IP_RETOPTS, NULL },
+	{ "IP_TOS", IP_TOS, NULL },
+	{ "IP_TRANSPARENT", IP_TRANSPARENT, NULL },
+	{ "IP_TTL", IP_TTL, NULL },
+	{ "IP_UNICAST_IF", IP_UNICAST_IF, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct opt_name ipv6_names[] = {
+	{ "IPV6_ADD_MEMBERSHIP", IPV6_ADD_MEMBERSHIP, NULL },
+	{ "IPV6_DROP_MEMBERSHIP", IPV6_DROP_MEMBERSHIP, NULL },
+	{ "IPV6_ADDRFORM", IPV6_ADDRFORM, NULL },
+	{ "IPV6_AUTOFLOWLABEL", IPV6_AUTOFLOWLABEL, NULL },
+	{ "IPV6_DONTFRAG", IPV6_DONTFRAG, NULL },
+	{ "IPV6_FREEBIND", IPV6_FREEBIND, NULL },
+	{ "IPV6_MTU", IPV6_MTU, NULL },
+	{ "IPV6_MTU_DISCOVER", IPV6_MTU_DISCOVER, NULL },
+	{ "IPV6_MULTICAST_HOPS", IPV6_MULTICAST_HOPS, NULL },
+	{ "IPV6_MULTICAST_IF", IPV6_MULTICAST_IF, NULL },
+	{ "IPV6_MULTICAST_LOOP", IPV6_MULTICAST_LOOP, NULL },
+	{ "IPV6_RECVERR", IPV6_RECVERR, NULL },
+	{ "IPV6_RECVHOPLIMIT", IPV6_RECVHOPLIMIT, NULL },
+	{ "IPV6_RECVPKTINFO", IPV6_RECVPKTINFO, NULL },
+	{ "IPV6_RECVTCLASS", IPV6_RECVTCLASS, NULL },
+	{ "IPV6_ROUTER_ALERT", IPV6_ROUTER_ALERT, NULL },
+	{ "IPV6_TCLASS", IPV6_TCLASS, NULL },
+	{ "IPV6_TRANSPARENT", IPV6_TRANSPARENT, NULL },
+	{ "IPV6_UNICAST_HOPS", IPV6_UNICAST_HOPS, NULL },
+	{ "IPV6_V6ONLY", IPV6_V6ONLY, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct opt_name udp_names[] = {
+	{ "UDP_CORK", UDP_CORK, NULL },
+	{ "UDP_ENCAP", UDP_ENCAP, NULL },
+	{ "UDP_GRO", UDP_GRO, NULL },
+	{ "UDP_SEGMENT", UDP_SEGMENT, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct fact flag_facts[] = {
+	{ "MSG_PEEK", "done" },
+	{ "MSG_WAITALL", "done on streams, without effect on datagrams as in Linux" },
+	{ "MSG_TRUNC", "done: TCP drops instead of copying, UDP tells the whole length" },
+	{ "MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE", "done" },
+	{ "MSG_OOB", "done on TCP; `EOPNOTSUPP` on UDP for sending" },
+	{ "MSG_ERRQUEUE", "`EAGAIN`: what fills an error queue makes the socket the kernel's" },
+	{ "MSG_CTRUNC, MSG_CMSG_CLOEXEC, MSG_WAITFORONE", "done" },
+	{ "MSG_DONTROUTE", "done on UDP; TCP does not look at it, as in Linux" },
+	{ "MSG_CONFIRM", "done on UDP" },
+	{ "MSG_ZEROCOPY", "copies, as Linux does without SO_ZEROCOPY" },
+	{ NULL, NULL },
+};
+
+static const struct fact control_facts[] = {
+	{ "SO_TIMESTAMP, SO_TIMESTAMPNS, SO_RXQ_OVFL", "received as asked for" },
+	{ "IP_PKTINFO, IP_TTL, IP_TOS; IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS",
+	  "received as asked for; sent with UDP" },
+	{ "SCM_RIGHTS, SCM_CREDENTIALS", "not looked at on internet sockets, as in Linux" },
+	{ "others", "sending them is `EINVAL`" },
+	{ NULL, NULL },
+};
+
+static const struct fact request_facts[] = {
+	{ "FIONREAD, SIOCINQ, TIOCOUTQ, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK",
+	  "done; `EINVAL` on a listener for the queues" },
+	{ "SIOCGSTAMP, SIOCGSTAMPNS", "done; `ENOENT` before the first packet" },
+	{ "FIONBIO, F_SETFL and F_GETFL with O_NONBLOCK", "done" },
+	{ "FIOASYNC, F_SETFL with O_ASYNC, F_SETOWN, F_SETSIG, FIOSETOWN, SIOCSPGRP",
+	  "kept by the kernel socket behind; SIGIO tells of the kernel's side only, a line in the "
+	  "log says so" },
+	{ "F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD", "done: descriptors are real" },
+	{ "SIOCGIF*, SIOCGIFCONF and all others", "the kernel answers" },
+	{ NULL, NULL },
+};
+
+static const struct fact signal_facts[] = {
+	{ "SIGPIPE", "with `EPIPE` on a stream that is shut for sending, not with MSG_NOSIGNAL" },
+	{ "SIGURG, SIGIO", "not sent by the stack yet" },
+	{ "handlers", "one that fires while the stack is locked runs after the unlock" },
+	{ NULL, NULL },
+};
+
+#endif
