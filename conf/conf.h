@@ -75,6 +75,7 @@ struct conf {
 	/* [global] */
 	enum conf_loopback loopback;
 	bool kernel_fallback;
+	bool tx_batch; /* an event loop's answers leave together */
 	uint64_t memory;	   /* bytes: arena and frame memory together */
 	enum conf_hugepages hugepages;
 	enum conf_log log;

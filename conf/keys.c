@@ -48,6 +48,10 @@ const struct conf_key conf_keys[] = {
 	{ GLOBAL(kernel_fallback), .name = "kernel_fallback", .type = CONF_T_BOOL, .initial = "yes",
 	  .help = "Whether traffic for addresses that sock7 does not own goes to the kernel. With "
 		  "no, such a bind gives EADDRNOTAVAIL and such a connect or send ENETUNREACH." },
+	{ GLOBAL(tx_batch), .name = "tx_batch", .type = CONF_T_BOOL, .initial = "yes",
+	  .help = "Whether packets that a thread sends while it works off the events of one "
+		  "epoll_wait leave in one burst. A program that takes longer than 200 us for it "
+		  "is not batched for the next second." },
 	{ GLOBAL(memory), .name = "memory", .type = CONF_T_SIZE, .min = M(32), .max = G(64),
 	  .initial = "256M",
 	  .help = "Arena and packet buffers together. Ordinary pages that are never touched cost "

@@ -91,6 +91,7 @@ void params_fill(const struct conf *conf, struct s7_params *ret_params)
 		.max_time_wait = conf->max_time_wait,
 		.loopback_stack = conf->loopback == CONF_LOOPBACK_STACK,
 		.kernel_fallback = conf->kernel_fallback,
+		.tx_batch = conf->tx_batch,
 	};
 	int cc = tcp_cc_index(conf->tcp_congestion, strlen(conf->tcp_congestion));
 	size_t i;

@@ -2,12 +2,12 @@
 /*
  * drive.c - one turn of an instance: receive, time, transmit
  *
- * inst_drive() is the only place that polls a device. It works off bursts until the devices are (nearly) empty, bounded so
- * that the caller gets its turn; runs due timers; and flushes what all of that staged. Loopback packets sent during
- * the turn are received in the same turn, bounded too.
- * iface_stage() collects tx packets per interface; a full stage flushes itself; what a device does not take stays staged, what does not fit
- * is dropped by name (TCP sends it again).
- * Context: instance lock. Callers: every call that waits, the keeper, tests.
+ * inst_drive() is the only place that polls a device. It works off bursts until the devices are
+ * (nearly) empty, bounded so that the caller gets its turn; runs due timers; and flushes what all
+ * of that staged. Loopback packets sent during the turn are received in the same turn, bounded too.
+ * iface_stage() collects tx packets per interface; a full stage flushes itself; what a device does
+ * not take stays staged, what does not fit is dropped by name (TCP sends it again). Context:
+ * instance lock. Callers: every call that waits, the keeper, tests.
  */
 #include "stack/ip/ip.h"
 #include "stack/run/tables.h"
@@ -45,8 +45,57 @@ static void iface_flush(struct s7_inst *inst, struct s7_iface *iface)
 		memmove(iface->stage, iface->stage + sent, iface->staged * sizeof(*iface->stage));
 }
 
+static void batch_end(struct s7_inst *inst)
+{
+	if (inst->now - inst->batch.since > BATCH_LONG)
+		inst->batch.off_until = inst->now + BATCH_PENANCE;
+	inst->batch.since = 0;
+}
+
+void inst_batch_begin(struct s7_inst *inst, uint32_t n)
+{
+	if (n < 2 || !inst->params.tx_batch || inst->now < inst->batch.off_until) {
+		inst->batch.left = 0;
+		return;
+	}
+	inst->batch.tid = lock_self();
+	inst->batch.left = n;
+}
+
+static uint32_t staged_packets(const struct s7_inst *inst)
+{
+	uint32_t staged = 0;
+
+	for (uint32_t i = 1; i < inst->iface_count; i++)
+		staged += inst->iface[i].staged;
+	return staged;
+}
+
+void inst_flush_call(struct s7_inst *inst)
+{
+	uint32_t staged;
+
+	if (inst->lo_head) {
+		inst_drive(inst);
+		return;
+	}
+	staged = staged_packets(inst);
+	if (!staged)
+		return;
+	if (inst->batch.left > 1 && staged < BATCH_BURST && inst->batch.tid == lock_self() &&
+	    (!inst->batch.since || inst->now - inst->batch.since < BATCH_LONG)) {
+		inst->batch.left--;
+		if (!inst->batch.since)
+			inst->batch.since = inst->now;
+		return;
+	}
+	inst_flush(inst);
+}
+
 void inst_flush(struct s7_inst *inst)
 {
+	if (inst->batch.since)
+		batch_end(inst);
 	for (uint32_t i = 1; i < inst->iface_count; i++)
 		if (inst->iface[i].staged)
 			iface_flush(inst, &inst->iface[i]);

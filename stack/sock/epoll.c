@@ -2,14 +2,14 @@
 /*
  * epoll.c - epoll sets over sockets of the stack
  *
- * Idea: an item hangs on its socket's wait queue. An event puts it on the ready list of the set's part (once) and wakes one
- * thread of the set; harvesting takes items off the list, asks the protocol what is true now, and puts
- * level-triggered ones back at the tail. So an event costs O(1), and so does finding an item: the wait queue of a socket
- * holds as many items as sets watch it.
- * Invariants: item->is_ready says whether it is on part->ready; a disarmed item (EPOLLONESHOT that fired) has no low
- * event bits and is never put there.
- * Context: the part's instance lock. One call never holds two instance locks.
- * Callers: shim/calls_epoll.c, sk_event (through s7_wait_epoll), sock_release.
+ * Idea: an item hangs on its socket's wait queue. An event puts it on the ready list of the set's
+ * part (once) and wakes one thread of the set; harvesting takes items off the list, asks the
+ * protocol what is true now, and puts level-triggered ones back at the tail. So an event costs
+ * O(1), and so does finding an item: the wait queue of a socket holds as many items as sets watch
+ * it. Invariants: item->is_ready says whether it is on part->ready; a disarmed item (EPOLLONESHOT
+ * that fired) has no low event bits and is never put there. Context: the part's instance lock. One
+ * call never holds two instance locks. Callers: shim/calls_epoll.c, sk_event (through
+ * s7_wait_epoll), sock_release.
  */
 #include "stack/sock/epoll.h"
 
@@ -21,7 +21,8 @@
 #define ITEMS_PER_SOCKET 2
 #define PRIVATE_BITS ((uint32_t)(EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE))
 #define EXCLUSIVE_OK \
-	((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE))
+	((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | \
+		    EPOLLEXCLUSIVE))
 
 struct s7_epoll_inst {
 	struct s7_slab sets, items;
@@ -267,8 +268,8 @@ static int ctl_check(int op, const struct epoll_event *event, bool inner)
 }
 
 /* Lock held. */
-static int ctl_locked(struct s7_inst *inst, struct s7_epoll *ep, int op, int fd, struct s7_file *file,
-		      struct s7_list *waitq, const struct epoll_event *event)
+static int ctl_locked(struct s7_inst *inst, struct s7_epoll *ep, int op, int fd,
+		      struct s7_file *file, struct s7_list *waitq, const struct epoll_event *event)
 {
 	struct s7_epitem *item = item_find(waitq, ep, fd);
 
@@ -282,8 +283,8 @@ static int ctl_locked(struct s7_inst *inst, struct s7_epoll *ep, int op, int fd,
 	return 0;
 }
 
-int epoll_ctl_sock(struct s7_epoll *ep, int op, int fd, struct s7_sock *sk, const struct epoll_event *event,
-		   s7_time now)
+int epoll_ctl_sock(struct s7_epoll *ep, int op, int fd, struct s7_sock *sk,
+		   const struct epoll_event *event, s7_time now)
 {
 	int err = ctl_check(op, event, false);
 
@@ -319,7 +320,8 @@ int epoll_ctl_epoll(struct s7_epoll *ep, int op, int fd, struct s7_epoll *inner,
 
 /* ---- harvest ---- */
 
-static inline void item_report(struct s7_epoll_part *part, struct s7_epitem *item, struct s7_list *again)
+static inline void item_report(struct s7_epoll_part *part, struct s7_epitem *item,
+			       struct s7_list *again)
 {
 	if (item->events & EPOLLONESHOT) {
 		item->events &= PRIVATE_BITS;
@@ -331,7 +333,8 @@ static inline void item_report(struct s7_epoll_part *part, struct s7_epitem *ite
 	}
 }
 
-int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll_event *events, int max)
+int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll_event *events,
+			 int max)
 {
 	struct s7_epoll_part *part = &ep->part[inst->index];
 	struct s7_list again;
@@ -354,6 +357,7 @@ int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll
 		item_report(part, item, &again);
 	}
 	list_splice_tail(&part->ready, &again);
+	inst_batch_begin(inst, (uint32_t)n);
 	/* as Linux: what is left wakes the next thread of the set */
 	if (part->ready_count && !list_empty(&part->waitq))
 		part_wake(inst, part);

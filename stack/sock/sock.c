@@ -2,10 +2,9 @@
 /*
  * sock.c - the socket calls that are not transfers: life, names, connections, readiness
  *
- * Each takes the instance lock, asks the protocol, sends what that staged, and gives the lock back. A call that
- * would say "not yet" drives the instance once before it says so, because the answer may already lie in the port.
- * Nothing blocks here.
- * Context: no lock held on entry. Callers: shim/.
+ * Each takes the instance lock, asks the protocol, sends what that staged, and gives the lock back.
+ * A call that would say "not yet" drives the instance once before it says so, because the answer
+ * may already lie in the port. Nothing blocks here. Context: no lock held on entry. Callers: shim/.
  */
 #include "stack/sock/sock.h"
 
@@ -42,12 +41,13 @@ int sock_enter(struct s7_sock *sk, s7_time now)
 
 void sock_leave(struct s7_inst *inst)
 {
-	inst_flush(inst);
+	inst_flush_call(inst);
 	inst->current = NULL;
 	inst_unlock(inst);
 }
 
-int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_time now, struct s7_sock **ret_sk)
+int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_time now,
+		struct s7_sock **ret_sk)
 {
 	enum s7_proto proto = type == SOCK_STREAM ? PROTO_TCP : PROTO_UDP;
 	struct s7_sock *sk;
@@ -72,16 +72,13 @@ void sock_release(struct s7_sock *sk, s7_time now)
 	inst_lock(inst, now);
 	epoll_forget_sock(sk);
 	sk_ops(sk)->close(sk);
-	/* a local peer shall learn of it now */
-	if (inst->lo_head)
-		inst_drive(inst);
 	sock_leave(inst);
 }
 
 /* ---- where a destination lies ---- */
 
-static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, s7_time now, struct s7_dst *ret_dst,
-			bool *ret_shared)
+static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
+			struct s7_dst *ret_dst, bool *ret_shared)
 {
 	static const struct s7_ip any;
 	const struct s7_ip *src = &any;
@@ -108,8 +105,8 @@ enum s7_route_owner sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip,
 	return dst.owner;
 }
 
-int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now, struct s7_ip *ret_src,
-		      bool *ret_shared)
+int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
+		      struct s7_ip *ret_src, bool *ret_shared)
 {
 	struct s7_dst dst;
 	bool shared;
