@@ -7,6 +7,7 @@
  * non-blocking caller does not pay for bytes that do not fit.
  * splice: a pipe cannot be unread, so bytes leave their source only after the other end has them: to a pipe by
  * peeking at the socket, from a pipe by tee into a pipe of our own.
+ * SPLICE_F_NONBLOCK is for the pipe; whether the socket waits is its own O_NONBLOCK's, as in Linux.
  * tee has pipes at both ends: never ours.
  * Context: any thread, no lock held. Defines: sendfile sendfile64 splice tee.
  */
@@ -130,23 +131,6 @@ static ssize_t sendfile_ours(struct s7_sock *sk, int out, int in, off64_t *off, 
 	return n;
 }
 
-S7_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
-{
-	struct s7_sock *sk = fd_sock(out);
-
-	if (sk)
-		return ret_errno(sendfile_ours(sk, out, in, off, len));
-	return real.sendfile64(out, in, off, len); /* from a socket of ours: the kernel's refusal holds */
-}
-
-S7_EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
-{
-	if (!fd_sock(out))
-		return real.sendfile(out, in, off, len);
-	static_assert(sizeof(off_t) == sizeof(off64_t), "one kind of offset");
-	return sendfile64(out, in, (off64_t *)off, len);
-}
-
 /* ---- splice ---- */
 
 static bool is_pipe(int fd)
@@ -184,13 +168,13 @@ static long pipe_write(int fd, char *buf, size_t len)
 
 static ssize_t splice_to_pipe(struct s7_sock *sk, int in, int pipe, char *buf, size_t len, unsigned int flags)
 {
-	int more = flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0, err;
 	ssize_t n, wrote;
+	int err;
 
 	err = pipe_ready(pipe, POLLOUT, no_wait(pipe, flags));
 	if (err)
 		return err;
-	n = io_recv_buf(sk, in, buf, len, MSG_PEEK | more);
+	n = io_recv_buf(sk, in, buf, len, MSG_PEEK);
 	if (n <= 0)
 		return n;
 	wrote = pipe_write(pipe, buf, (size_t)n);
@@ -218,7 +202,7 @@ static ssize_t pipe_peek(int pipe, char *buf, size_t len, unsigned int flags)
 
 static ssize_t splice_from_pipe(struct s7_sock *sk, int out, int pipe, char *buf, size_t len, unsigned int flags)
 {
-	int more = (flags & SPLICE_F_MORE ? MSG_MORE : 0) | (flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0);
+	int more = flags & SPLICE_F_MORE ? MSG_MORE : 0;
 	ssize_t n = pipe_ready(pipe, POLLIN, no_wait(pipe, flags));
 
 	if (n)
@@ -256,6 +240,26 @@ S7_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, siz
 	if (!fd_sock(in) && !fd_sock(out))
 		return real.splice(in, in_off, out, out_off, len, flags);
 	return ret_errno(splice_ours(in, in_off, out, out_off, len, flags));
+}
+
+S7_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
+{
+	struct s7_sock *sk = fd_sock(out);
+
+	if (sk)
+		return ret_errno(sendfile_ours(sk, out, in, off, len));
+	/* into a pipe it is a splice; into anything else the kernel's refusal holds for our sockets too */
+	if (fd_sock(in) && is_pipe(out))
+		return ret_errno(splice_ours(in, off, out, NULL, len, 0));
+	return real.sendfile64(out, in, off, len);
+}
+
+S7_EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
+{
+	if (!fd_sock(out) && !fd_sock(in))
+		return real.sendfile(out, in, off, len);
+	static_assert(sizeof(off_t) == sizeof(off64_t), "one kind of offset");
+	return sendfile64(out, in, (off64_t *)off, len);
 }
 
 S7_EXPORT ssize_t tee(int in, int out, size_t len, unsigned int flags)
