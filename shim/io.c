@@ -11,7 +11,7 @@
  */
 #include "shim/io.h"
 
-#include <unistd.h>
+#include <pthread.h>
 
 #include "stack/base/sys.h"
 
@@ -23,6 +23,23 @@ static s7_time deadline_of(s7_time timeout)
 static void raise_sigpipe(void)
 {
 	s7_sys3(SYS_tgkill, s7_sys0(SYS_getpid), s7_sys0(SYS_gettid), SIGPIPE);
+}
+
+static void put_held(void *file)
+{
+	file_put(file);
+}
+
+/* Runs the waiting half of a transfer with the file held, also if the thread is cancelled in it. */
+static ssize_t run_held(struct s7_file *file, ssize_t (*run)(void *op, ssize_t done), void *op, ssize_t done)
+{
+	ssize_t n;
+
+	file_ref(file);
+	pthread_cleanup_push(put_held, file);
+	n = run(op, done);
+	pthread_cleanup_pop(1);
+	return n;
 }
 
 /* ---- receive ---- */
@@ -65,8 +82,9 @@ static bool recv_wants_more(const struct recv_op *op, ssize_t done)
 }
 
 /* Waits and tries again until the call is satisfied; `done` bytes came already. */
-static ssize_t recv_wait(struct recv_op *op, ssize_t done)
+static ssize_t recv_wait(void *arg, ssize_t done)
 {
+	struct recv_op *op = arg;
 	s7_time timeout = op->sk->rcvtimeo, deadline = deadline_of(timeout);
 	ssize_t n;
 
@@ -90,15 +108,9 @@ static ssize_t recv_wait(struct recv_op *op, ssize_t done)
 
 static ssize_t recv_more(struct recv_op *op, ssize_t n)
 {
-	struct s7_file *file = &op->sk->file;
-	ssize_t done = n > 0 ? n : 0;
-
 	if (io_is_nonblocking(op->sk, op->flags) || (op->flags & MSG_ERRQUEUE))
 		return n;
-	file_ref(file);
-	n = recv_wait(op, done);
-	file_put(file);
-	return n;
+	return run_held(&op->sk->file, recv_wait, op, n > 0 ? n : 0);
 }
 
 static ssize_t recv_run(struct recv_op *op)
@@ -158,8 +170,9 @@ struct send_op {
 };
 
 /* Goes on until all bytes are taken; `done` are already. */
-static ssize_t send_wait(struct send_op *op, ssize_t done)
+static ssize_t send_wait(void *arg, ssize_t done)
 {
+	struct send_op *op = arg;
 	s7_time timeout = op->sk->sndtimeo, deadline = deadline_of(timeout);
 	ssize_t n;
 
@@ -182,14 +195,9 @@ static ssize_t send_wait(struct send_op *op, ssize_t done)
 
 static ssize_t send_more(struct send_op *op, ssize_t n)
 {
-	struct s7_file *file = &op->sk->file;
-
 	if (io_is_nonblocking(op->sk, op->flags))
 		return n;
-	file_ref(file);
-	n = send_wait(op, n > 0 ? n : 0);
-	file_put(file);
-	return n;
+	return run_held(&op->sk->file, send_wait, op, n > 0 ? n : 0);
 }
 
 static ssize_t send_run(struct send_op *op)
