@@ -27,7 +27,7 @@
 #define TICK_BUSY_MAX (20 * S7_MS)
 #define TICK_QUIET_MAX (100 * S7_MS)
 #define POLL_MIN (20 * S7_US) /* ports that cannot be slept on */
-#define POLL_MAX (2 * S7_MS)
+#define POLL_MAX (4 * S7_MS)
 #define STACK_BYTES (256u << 10)
 #define FDS_MAX (S7_INSTS_MAX * S7_IFACES_MAX + 1)
 

@@ -22,7 +22,7 @@
 #define WAITERS_MAX 16384
 #define NO_PROC UINT32_MAX
 #define NAP_MIN (20 * S7_US)
-#define NAP_MAX (2 * S7_MS)
+#define NAP_MAX (4 * S7_MS)
 #define SMALL_FDS 96
 
 static struct s7_slab *waiters;	       /* in the arena; the pointer is inherited by fork */
@@ -310,7 +310,10 @@ static bool watch_take(struct s7_inst *inst, const struct s7_waiter *self)
 	       atomic_compare_exchange_strong(&inst->watcher, &holder, mine);
 }
 
-/* How long a port without a descriptor may be left alone: longer and longer while nothing comes. */
+/*
+ * How long a port without a descriptor may be left alone: about a quarter of the time that nothing came, so that a late
+ * packet is late by no more than that.
+ */
 static s7_time quiet_nap(const struct s7_inst *inst)
 {
 	uint64_t seen = inst->stat[STAT_RX_PKTS];
@@ -318,7 +321,7 @@ static s7_time quiet_nap(const struct s7_inst *inst)
 	if (seen != quiet.seen || !quiet.nap)
 		quiet.nap = NAP_MIN;
 	else
-		quiet.nap = s7_min(quiet.nap * 2, NAP_MAX);
+		quiet.nap = s7_min(quiet.nap + quiet.nap / 4, NAP_MAX);
 	quiet.seen = seen;
 	return quiet.nap;
 }
