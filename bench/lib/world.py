@@ -12,7 +12,7 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(TOP, "build", "release")
+BUILD = os.environ.get("S7_BUILD", os.path.join(TOP, "build", "release"))
 LIB = os.path.join(BUILD, "libsock7.so")
 SERVER_CORE, CLIENT_CORE = 0, 1
 HZ = os.sysconf("SC_CLK_TCK")
