@@ -51,8 +51,6 @@ enum tcp_bits {
 	TCB_PINGPONG = 1 << 16,	    /* interactive: ACKs ride on answers */
 	TCB_PMTU_LOWERED = 1 << 17,
 	TCB_CC_USER = 1 << 18, /* congestion control chosen by the program */
-	TCB_RTX_TIMED =
-		1 << 19, /* this ACK covered something retransmitted: no RTT sample (Karn) */
 };
 
 /* Deadlines that share tcb->timer. */
@@ -122,7 +120,7 @@ struct s7_tcb {
 	uint32_t recover;	   /* snd_nxt when recovery began */
 	uint32_t dupacks;
 	uint32_t prr_delivered, prr_out, prr_fs;
-	uint32_t undo_ssthresh;
+	uint32_t reordering;	   /* bytes by which segments were seen to overtake each other */
 	uint32_t cc;		   /* index of tcp_cc_table */
 	uint64_t cc_priv[8];
 

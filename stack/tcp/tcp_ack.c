@@ -32,8 +32,8 @@ static void chunk_trim(struct s7_tcb *tcb, struct s7_pkt *chunk, uint32_t n)
 }
 
 /* Takes everything before snd_una out of the queue; returns the send time for an RTT sample, 0:
- * none. */
-static s7_time sendq_ack(struct s7_tcp_sock *ts)
+ * none. *ret_rtx_at: when something it covers was last sent again, else untouched. */
+static s7_time sendq_ack(struct s7_tcp_sock *ts, s7_time *ret_rtx_at)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	struct tcp_sendq *sq = &tcb->sq;
@@ -45,10 +45,12 @@ static s7_time sendq_ack(struct s7_tcp_sock *ts)
 		struct s7_pkt *next = chunk_next(chunk);
 
 		if (s7_unlikely(chunk->tcp.flags & CHUNK_EVER_RETRANS))
-			tcb->bits |= TCB_RTX_TIMED;
+			*ret_rtx_at = chunk->tcp.sent_at;
 		else if (!(chunk->tcp.flags & CHUNK_SACKED))
 			sent_at = chunk->tcp.sent_at;
 		if (s7_unlikely(marked)) {
+			if (!(chunk->tcp.flags & CHUNK_SACKED))
+				tcp_reordering_seen(tcb, chunk);
 			tcp_chunk_unmark(tcb, chunk);
 			tcp_hints_drop(tcb, chunk);
 		}
@@ -64,17 +66,28 @@ static s7_time sendq_ack(struct s7_tcp_sock *ts)
 	return sent_at;
 }
 
-static void ack_rtt(struct s7_tcp_sock *ts, const struct tcp_seg *seg, s7_time sent_at)
+/*
+ * A chunk sent more than once says which sending was answered only by the timestamp, and that is
+ * too old when the receiver had the data and its ACK was lost. The last sending is the better guess
+ * if the answer could have been so fast.
+ */
+static void ack_rtt(struct s7_tcp_sock *ts, const struct tcp_seg *seg, s7_time sent_at,
+		    s7_time rtx_at)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	struct s7_inst *inst = ts->sk.inst;
+	uint64_t us;
 
-	if (s7_likely(sent_at && !(tcb->bits & TCB_RTX_TIMED)))
+	if (s7_likely(sent_at && !rtx_at)) {
 		tcp_rtt_sample(ts, (inst->now - sent_at) / S7_US);
-	else if (tcb->bits & TCB_TS && seg->opts.bits & TCPO_TS && seg->opts.ts_ecr)
-		tcp_rtt_sample(ts,
-			       (uint64_t)(tcp_ms(inst) + tcb->ts_offset - seg->opts.ts_ecr) * 1000);
-	tcb->bits &= ~(uint32_t)TCB_RTX_TIMED;
+		return;
+	}
+	if (!(tcb->bits & TCB_TS) || !(seg->opts.bits & TCPO_TS) || !seg->opts.ts_ecr)
+		return;
+	us = (uint64_t)(tcp_ms(inst) + tcb->ts_offset - seg->opts.ts_ecr) * 1000;
+	if (rtx_at && (inst->now - rtx_at) / S7_US >= s7_max(tcb->min_rtt_us, 1))
+		us = s7_min(us, (inst->now - rtx_at) / S7_US);
+	tcp_rtt_sample(ts, us);
 }
 
 /* 3.10.7.4: SND.WND from a segment that is not older than the last one used. */
@@ -125,10 +138,12 @@ void tcp_space_check(struct s7_tcp_sock *ts)
 static void ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, uint32_t acked)
 {
 	struct s7_tcb *tcb = &ts->tcb;
+	s7_time sent_at, rtx_at = 0;
 
 	tcb->snd_una = seg->h.ack;
 	tcb->bytes_acked += acked;
-	ack_rtt(ts, seg, sendq_ack(ts));
+	sent_at = sendq_ack(ts, &rtx_at);
+	ack_rtt(ts, seg, sent_at, rtx_at);
 	tcb->backoff = 0;
 	tcb->retries = 0;
 	tcb->stalled_at = 0;

@@ -31,6 +31,7 @@
 #define TCP_NO_PKT_NS (10 * S7_MS) /* pool empty: look again */
 #define TCP_QUICKACKS 16
 #define TCP_DUP_THRESH 3
+#define TCP_REORDERING_MAX 300 /* segments */
 #define TCP_CHALLENGES_PER_S 1000
 #define TCP_CWND_MAX (1u << 30)
 #define TCP_WND_MAX (1u << 30)
@@ -192,6 +193,14 @@ uint32_t tcp_sack_mark(struct s7_tcb *tcb, const struct tcp_seg *seg);
 void tcp_sack_lost(struct s7_tcb *tcb);
 void tcp_mark_head_lost(struct s7_tcb *tcb);
 void tcp_mark_all_lost(struct s7_tcb *tcb, bool forget_sacks);
+/* What may lie above a chunk before it counts as lost: three segments, more where reordering was
+ * seen. */
+static inline uint32_t tcp_loss_distance(const struct s7_tcb *tcb)
+{
+	return (uint32_t)s7_max(TCP_DUP_THRESH * tcb->mss, tcb->reordering);
+}
+/* A chunk that was sent once arrives after later ones did. */
+void tcp_reordering_seen(struct s7_tcb *tcb, const struct s7_pkt *chunk);
 /* Takes a chunk's marks out of the counters (it is acknowledged). */
 void tcp_chunk_unmark(struct s7_tcb *tcb, struct s7_pkt *chunk);
 /* Before a chunk leaves the queue: no hint may point at it. */

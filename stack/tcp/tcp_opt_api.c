@@ -284,7 +284,7 @@ static void info_path(const struct s7_tcb *tcb, struct tcp_info *info)
 		tcb->ssthresh >= TCP_CWND_MAX ? 0x7fffffff : tcb->ssthresh / tcb->mss;
 	info->tcpi_snd_cwnd = tcb->cwnd / tcb->mss;
 	info->tcpi_advmss = tcb->dst.mtu > 40 ? tcb->dst.mtu - (tcb->dst.is_v4 ? 40 : 60) : 0;
-	info->tcpi_reordering = TCP_DUP_THRESH;
+	info->tcpi_reordering = tcp_loss_distance(tcb) / tcb->mss;
 	info->tcpi_rcv_rtt = tcb->rcv_rtt_us;
 	info->tcpi_rcv_space = tcb->space_bytes;
 	info->tcpi_snd_wnd = tcb->snd_wnd;

@@ -76,7 +76,7 @@ static void disorder_ack(struct s7_tcp_sock *ts, uint32_t acked, uint32_t newly_
 	tcb->ca_state = tcb->dupacks || tcb->sq.sacked ? TCPCA_DISORDER : TCPCA_OPEN;
 	if (tcb->bits & TCB_SACK)
 		tcp_sack_lost(tcb);
-	if (tcb->sq.lost || tcb->dupacks >= TCP_DUP_THRESH) {
+	if (tcb->sq.lost || tcb->dupacks >= tcp_loss_distance(tcb) / tcb->mss) {
 		enter_recovery(ts);
 		prr_update(tcb, acked + newly_sacked);
 		return;

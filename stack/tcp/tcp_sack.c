@@ -16,11 +16,23 @@
 
 #define RTX_LOST_LOOK 16 /* chunks at the head whose retransmission is checked for loss */
 
+void tcp_reordering_seen(struct s7_tcb *tcb, const struct s7_pkt *chunk)
+{
+	uint32_t distance = tcb->sq.high_sacked - chunk->tcp.seq;
+
+	if (!tcb->sq.sacked || chunk->tcp.flags & CHUNK_EVER_RETRANS ||
+	    seq_geq(chunk->tcp.seq, tcb->sq.high_sacked))
+		return;
+	distance = (uint32_t)s7_min(distance, TCP_REORDERING_MAX * tcb->mss);
+	tcb->reordering = (uint32_t)s7_max(tcb->reordering, distance);
+}
+
 static void mark_sacked(struct s7_tcb *tcb, struct s7_pkt *chunk)
 {
 	struct tcp_sendq *sq = &tcb->sq;
 	uint32_t space = chunk_space(chunk);
 
+	tcp_reordering_seen(tcb, chunk);
 	if (chunk->tcp.flags & CHUNK_LOST)
 		sq->lost -= space;
 	if (chunk->tcp.flags & CHUNK_RETRANS)
@@ -142,7 +154,7 @@ static void rtx_lost(struct s7_tcb *tcb)
 	     i++, chunk = chunk_next(chunk)) {
 		if (!(chunk->tcp.flags & CHUNK_RETRANS) ||
 		    seq_lt(tcb->sq.high_sacked,
-			   (uint32_t)chunk->tcp.owner[1] + TCP_DUP_THRESH * tcb->mss))
+			   (uint32_t)chunk->tcp.owner[1] + tcp_loss_distance(tcb)))
 			continue;
 		chunk->tcp.flags &= (uint8_t)~CHUNK_RETRANS;
 		tcb->sq.retrans -= chunk_space(chunk);
@@ -161,7 +173,7 @@ void tcp_sack_lost(struct s7_tcb *tcb)
 		uint32_t own = chunk->tcp.flags & CHUNK_SACKED ? chunk_space(chunk) : 0;
 
 		sq->lost_hint = chunk;
-		if (sq->sacked - sq->sacked_below - own < TCP_DUP_THRESH * tcb->mss)
+		if (sq->sacked - sq->sacked_below - own < tcp_loss_distance(tcb))
 			break;
 		sq->sacked_below += own;
 		if (!(chunk->tcp.flags & (CHUNK_SACKED | CHUNK_LOST)))
