@@ -193,25 +193,50 @@ static void print_count(struct ss_format *format, const char *what, uint32_t ins
 	format->lines++;
 }
 
+/* What the device does itself, in words. */
+static void caps_text(char text[NAME_TEXT], uint32_t caps)
+{
+	static const struct {
+		uint32_t cap;
+		const char *name;
+	} names[] = {
+		{ NETDEV_TX_L4_CSUM, "tx-csum" }, { NETDEV_RX_CSUM, "rx-csum" },
+		{ NETDEV_TSO, "tso" },		  { NETDEV_LRO, "lro" },
+		{ NETDEV_SLEEP, "sleep" },	  { NETDEV_SHARED, "shared" },
+	};
+	size_t at = 0;
+	uint32_t i;
+
+	text[0] = 0;
+	for (i = 0; i < S7_ARRAY_LEN(names); i++)
+		if (caps & names[i].cap)
+			at += (size_t)snprintf(text + at, NAME_TEXT - at, "%s%s", at ? "," : "",
+					       names[i].name);
+}
+
 static void print_ifaces(const struct s7_inst *inst, struct ss_format *format)
 {
+	char caps[NAME_TEXT];
 	uint32_t i;
 
 	for (i = 0; i < inst->iface_count && i < S7_IFACES_MAX; i++) {
 		const struct s7_iface *iface = &inst->iface[i];
 
+		caps_text(caps, iface->caps);
 		if (format->json)
 			printf("%s\n{\"iface\":\"%.15s\",\"inst\":%u,\"rx_pkts\":%" PRIu64
 			       ",\"rx_bytes\":%" PRIu64 ",\"tx_pkts\":%" PRIu64
-			       ",\"tx_bytes\":%" PRIu64 ",\"tx_dropped\":%" PRIu64 "}",
+			       ",\"tx_bytes\":%" PRIu64 ",\"tx_dropped\":%" PRIu64
+			       ",\"caps\":\"%s\"}",
 			       format->lines ? "," : "", iface->name, inst->index, iface->rx_pkts,
-			       iface->rx_bytes, iface->tx_pkts, iface->tx_bytes, iface->tx_dropped);
+			       iface->rx_bytes, iface->tx_pkts, iface->tx_bytes, iface->tx_dropped,
+			       caps);
 		else
 			printf("  iface   %-16s mtu %u  rx %" PRIu64 " packets %" PRIu64
 			       " bytes  tx %" PRIu64 " packets %" PRIu64
-			       " bytes  tx dropped %" PRIu64 "\n",
+			       " bytes  tx dropped %" PRIu64 "  %s\n",
 			       iface->name, iface->mtu, iface->rx_pkts, iface->rx_bytes,
-			       iface->tx_pkts, iface->tx_bytes, iface->tx_dropped);
+			       iface->tx_pkts, iface->tx_bytes, iface->tx_dropped, caps);
 		format->lines++;
 	}
 }
