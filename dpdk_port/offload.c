@@ -34,6 +34,15 @@ static const struct offload_row vhost_rows[] = {
 	{ .tx = RTE_ETH_TX_OFFLOAD_TCP_TSO, .cap = NETDEV_TSO | NETDEV_LRO },
 };
 
+/*
+ * Whether large segments may be left to the device. tap's driver holds a whole frame of segment
+ * size against the MTU without the link header, and sends nothing when segments are full.
+ */
+static bool wants_tso(const struct conf_iface *iface)
+{
+	return iface->tso != CONF_TSO_OFF && iface->driver != CONF_DRV_TAP;
+}
+
 void offload_choose(const struct conf_iface *iface, const struct rte_eth_dev_info *dev,
 		    struct rte_eth_conf *ret_conf)
 {
@@ -42,7 +51,7 @@ void offload_choose(const struct conf_iface *iface, const struct rte_eth_dev_inf
 	for (i = 0; i < S7_ARRAY_LEN(offload_rows); i++) {
 		const struct offload_row *row = &offload_rows[i];
 
-		if (iface->tso == CONF_TSO_OFF && (row->cap & (NETDEV_TSO | NETDEV_LRO)))
+		if (!wants_tso(iface) && (row->cap & (NETDEV_TSO | NETDEV_LRO)))
 			continue;
 		if ((dev->tx_offload_capa & row->tx) == row->tx &&
 		    (dev->rx_offload_capa & row->rx) == row->rx) {

@@ -27,6 +27,7 @@
 #define WAIT_MS 10000
 #define WAIT_STEP_US 20000
 #define LINK_WAIT_MS 2000
+#define LEAVE_MS 5 /* more than the longest nap of a peer on sock7 */
 #define TSO_PAYLOAD 64000 /* with headers below the 65535 of an IP packet */
 #define SEGS_MAX 40
 
@@ -343,6 +344,17 @@ int port_kernel_ifindex(const struct s7_port *port)
 	return port->kernel_ifindex;
 }
 
+/*
+ * What we sent last (a FIN's acknowledgement, a RST) lies in rings that vanish with us: a peer
+ * that polls at its leisure gets a moment to take it.
+ */
+static void let_peer_take(void)
+{
+	const struct timespec moment = { .tv_nsec = LEAVE_MS * 1000000L };
+
+	s7_sys2(SYS_nanosleep, &moment, 0);
+}
+
 void port_close(struct s7_port *port)
 {
 	sigset_t signals;
@@ -350,6 +362,8 @@ void port_close(struct s7_port *port)
 	if (!port)
 		return;
 	eal_signals_block(&signals);
+	if (port->ready && port_driver(port->driver)->has_socket)
+		let_peer_take();
 	redirect_port_begin(port_driver(port->driver)->on_netdev, port->queues);
 	if (port->ready)
 		rte_eth_dev_stop(port->id);
