@@ -2,11 +2,12 @@
 /*
  * calls_epoll.c - epoll sets over kernel descriptors and ours
  *
- * Every set is a real one; beside it stands an s7_epoll for our sockets (stack/sock/epoll.h), made with the set once the
- * stack runs, else when the first of our sockets is added. Kernel descriptors go to the real set alone, sockets of the
- * stack to ours alone, dual sockets and inner sets to both ("twins"): events of both sides for one user datum are merged.
- * epoll_wait harvests ours first; while the stack keeps it busy the real set is asked every KERNEL_LOOK only; a sleep
- * covers the real set's descriptor.
+ * Every set is a real one; beside it stands an s7_epoll for our sockets (stack/sock/epoll.h), made
+ * with the set once the stack runs, else when the first of our sockets is added. Kernel descriptors
+ * go to the real set alone, sockets of the stack to ours alone, dual sockets and inner sets to both
+ * ("twins"): events of both sides for one user datum are merged. epoll_wait harvests ours first;
+ * while the stack keeps it busy the real set is asked every KERNEL_LOOK only; a sleep covers the
+ * real set's descriptor.
  * Context: any thread, no lock held. Not restarted after a handler.
  * Defines: epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2.
  */
@@ -27,7 +28,10 @@ static struct s7_epoll *fd_epoll(int fd)
 
 /* ---- making sets ---- */
 
-/* Enters a set beside a real one. A full table leaves the descriptor to the kernel alone; adding a socket then says so. */
+/*
+ * Enters a set beside a real one. A full table leaves the descriptor to the kernel alone; adding a
+ * socket then says so.
+ */
 static struct s7_epoll *epoll_enter(int epfd)
 {
 	struct s7_epoll *ep;
@@ -70,7 +74,9 @@ static int ctl_set(int epfd, int op, int fd, struct s7_epoll **ret_ep)
 	*ret_ep = fd_epoll(epfd);
 	if (*ret_ep)
 		return epfd == fd ? -EINVAL : 0;
-	/* what is no epoll descriptor gets its errno here; a socket of ours is in no real set yet */
+	/*
+	 * what is no epoll descriptor gets its errno here; a socket of ours is in no real set yet
+	 */
 	err = kernel_ctl(epfd, EPOLL_CTL_DEL, fd, NULL);
 	if (err != -ENOENT)
 		return err ? err : -EINVAL;
@@ -83,7 +89,10 @@ static int ctl_set(int epfd, int op, int fd, struct s7_epoll **ret_ep)
 	return 0;
 }
 
-/* Notes where the real set is, for a socket whose side may yet change; tells whether the item is a twin. */
+/*
+ * Notes where the real set is, for a socket whose side may yet change; tells whether the item is a
+ * twin.
+ */
 static bool item_note(struct s7_epoll *ep, int epfd, int fd, struct s7_sock *sk, bool make_twin)
 {
 	struct s7_epitem *item = NULL;
@@ -219,11 +228,14 @@ static void side_do(const struct side_move *move, const struct s7_sock *sk, int 
 	int epfd = side_find_epfd(move), err;
 
 	if (epfd < 0) {
-		shim_log(LOG_WARN, "descriptor %d went to the kernel, but an epoll set that watches it "
-			 "belongs to another process", fd);
+		shim_log(LOG_WARN,
+			 "descriptor %d went to the kernel, but an epoll set that watches it "
+			 "belongs to another process",
+			 fd);
 		return;
 	}
-	err = kernel_ctl(epfd, move->op, fd_get(move->fd) == &sk->file ? move->fd : fd, &move->event);
+	err = kernel_ctl(epfd, move->op, fd_get(move->fd) == &sk->file ? move->fd : fd,
+			 &move->event);
 	if (err && err != -EEXIST && err != -ENOENT)
 		shim_log(LOG_WARN, "epoll set %d does not take descriptor %d: %s", epfd, fd,
 			 strerrordesc_np(-err));
@@ -304,7 +316,8 @@ static int kernel_events(const struct ep_call *call, int n, s7_time now)
 static bool kernel_due(const struct ep_call *call, s7_time now)
 {
 	return atomic_load_explicit(&call->ep->kernel_items, memory_order_relaxed) &&
-	       now - atomic_load_explicit(&call->ep->kernel_looked, memory_order_relaxed) > KERNEL_LOOK;
+		now - atomic_load_explicit(&call->ep->kernel_looked, memory_order_relaxed) >
+		KERNEL_LOOK;
 }
 
 static int ep_spin(const struct ep_call *call, s7_time now)
@@ -322,7 +335,10 @@ static int ep_spin(const struct ep_call *call, s7_time now)
 	return n;
 }
 
-/* Looks at every part and queues this thread there while there is nothing. *queued: an event will ring. */
+/*
+ * Looks at every part and queues this thread there while there is nothing. *queued: an event will
+ * ring.
+ */
 static int ep_queue(const struct ep_call *call, struct s7_waiter *self, s7_time now, bool *queued)
 {
 	struct s7_epoll *ep = call->ep;
@@ -403,7 +419,8 @@ static int ep_wait(const struct ep_call *call)
 	return ep_block(call, now);
 }
 
-S7_EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *mask)
+S7_EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout,
+			  const sigset_t *mask)
 {
 	struct ep_call call = { .ep = fd_epoll(epfd), .epfd = epfd, .max = max, .events = events,
 				.mask = mask };
@@ -421,8 +438,8 @@ S7_EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int time
 	return epoll_pwait(epfd, events, max, timeout, NULL);
 }
 
-S7_EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout,
-			   const sigset_t *mask)
+S7_EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
+			   const struct timespec *timeout, const sigset_t *mask)
 {
 	struct ep_call call = { .ep = fd_epoll(epfd), .epfd = epfd, .max = max, .events = events,
 				.mask = mask };

@@ -2,12 +2,13 @@
 /*
  * calls_io.c - the calls that move bytes
  *
- * A wrapper is a lookup, a call into io.c and one return. Foreign descriptors go to libc. The positioned calls and lseek need
- * nothing of ours: the descriptor is a real socket, and the kernel's ESPIPE is the right answer.
- * Fortified variants check their room first, as libc's do.
+ * A wrapper is a lookup, a call into io.c and one return. Foreign descriptors go to libc. The
+ * positioned calls and lseek need nothing of ours: the descriptor is a real socket, and the
+ * kernel's ESPIPE is the right answer. Fortified variants check their room first, as libc's do.
  * Context: any thread of the program, signal handlers included where POSIX allows.
- * Defines: read __read_chk readv write writev pread pread64 pwrite pwrite64 preadv preadv64 pwritev pwritev64 lseek
- * lseek64 send sendto sendmsg sendmmsg recv __recv_chk recvfrom __recvfrom_chk recvmsg recvmmsg.
+ * Defines: read __read_chk readv write writev pread pread64 pwrite pwrite64 preadv preadv64 pwritev
+ * pwritev64 lseek lseek64 send sendto sendmsg sendmmsg recv __recv_chk recvfrom __recvfrom_chk
+ * recvmsg recvmmsg.
  */
 #include "shim/io.h"
 
@@ -58,7 +59,8 @@ static bool iov_is_empty(const struct iovec *iov, int cnt)
 
 S7_EXPORT ssize_t readv(int fd, const struct iovec *iov, int cnt)
 {
-	struct msghdr hdr = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)cnt };
+	struct msghdr hdr = { .msg_iov = (struct iovec *)(uintptr_t)iov,
+			      .msg_iovlen = (size_t)cnt };
 	struct s7_sock *sk = fd_sock(fd);
 
 	if (!sk)
@@ -72,7 +74,8 @@ S7_EXPORT ssize_t readv(int fd, const struct iovec *iov, int cnt)
 
 S7_EXPORT ssize_t writev(int fd, const struct iovec *iov, int cnt)
 {
-	struct msghdr hdr = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)cnt };
+	struct msghdr hdr = { .msg_iov = (struct iovec *)(uintptr_t)iov,
+			      .msg_iovlen = (size_t)cnt };
 	struct s7_sock *sk = fd_sock(fd);
 
 	if (!sk)
@@ -100,8 +103,8 @@ static struct s7_sock *send_sock(int fd, const struct sockaddr *addr, socklen_t 
 	return file && file->kind == FILE_SOCK ? file_sock(file) : NULL;
 }
 
-S7_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
-			 socklen_t alen)
+S7_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
+			 const struct sockaddr *addr, socklen_t alen)
 {
 	struct s7_sock *sk = send_sock(fd, addr, alen);
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
@@ -167,7 +170,8 @@ S7_EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int fla
 	return recv(fd, buf, len, flags);
 }
 
-S7_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *alen)
+S7_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+			   socklen_t *alen)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -205,7 +209,10 @@ S7_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	return ret_errno(io_recv(sk, fd, msg, flags));
 }
 
-/* As Linux: the time-out is looked at after each datagram; what ends the call after the first stays for the next one. */
+/*
+ * As Linux: the time-out is looked at after each datagram; what ends the call after the first stays
+ * for the next one.
+ */
 static int recv_many(struct s7_sock *sk, int fd, struct mmsghdr *msgs, unsigned int cnt, int flags,
 		     s7_time deadline)
 {
@@ -234,7 +241,8 @@ static int recv_many(struct s7_sock *sk, int fd, struct mmsghdr *msgs, unsigned 
 	return (int)i;
 }
 
-S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags, struct timespec *timeout)
+S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags,
+		       struct timespec *timeout)
 {
 	struct s7_sock *sk = fd_sock(fd);
 	s7_time start, deadline = S7_NEVER;
@@ -242,7 +250,8 @@ S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 
 	if (!sk || !msgs)
 		return real.recvmmsg(fd, msgs, cnt, flags, timeout);
-	if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000))
+	if (timeout &&
+	    (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000))
 		return (int)ret_errno(-EINVAL);
 	start = host_now();
 	if (timeout)

@@ -2,12 +2,14 @@
 /*
  * calls_opt.c - options, names, shutdown, ioctl and fcntl of sockets of the stack
  *
- * setsockopt: while the kernel socket behind is the program's own (side open or dual) it is asked first, so that privileges, ranges and
- * errno are the kernel's, and it stays in step. An option that only the kernel has decides an open socket: it is handed over. A
- * socket that the stack already serves gets ENOPROTOOPT and a line in the log. An accepted connection has no
- * kernel socket of its own: the stack judges alone, and where a privilege is asked a fresh kernel socket tells.
- * fcntl: descriptor flags are the real descriptor's; status flags are the file's, kept in step with the kernel's where it
- * has one of its own (a listening dual socket's stays non-blocking, see kernel_side.c).
+ * setsockopt: while the kernel socket behind is the program's own (side open or dual) it is asked
+ * first, so that privileges, ranges and errno are the kernel's, and it stays in step. An option
+ * that only the kernel has decides an open socket: it is handed over. A socket that the stack
+ * already serves gets ENOPROTOOPT and a line in the log. An accepted connection has no kernel
+ * socket of its own: the stack judges alone, and where a privilege is asked a fresh kernel socket
+ * tells. fcntl: descriptor flags are the real descriptor's; status flags are the file's, kept in
+ * step with the kernel's where it has one of its own (a listening dual socket's stays
+ * non-blocking, see kernel_side.c).
  * Context: any thread, no lock held.
  * Defines: setsockopt getsockopt getsockname getpeername shutdown ioctl fcntl fcntl64.
  */
@@ -35,7 +37,8 @@ static long kernel_set(int fd, int level, int name, const void *val, socklen_t l
 }
 
 /* Would the kernel let this process? Asks a socket that is thrown away. */
-static int kernel_allows(const struct s7_sock *sk, int level, int name, const void *val, socklen_t len)
+static int kernel_allows(const struct s7_sock *sk, int level, int name, const void *val,
+			 socklen_t len)
 {
 	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0), err;
 
@@ -50,17 +53,19 @@ static int kernel_allows(const struct s7_sock *sk, int level, int name, const vo
 static int only_kernel(struct s7_sock *sk, int fd, int level, int name)
 {
 	if (sk->file.side == SIDE_OPEN && sk->inst->params.kernel_fallback) {
-		shim_log(LOG_INFO, "descriptor %d goes to the kernel: only it has option %d of level %d", fd,
+		shim_log(LOG_INFO,
+			 "descriptor %d goes to the kernel: only it has option %d of level %d", fd,
 			 name, level);
 		kernel_side_hand_over(sk, fd);
 		return 0;
 	}
-	shim_log(LOG_WARN, "descriptor %d: option %d of level %d is not to be had on the stack", fd, name,
-		 level);
+	shim_log(LOG_WARN, "descriptor %d: option %d of level %d is not to be had on the stack", fd,
+		 name, level);
 	return -ENOPROTOOPT;
 }
 
-static int set_option(struct s7_sock *sk, int fd, int level, int name, const void *val, socklen_t len)
+static int set_option(struct s7_sock *sk, int fd, int level, int name, const void *val,
+		      socklen_t len)
 {
 	bool own = has_own_kernel(sk);
 	int err = 0;
@@ -134,7 +139,9 @@ S7_EXPORT int shutdown(int fd, int how)
 
 /* ---- status flags ---- */
 
-/* The kernel socket's own bits, where it is the program's and not a listener that must not block. */
+/*
+ * The kernel socket's own bits, where it is the program's and not a listener that must not block.
+ */
 static int kernel_status(struct s7_sock *sk, int fd, uint32_t status)
 {
 	bool listening = sk->file.side == SIDE_DUAL && (sk->bits & SKB_LISTENING);
@@ -159,7 +166,8 @@ static int status_change(struct s7_sock *sk, int fd, uint32_t clear, uint32_t se
 	int err;
 
 	if ((status & O_ASYNC) && !(old & O_ASYNC))
-		shim_log(LOG_WARN, "descriptor %d: SIGIO tells of the kernel's side of the socket only", fd);
+		shim_log(LOG_WARN,
+			 "descriptor %d: SIGIO tells of the kernel's side of the socket only", fd);
 	err = kernel_status(sk, fd, status);
 	if (err < 0)
 		return err;
@@ -241,7 +249,8 @@ static int fcntl_any(int fd, int cmd, void *arg)
 		return real.fcntl(fd, cmd, arg);
 	if (cmd == F_GETFL)
 		return (int)ret_errno(fcntl_getfl(sk, fd));
-	return (int)ret_errno(status_change(sk, fd, STATUS_FLAGS, (uint32_t)(uintptr_t)arg & STATUS_FLAGS));
+	return (int)ret_errno(
+		status_change(sk, fd, STATUS_FLAGS, (uint32_t)(uintptr_t)arg & STATUS_FLAGS));
 }
 
 S7_EXPORT int fcntl(int fd, int cmd, ...)

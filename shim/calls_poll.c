@@ -2,10 +2,11 @@
 /*
  * calls_poll.c - poll, ppoll, select, pselect over kernel descriptors and ours
  *
- * A set without a descriptor of ours goes to libc after one scan. A mixed set becomes one sleep: `kfds` is the program's
- * array with our descriptors masked out (negative numbers are skipped by the kernel), our sockets get wait nodes. A dual socket,
- * and an epoll set, stays in kfds too, and both answers are or'ed.
- * select is poll with Linux's translation of the three sets; only the bits of [0, cnt) are touched.
+ * A set without a descriptor of ours goes to libc after one scan. A mixed set becomes one sleep:
+ * `kfds` is the program's array with our descriptors masked out (negative numbers are skipped by
+ * the kernel), our sockets get wait nodes. A dual socket, and an epoll set, stays in kfds too, and
+ * both answers are or'ed. select is poll with Linux's translation of the three sets; only the bits
+ * of [0, cnt) are touched.
  * Context: any thread, no lock held. As Linux, none of these is restarted after a handler.
  * Defines: poll __poll_chk ppoll __ppoll_chk select pselect.
  */
@@ -18,8 +19,8 @@
 #include "stack/base/sys.h"
 
 int __poll_chk(struct pollfd *fds, nfds_t cnt, int timeout, size_t room);
-int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout, const sigset_t *mask,
-		size_t room);
+int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout,
+		const sigset_t *mask, size_t room);
 
 /* ---- a set ---- */
 
@@ -81,7 +82,8 @@ static bool file_in(const struct s7_file *file, uint32_t inst)
 	return file && (file->kind == FILE_EPOLL || file->inst == inst);
 }
 
-static bool file_queue(struct s7_file *file, struct s7_inst *inst, uint32_t events, struct s7_waiter *self)
+static bool file_queue(struct s7_file *file, struct s7_inst *inst, uint32_t events,
+		       struct s7_waiter *self)
 {
 	struct s7_list *waitq = file->kind == FILE_EPOLL ?
 					&file_epoll(file)->part[inst->index].waitq :
@@ -91,11 +93,11 @@ static bool file_queue(struct s7_file *file, struct s7_inst *inst, uint32_t even
 }
 
 /*
- * Drives one instance and or's what is true into revents. While nothing is, and `self` is given, queues it. Returns false
- * when a node was missing.
+ * Drives one instance and or's what is true into revents. While nothing is, and `self` is given,
+ * queues it. Returns false when a node was missing.
  */
-static bool look_inst(struct poll_set *set, struct s7_inst *inst, struct s7_waiter *self, s7_time now,
-		      uint32_t *ready)
+static bool look_inst(struct poll_set *set, struct s7_inst *inst, struct s7_waiter *self,
+		      s7_time now, uint32_t *ready)
 {
 	bool queued = true;
 
@@ -130,8 +132,8 @@ static bool look(struct poll_set *set, struct s7_waiter *self, s7_time now, uint
 	for (uint32_t i = 0; i < set->cnt; i++) {
 		set->fds[i].revents = 0;
 		if (set->files[i])
-			mask |= set->files[i]->kind == FILE_EPOLL ? (1u << s7_arena->inst_count) - 1 :
-								   1u << set->files[i]->inst;
+			mask |= set->files[i]->kind == FILE_EPOLL ? (1u << s7_arena->inst_count) - 1
+								  : 1u << set->files[i]->inst;
 	}
 	for (; mask; mask &= mask - 1)
 		queued &= look_inst(set, s7_arena->inst[__builtin_ctz(mask)], self, now, ready);
@@ -260,7 +262,8 @@ S7_EXPORT int __poll_chk(struct pollfd *fds, nfds_t cnt, int timeout, size_t roo
 	return poll(fds, cnt, timeout);
 }
 
-S7_EXPORT int ppoll(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout, const sigset_t *mask)
+S7_EXPORT int ppoll(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout,
+		    const sigset_t *mask)
 {
 	s7_time deadline;
 	int err;
@@ -273,8 +276,8 @@ S7_EXPORT int ppoll(struct pollfd *fds, nfds_t cnt, const struct timespec *timeo
 	return (int)ret_errno(poll_mixed(fds, cnt, deadline, mask));
 }
 
-S7_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout, const sigset_t *mask,
-			  size_t room)
+S7_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout,
+			  const sigset_t *mask, size_t room)
 {
 	if (room / sizeof(*fds) < cnt || !poll_is_ours(fds, cnt))
 		return real.__ppoll_chk(fds, cnt, timeout, mask, room);
@@ -330,7 +333,8 @@ static int select_count(int cnt)
 
 static bool select_is_ours(const struct select_sets *sets, int cnt)
 {
-	const unsigned long *word[3] = { (unsigned long *)sets->set[0], (unsigned long *)sets->set[1],
+	const unsigned long *word[3] = { (unsigned long *)sets->set[0],
+					 (unsigned long *)sets->set[1],
 					 (unsigned long *)sets->set[2] };
 
 	if (!s7_fds.limit)
@@ -387,7 +391,8 @@ static int select_run(const struct select_sets *sets, struct pollfd *fds, int cn
 	return ret < 0 ? ret : select_result(sets, fds, n);
 }
 
-static int select_mixed(const struct select_sets *sets, int cnt, s7_time deadline, const sigset_t *mask)
+static int select_mixed(const struct select_sets *sets, int cnt, s7_time deadline,
+			const sigset_t *mask)
 {
 	size_t bytes = (size_t)cnt * sizeof(struct pollfd);
 	struct pollfd small[POLL_SMALL];
@@ -396,7 +401,8 @@ static int select_mixed(const struct select_sets *sets, int cnt, s7_time deadlin
 
 	if (cnt <= POLL_SMALL)
 		return select_run(sets, small, cnt, deadline, mask);
-	map = s7_sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	map = s7_sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
 	if (map < 0 && map > -4096)
 		return -ENOMEM;
 	ret = select_run(sets, (struct pollfd *)map, cnt, deadline, mask);
@@ -415,7 +421,8 @@ S7_EXPORT int select(int cnt, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval
 	if (timeout) {
 		if (timeout->tv_sec < 0 || timeout->tv_usec < 0)
 			return (int)ret_errno(-EINVAL);
-		deadline = poll_deadline((s7_time)timeout->tv_sec + (s7_time)timeout->tv_usec / 1000000,
+		deadline = poll_deadline((s7_time)timeout->tv_sec +
+						 (s7_time)timeout->tv_usec / 1000000,
 					 (s7_time)timeout->tv_usec % 1000000 * S7_US);
 	}
 	ret = select_mixed(&sets, select_count(cnt), deadline, NULL);

@@ -2,10 +2,12 @@
 /*
  * io.c - blocking, partial transfers, time-outs and SIGPIPE around the stack's one attempt
  *
- * The fast road is one attempt and out. Only a transfer that could not be done at once, or not wholly, goes on to the
- * waiting half, which holds a reference of the file: another thread may close the descriptor meanwhile.
- * As Linux: a stream's blocking send moves all bytes or tells how many; an error behind moved bytes stays for the
- * next call; a time-out after moved bytes tells the bytes; with a time-out no call is restarted after a handler.
+ * The fast road is one attempt and out. Only a transfer that could not be done at once, or not
+ * wholly, goes on to the waiting half, which holds a reference of the file: another thread may
+ * close the descriptor meanwhile.
+ * As Linux: a stream's blocking send moves all bytes or tells how many; an error behind moved bytes
+ * stays for the next call; a time-out after moved bytes tells the bytes; with a time-out no call is
+ * restarted after a handler.
  * A dual datagram socket: the stack's queue first, then the kernel's, and the wait covers both.
  * Context: any thread, no lock held. Callers: calls_io.c, sendfile.c.
  */
@@ -31,7 +33,8 @@ static void put_held(void *file)
 }
 
 /* Runs the waiting half of a transfer with the file held, also if the thread is cancelled in it. */
-static ssize_t run_held(struct s7_file *file, ssize_t (*run)(void *op, ssize_t done), void *op, ssize_t done)
+static ssize_t run_held(struct s7_file *file, ssize_t (*run)(void *op, ssize_t done), void *op,
+			ssize_t done)
 {
 	ssize_t n;
 
@@ -77,8 +80,8 @@ static inline ssize_t recv_once(struct recv_op *op)
 /* Is there more to come in this call after `done` bytes? */
 static bool recv_wants_more(const struct recv_op *op, ssize_t done)
 {
-	return (op->flags & MSG_WAITALL) && op->sk->type == SOCK_STREAM && !(op->flags & MSG_PEEK) &&
-	       done > 0 && (uint64_t)done < op->msg.len;
+	return (op->flags & MSG_WAITALL) && op->sk->type == SOCK_STREAM &&
+		!(op->flags & MSG_PEEK) && done > 0 && (uint64_t)done < op->msg.len;
 }
 
 /* Waits and tries again until the call is satisfied; `done` bytes came already. */
@@ -139,7 +142,8 @@ ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 	if (!op.msg.name.valid)
 		hdr->msg_namelen = 0;
 	else if (hdr->msg_name)
-		sock_addr_write(sk, &op.msg.name.ip, op.msg.name.port, hdr->msg_name, &hdr->msg_namelen);
+		sock_addr_write(sk, &op.msg.name.ip, op.msg.name.port, hdr->msg_name,
+				&hdr->msg_namelen);
 	sock_control_write(sk, &op.msg, hdr, (uint32_t)flags);
 	return n;
 }
@@ -219,7 +223,8 @@ static int send_name(struct send_op *op, const struct msghdr *hdr)
 	uint32_t scope;
 	int err;
 
-	err = sock_addr_read(op->sk, hdr->msg_name, hdr->msg_namelen, &name->ip, &name->port, &scope);
+	err = sock_addr_read(op->sk, hdr->msg_name, hdr->msg_namelen, &name->ip, &name->port,
+			     &scope);
 	if (err)
 		return err;
 	if (!name->port)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * io.h - transfers on a socket of the stack with all that a program expects of them: blocking, time-outs, SIGPIPE
+ * io.h - transfers on a socket of the stack with all that a program expects of them: blocking,
+ * time-outs, SIGPIPE
  *
- * Return bytes or -errno. What they may block for, and which descriptor the kernel side of a dual socket has, is
- * decided here; sock_send and sock_recv below never block.
+ * Return bytes or -errno. What they may block for, and which descriptor the kernel side of a dual
+ * socket has, is decided here; sock_send and sock_recv below never block.
  */
 #ifndef S7_IO_H
 #define S7_IO_H

@@ -2,13 +2,13 @@
 /*
  * sendfile.c - sendfile and splice with a socket of the stack at one end
  *
- * sendfile: pieces of the file are read at their offset into a buffer of the thread and sent; the offset moves by what the socket
- * took, so what was read in vain is read again. A piece is no larger than the socket's room, so that a
- * non-blocking caller does not pay for bytes that do not fit.
- * splice: a pipe cannot be unread, so bytes leave their source only after the other end has them: to a pipe by
- * peeking at the socket, from a pipe by tee into a pipe of our own.
- * SPLICE_F_NONBLOCK is for the pipe; whether the socket waits is its own O_NONBLOCK's, as in Linux.
- * tee has pipes at both ends: never ours.
+ * sendfile: pieces of the file are read at their offset into a buffer of the thread and sent; the
+ * offset moves by what the socket took, so what was read in vain is read again. A piece is no
+ * larger than the socket's room, so that a non-blocking caller does not pay for bytes that do not
+ * fit. splice: a pipe cannot be unread, so bytes leave their source only after the other end has
+ * them: to a pipe by peeking at the socket, from a pipe by tee into a pipe of our own.
+ * SPLICE_F_NONBLOCK is for the pipe; whether the socket waits is its own O_NONBLOCK's, as in
+ * Linux. tee has pipes at both ends: never ours.
  * Context: any thread, no lock held. Defines: sendfile sendfile64 splice tee.
  */
 #include <fcntl.h>
@@ -49,7 +49,8 @@ static char *bounce(void)
 	if (s7_likely(bounce_buf))
 		return bounce_buf;
 	pthread_once(&bounce_once, bounce_init);
-	map = s7_sys6(SYS_mmap, 0, BOUNCE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	map = s7_sys6(SYS_mmap, 0, BOUNCE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (map < 0 && map > -4096)
 		return NULL;
 	bounce_buf = (char *)map;
@@ -97,7 +98,10 @@ static ssize_t send_range(struct s7_sock *sk, int out, int in, off64_t *pos, siz
 	return (ssize_t)done;
 }
 
-/* What the file still has, so that the last piece is known for the last: it must not wait for more (MSG_MORE). */
+/*
+ * What the file still has, so that the last piece is known for the last: it must not wait for more
+ * (MSG_MORE).
+ */
 static size_t file_left(int in, off64_t pos, size_t len)
 {
 	struct stat st;
@@ -166,7 +170,8 @@ static long pipe_write(int fd, char *buf, size_t len)
 	return s7_sys6(SYS_pwritev2, fd, (long)&iov, 1, -1, -1, RWF_NOWAIT_FLAG);
 }
 
-static ssize_t splice_to_pipe(struct s7_sock *sk, int in, int pipe, char *buf, size_t len, unsigned int flags)
+static ssize_t splice_to_pipe(struct s7_sock *sk, int in, int pipe, char *buf, size_t len,
+			      unsigned int flags)
 {
 	ssize_t n, wrote;
 	int err;
@@ -200,7 +205,8 @@ static ssize_t pipe_peek(int pipe, char *buf, size_t len, unsigned int flags)
 	return n;
 }
 
-static ssize_t splice_from_pipe(struct s7_sock *sk, int out, int pipe, char *buf, size_t len, unsigned int flags)
+static ssize_t splice_from_pipe(struct s7_sock *sk, int out, int pipe, char *buf, size_t len,
+				unsigned int flags)
 {
 	int more = flags & SPLICE_F_MORE ? MSG_MORE : 0;
 	ssize_t n = pipe_ready(pipe, POLLIN, no_wait(pipe, flags));
@@ -214,7 +220,8 @@ static ssize_t splice_from_pipe(struct s7_sock *sk, int out, int pipe, char *buf
 	return n <= 0 ? n : s7_sys3(SYS_read, pipe, buf, n);
 }
 
-static ssize_t splice_ours(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned int flags)
+static ssize_t splice_ours(int in, off64_t *in_off, int out, off64_t *out_off, size_t len,
+			   unsigned int flags)
 {
 	struct s7_sock *from = fd_sock(in), *to = fd_sock(out);
 	char *buf;
@@ -235,7 +242,8 @@ static ssize_t splice_ours(int in, off64_t *in_off, int out, off64_t *out_off, s
 		      splice_from_pipe(to, out, in, buf, len, flags);
 }
 
-S7_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len, unsigned int flags)
+S7_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len,
+			 unsigned int flags)
 {
 	if (!fd_sock(in) && !fd_sock(out))
 		return real.splice(in, in_off, out, out_off, len, flags);
@@ -248,7 +256,10 @@ S7_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
 
 	if (sk)
 		return ret_errno(sendfile_ours(sk, out, in, off, len));
-	/* into a pipe it is a splice; into anything else the kernel's refusal holds for our sockets too */
+	/*
+	 * into a pipe it is a splice; into anything else the kernel's refusal holds for our sockets
+	 * too
+	 */
 	if (fd_sock(in) && is_pipe(out))
 		return ret_errno(splice_ours(in, off, out, NULL, len, 0));
 	return real.sendfile64(out, in, off, len);

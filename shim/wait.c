@@ -2,12 +2,13 @@
 /*
  * wait.c - threads that sleep, and who rings them
  *
- * A thread gets a waiter record (arena) and a doorbell (eventfd) at its first sleep. The record keeps its bell open
- * for as long as the process lives and is handed from thread to thread, so that a late ring never writes to a
- * descriptor that means something else by now. One ppoll covers the program's kernel descriptors, the bell, the
- * process's bell and, for the one watcher of an instance, the ports and the next timer.
- * Invariants: a sleeper's nodes are chained in its record, so that the reaper finds what a killed process left; a node
- * holds a reference of its file. Only a record in state SLEEPING is rung.
+ * A thread gets a waiter record (arena) and a doorbell (eventfd) at its first sleep. The record
+ * keeps its bell open for as long as the process lives and is handed from thread to thread, so that
+ * a late ring never writes to a descriptor that means something else by now. One ppoll covers the
+ * program's kernel descriptors, the bell, the process's bell and, for the one watcher of an
+ * instance, the ports and the next timer.
+ * Invariants: a sleeper's nodes are chained in its record, so that the reaper finds what a killed
+ * process left; a node holds a reference of its file. Only a record in state SLEEPING is rung.
  * Context: own thread, no lock held on entry; records are given out under arena->proc_lock.
  * Callers: wait_sock.c, calls_poll.c, calls_epoll.c; keeper.c, fork.c, proc.c, signal.c by shim.h.
  */
@@ -26,7 +27,8 @@
 #define SMALL_FDS 96
 
 static struct s7_slab *waiters;	       /* in the arena; the pointer is inherited by fork */
-static struct s7_waiter *own_free;     /* records of ended threads of this process, by `nodes`; proc_lock */
+/* records of ended threads of this process, by `nodes`; proc_lock */
+static struct s7_waiter *own_free;
 static uint32_t own_slot = NO_PROC;    /* whose records own_free and wait_me are */
 static pthread_key_t waiter_key;
 
@@ -69,8 +71,8 @@ int wait_init(struct s7_arena *arena)
 	waiters = arena_take(arena, sizeof(*waiters), S7_CACHELINE);
 	if (!waiters)
 		return -ENOMEM;
-	err = slab_init(waiters, arena, (uint32_t)s7_round_up(sizeof(struct s7_waiter), S7_CACHELINE),
-			WAITERS_MAX);
+	err = slab_init(waiters, arena,
+			(uint32_t)s7_round_up(sizeof(struct s7_waiter), S7_CACHELINE), WAITERS_MAX);
 	if (err)
 		return err;
 	return -pthread_key_create(&waiter_key, waiter_give);
@@ -126,8 +128,8 @@ struct s7_waiter *wait_self(void)
 }
 
 /*
- * The parent's records stay the parent's; their bells, which fork copied, are closed here. A number that the parent
- * got after the fork is not marked internal in this process.
+ * The parent's records stay the parent's; their bells, which fork copied, are closed here. A number
+ * that the parent got after the fork is not marked internal in this process.
  */
 void wait_forked(void)
 {
@@ -226,8 +228,8 @@ void wait_disarm(struct s7_waiter *self)
 		atomic_store_explicit(&self->state, WAITER_AWAKE, memory_order_release);
 }
 
-bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *waitq, struct s7_file *file,
-		uint32_t events, bool exclusive)
+bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *waitq,
+		struct s7_file *file, uint32_t events, bool exclusive)
 {
 	struct s7_wait *node = self ? slab_alloc(&inst->waits) : NULL;
 
@@ -311,8 +313,8 @@ static bool watch_take(struct s7_inst *inst, const struct s7_waiter *self)
 }
 
 /*
- * How long a port without a descriptor may be left alone: about a quarter of the time that nothing came, so that a late
- * packet is late by no more than that.
+ * How long a port without a descriptor may be left alone: about a quarter of the time that nothing
+ * came, so that a late packet is late by no more than that.
  */
 static s7_time quiet_nap(const struct s7_inst *inst)
 {
@@ -366,7 +368,10 @@ static void sleep_watch(struct sleep *s)
 	}
 }
 
-/* Disarms the ports and lays the role down. The caller drives its own instance next; others' are driven here. */
+/*
+ * Disarms the ports and lays the role down. The caller drives its own instance next; others' are
+ * driven here.
+ */
 static void sleep_leave(struct sleep *s)
 {
 	while (s->watched) {

@@ -38,11 +38,11 @@ void wait_arm(struct s7_waiter *self);
 void wait_disarm(struct s7_waiter *self);
 
 /*
- * Queues this thread on a wait queue of `inst`, whose lock is held; the file stays alive until wait_unqueue. False: no node
- * left, then the caller naps instead (wait_nap).
+ * Queues this thread on a wait queue of `inst`, whose lock is held; the file stays alive until
+ * wait_unqueue. False: no node left, then the caller naps instead (wait_nap).
  */
-bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *waitq, struct s7_file *file,
-		uint32_t events, bool exclusive);
+bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *waitq,
+		struct s7_file *file, uint32_t events, bool exclusive);
 /* Takes all nodes of this thread back. Takes the locks. */
 void wait_unqueue(struct s7_waiter *self);
 
@@ -58,8 +58,12 @@ struct wait_spin {
 	uint32_t turns;
 };
 
-/* Decides how long this wait may spin: spin_us of the interfaces, unless spinning did not pay lately. */
-void wait_spin_begin(struct wait_spin *spin, const struct s7_inst *inst, s7_time now, s7_time deadline);
+/*
+ * Decides how long this wait may spin: spin_us of the interfaces, unless spinning did not pay
+ * lately.
+ */
+void wait_spin_begin(struct wait_spin *spin, const struct s7_inst *inst, s7_time now,
+		     s7_time deadline);
 /* Another turn? Yields the core between turns. *now is renewed. */
 bool wait_spin_turn(struct wait_spin *spin, s7_time *now);
 /* What became of it: remembered for the next time. */

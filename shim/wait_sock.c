@@ -2,11 +2,12 @@
 /*
  * wait_sock.c - a blocking call on one socket, and the spin before any sleep
  *
- * Spinning costs a core, sleeping costs microseconds, so a thread spins for spin_us of the interfaces only while that pays: a
- * running average of recent spins says whether the awaited thing came in time. When it does not, one wait in
- * sixteen still tries. Between turns the core is offered to others: on a small machine the peer may need it.
- * Context: own thread, no lock held on entry. Callers: calls_io.c, calls_conn.c, sendfile.c; the spin also calls_poll.c and
- * calls_epoll.c.
+ * Spinning costs a core, sleeping costs microseconds, so a thread spins for spin_us of the
+ * interfaces only while that pays: a running average of recent spins says whether the awaited thing
+ * came in time. When it does not, one wait in sixteen still tries. Between turns the core is
+ * offered to others: on a small machine the peer may need it.
+ * Context: own thread, no lock held on entry. Callers: calls_io.c, calls_conn.c, sendfile.c; the
+ * spin also calls_poll.c and calls_epoll.c.
  */
 #include <poll.h>
 
@@ -26,7 +27,8 @@ static __thread struct {
 	bool begun;
 } spins __attribute__((tls_model("initial-exec")));
 
-void wait_spin_begin(struct wait_spin *spin, const struct s7_inst *inst, s7_time now, s7_time deadline)
+void wait_spin_begin(struct wait_spin *spin, const struct s7_inst *inst, s7_time now,
+		     s7_time deadline)
 {
 	uint32_t spin_us = 0;
 
@@ -63,13 +65,16 @@ void wait_spin_end(const struct wait_spin *spin, bool found)
 		spins.score -= (spins.score + (1u << SCORE_SHIFT) - 1) >> SCORE_SHIFT;
 }
 
-/* Drives and looks; queues this thread if there is nothing yet and it is about to sleep (`self`). */
+/*
+ * Drives and looks; queues this thread if there is nothing yet and it is about to sleep (`self`).
+ */
 enum look { LOOK_READY, LOOK_QUEUED, LOOK_NOTHING };
 
 static enum look sock_look(struct s7_sock *sk, uint32_t events, struct s7_waiter *self, s7_time now)
 {
 	enum look look = LOOK_NOTHING;
-	bool exclusive = (sk->bits & SKB_LISTENING) || (sk->type == SOCK_DGRAM && !(events & EPOLLOUT));
+	bool exclusive =
+		(sk->bits & SKB_LISTENING) || (sk->type == SOCK_DGRAM && !(events & EPOLLOUT));
 
 	inst_lock(sk->inst, now);
 	inst_drive(sk->inst);
@@ -97,7 +102,8 @@ static bool sock_spin(struct s7_sock *sk, uint32_t events, s7_time deadline)
 
 int wait_sock(struct s7_sock *sk, int fd, uint32_t events, s7_time deadline, bool restartable)
 {
-	struct pollfd kernel = { .fd = fd, .events = (short)(events & (POLLIN | POLLOUT | POLLPRI)) };
+	struct pollfd kernel = { .fd = fd,
+				 .events = (short)(events & (POLLIN | POLLOUT | POLLPRI)) };
 	struct s7_inst *inst = sk->inst;
 	struct s7_waiter *self;
 	struct wait_call call;
@@ -113,7 +119,8 @@ int wait_sock(struct s7_sock *sk, int fd, uint32_t events, s7_time deadline, boo
 
 		wait_arm(self);
 		look = sock_look(sk, events, self, now);
-		if (look == LOOK_READY || now >= deadline || wait_call_interrupted(&call, restartable)) {
+		if (look == LOOK_READY || now >= deadline ||
+		    wait_call_interrupted(&call, restartable)) {
 			wait_disarm(self);
 			wait_unqueue(self);
 			return look == LOOK_READY ? 0 : now >= deadline ? -EAGAIN : -EINTR;

@@ -2,12 +2,13 @@
 /*
  * wait.h - who waits for what: threads and epoll sets on the wait queue of a socket
  *
- * A waiter is a thread that may sleep; its record is in the arena so that any process can ring it. A wait
- * node ties a waiter, or an epoll item, to one object's wait queue. sk_event() walks the queue, marks
- * waiters, and inst_unlock() rings the marked ones after the lock is released.
+ * A waiter is a thread that may sleep; its record is in the arena so that any process can ring it.
+ * A wait node ties a waiter, or an epoll item, to one object's wait queue. sk_event() walks the
+ * queue, marks waiters, and inst_unlock() rings the marked ones after the lock is released.
  *
- * No lost wakeup: the sleeper queues its nodes and checks readiness under the instance lock, stores SLEEPING, unlocks,
- * and sleeps on its doorbell, which counts. The waker, under the lock, sets `rung` and later rings.
+ * No lost wakeup: the sleeper queues its nodes and checks readiness under the instance lock, stores
+ * SLEEPING, unlocks, and sleeps on its doorbell, which counts. The waker, under the lock, sets
+ * `rung` and later rings.
  */
 #ifndef S7_WAIT_H
 #define S7_WAIT_H

@@ -2,15 +2,17 @@
 /*
  * addr.c - sockaddr and the addresses inside
  *
- * An address of either family is an s7_ip; only here is it known how programs spell it. Reading copes
- * with any alignment and length; writing truncates as Linux does and still tells the full length.
+ * An address of either family is an s7_ip; only here is it known how programs spell it. Reading
+ * copes with any alignment and length; writing truncates as Linux does and still tells the full
+ * length.
  * Context: none needed. Callers: shim's connection calls, io.c, getname.
  */
 #include <errno.h>
 
 #include "stack/sock/sock.h"
 
-static int read_in(const struct sockaddr *addr, socklen_t len, struct s7_ip *ret_ip, uint16_t *ret_port)
+static int read_in(const struct sockaddr *addr, socklen_t len, struct s7_ip *ret_ip,
+		   uint16_t *ret_port)
 {
 	struct sockaddr_in in;
 
@@ -22,8 +24,8 @@ static int read_in(const struct sockaddr *addr, socklen_t len, struct s7_ip *ret
 	return 0;
 }
 
-static int read_in6(const struct sockaddr *addr, socklen_t len, struct s7_ip *ret_ip, uint16_t *ret_port,
-		    uint32_t *ret_scope)
+static int read_in6(const struct sockaddr *addr, socklen_t len, struct s7_ip *ret_ip,
+		    uint16_t *ret_port, uint32_t *ret_scope)
 {
 	struct sockaddr_in6 in6 = { 0 };
 
@@ -71,8 +73,8 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 	return 0;
 }
 
-void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, struct sockaddr *addr,
-		     socklen_t *len)
+void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+		     struct sockaddr *addr, socklen_t *len)
 {
 	union {
 		struct sockaddr_in in;

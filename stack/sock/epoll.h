@@ -2,13 +2,13 @@
 /*
  * epoll.h - epoll sets over sockets of the stack
  *
- * An s7_epoll stands beside a real epoll descriptor: the kernel watches the kernel descriptors in it, this
- * watches ours. Semantics as Linux: level, edge, oneshot, exclusive; a ready list; harvesting re-polls each item;
- * fairness by moving level-triggered items to the tail.
+ * An s7_epoll stands beside a real epoll descriptor: the kernel watches the kernel descriptors in
+ * it, this watches ours. Semantics as Linux: level, edge, oneshot, exclusive; a ready list;
+ * harvesting re-polls each item; fairness by moving level-triggered items to the tail.
  *
- * Locks: a set has one part for each instance, which belongs wholly to that instance's lock, so that an event costs no
- * lock beyond the one its socket's packet already holds. An item dies with EPOLL_CTL_DEL or with the last descriptor of
- * its file.
+ * Locks: a set has one part for each instance, which belongs wholly to that instance's lock, so
+ * that an event costs no lock beyond the one its socket's packet already holds. An item dies with
+ * EPOLL_CTL_DEL or with the last descriptor of its file.
  */
 #ifndef S7_EPOLL_H
 #define S7_EPOLL_H
@@ -30,7 +30,8 @@ struct s7_epoll {
 	_Atomic uint32_t item_count;
 	_Atomic uint32_t inst_mask;    /* instances whose part ever had items */
 	_Atomic uint32_t kernel_items; /* 1 if the real epoll set may hold descriptors */
-	_Atomic uint32_t twin_items;   /* items that are in the real set too (dual sockets, inner sets) */
+	/* items that are in the real set too (dual sockets, inner sets) */
+	_Atomic uint32_t twin_items;
 	_Atomic uint32_t twin_oneshot; /* 1 if one of those ever was EPOLLONESHOT */
 	_Atomic s7_time kernel_looked; /* when the real set was last asked */
 	struct s7_epoll_part part[S7_INSTS_MAX];
@@ -60,22 +61,35 @@ int epoll_create_in(struct s7_inst *inst, s7_time now, struct s7_epoll **ret_ep)
 /* The last reference of the set is gone. */
 void epoll_release(struct s7_epoll *ep, s7_time now);
 
-/* op EPOLL_CTL_*; fd is the key together with the file, as in Linux. 0, -EEXIST, -ENOENT, -EINVAL, -ENOSPC, -EBADF. */
-int epoll_ctl_sock(struct s7_epoll *ep, int op, int fd, struct s7_sock *sk, const struct epoll_event *event,
-		   s7_time now);
-/* The same with an epoll set in the place of the socket. The real sets hold each other too, so the kernel looks for loops. */
+/*
+ * op EPOLL_CTL_*; fd is the key together with the file, as in Linux. 0, -EEXIST, -ENOENT, -EINVAL,
+ * -ENOSPC, -EBADF.
+ */
+int epoll_ctl_sock(struct s7_epoll *ep, int op, int fd, struct s7_sock *sk,
+		   const struct epoll_event *event, s7_time now);
+/*
+ * The same with an epoll set in the place of the socket. The real sets hold each other too, so the
+ * kernel looks for loops.
+ */
 int epoll_ctl_epoll(struct s7_epoll *ep, int op, int fd, struct s7_epoll *inner,
 		    const struct epoll_event *event, s7_time now);
 
 /* Collects ready events; 0 if none. Takes the locks. Drives the instances first when `drive`. */
-int epoll_harvest(struct s7_epoll *ep, struct epoll_event *events, int max, bool drive, s7_time now);
+int epoll_harvest(struct s7_epoll *ep, struct epoll_event *events, int max, bool drive,
+		  s7_time now);
 /* As epoll_harvest of one instance's part, whose lock the caller holds. */
-int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll_event *events, int max);
+int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll_event *events,
+			 int max);
 
-/* Whether a part has something to report (epoll set inside poll or another set). Lock of that instance held. */
+/*
+ * Whether a part has something to report (epoll set inside poll or another set). Lock of that
+ * instance held.
+ */
 bool epoll_part_readable(struct s7_epoll *ep, uint32_t inst);
 
-/* The real set reported this data for an item that is also here: disarms ours if it is a oneshot. */
+/*
+ * The real set reported this data for an item that is also here: disarms ours if it is a oneshot.
+ */
 void epoll_twin_fired(struct s7_epoll *ep, uint64_t data, s7_time now);
 /* Items of a file, one after the other; NULL first and last. Lock of the file's instance held. */
 struct s7_epitem *epoll_next_item(struct s7_list *waitq, struct s7_epitem *item);
@@ -83,7 +97,10 @@ struct s7_epitem *epoll_next_item(struct s7_list *waitq, struct s7_epitem *item)
 void epoll_set_twin(struct s7_epitem *item);
 void epoll_clear_twin(struct s7_epitem *item);
 
-/* A wait node on sk->waitq of kind WAIT_EPOLL had an event (called by sk_event, lock held). Returns true if it woke someone. */
+/*
+ * A wait node on sk->waitq of kind WAIT_EPOLL had an event (called by sk_event, lock held). Returns
+ * true if it woke someone.
+ */
 bool epoll_node_event(struct s7_inst *inst, struct s7_wait *node, uint32_t events);
 
 /* The file of the socket goes away: drops its items from all sets. Lock held. */

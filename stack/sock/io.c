@@ -2,12 +2,14 @@
 /*
  * io.c - one attempt of a transfer, and the control messages beside it
  *
- * sock_send and sock_recv are the hot road: lock, protocol, flush, unlock. A receive that finds nothing, and a send
- * that finds no room, drive the instance once and try again before they say -EAGAIN.
- * Control messages: what a socket asked for (timestamps, drops, PKTINFO, TTL, TOS) in the order in which Linux writes
- * them; what a program may ask of one datagram. Truncation as put_cmsg: a message that does not fit whole is cut
- * and MSG_CTRUNC says so.
- * Context: no lock held on entry; user memory of the calling thread. Callers: shim/calls_io.c, shim/sendfile.c.
+ * sock_send and sock_recv are the hot road: lock, protocol, flush, unlock. A receive that finds
+ * nothing, and a send that finds no room, drive the instance once and try again before they say
+ * -EAGAIN.
+ * Control messages: what a socket asked for (timestamps, drops, PKTINFO, TTL, TOS) in the order in
+ * which Linux writes them; what a program may ask of one datagram. Truncation as put_cmsg: a
+ * message that does not fit whole is cut and MSG_CTRUNC says so.
+ * Context: no lock held on entry; user memory of the calling thread. Callers: shim/calls_io.c,
+ * shim/sendfile.c.
  */
 #include <errno.h>
 #include <limits.h>
@@ -123,7 +125,9 @@ static void put_ip4(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_ou
 		struct in_pktinfo info = { .ipi_ifindex = ifindex_of(sk, msg->name.iface) };
 
 		info.ipi_addr.s_addr = ip_v4(&msg->local);
-		/* the address by which one would answer: the same, but for broadcast and multicast */
+		/*
+		 * the address by which one would answer: the same, but for broadcast and multicast
+		 */
 		info.ipi_spec_dst.s_addr = ip_is_multicast(&msg->local) ? 0 : ip_v4(&msg->local);
 		cmsg_put(out, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 	}
@@ -150,7 +154,8 @@ static void put_ip6(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_ou
 		cmsg_put(out, IPPROTO_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass));
 }
 
-void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msghdr *hdr, uint32_t call_flags)
+void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msghdr *hdr,
+			uint32_t call_flags)
 {
 	struct cmsg_out out = { hdr->msg_control, hdr->msg_control ? hdr->msg_controllen : 0, 0 };
 	uint32_t drops = (uint32_t)sk->drops;
@@ -275,7 +280,8 @@ int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_ms
 
 	if (!hdr->msg_control || hdr->msg_controllen < sizeof(*cmsg))
 		return 0;
-	for (cmsg = hdr->msg_control; cmsg; cmsg = CMSG_NXTHDR((struct msghdr *)hdr, (struct cmsghdr *)cmsg)) {
+	for (cmsg = hdr->msg_control; cmsg;
+	     cmsg = CMSG_NXTHDR((struct msghdr *)hdr, (struct cmsghdr *)cmsg)) {
 		if (cmsg->cmsg_len < sizeof(*cmsg) ||
 		    cmsg->cmsg_len > (size_t)(end - (const char *)cmsg))
 			return -EINVAL;

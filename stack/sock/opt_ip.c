@@ -2,8 +2,9 @@
 /*
  * opt_ip.c - level IPPROTO_IP, in the order of ip(7)
  *
- * The rows that a socket of either family has: an AF_INET6 socket obeys them for IPv4 peers. Multicast
- * membership, error queue, header options and transparent sockets have no row: the kernel socket is asked.
+ * The rows that a socket of either family has: an AF_INET6 socket obeys them for IPv4 peers.
+ * Multicast membership, error queue, header options and transparent sockets have no row: the kernel
+ * socket is asked.
  * Context: instance lock. Callers: sockopt.c.
  */
 #include <errno.h>
@@ -84,21 +85,26 @@ static int get_mcast_ttl(struct s7_sock *sk, struct opt_value *ret)
 }
 
 #define ROW(name_, type_, access_, ...) \
-	{ .level = IPPROTO_IP, .name = name_, .type = type_, .access = access_, .on = ON_ANY, __VA_ARGS__ }
+	{ .level = IPPROTO_IP, .name = name_, .type = type_, .access = access_, \
+	  .on = ON_ANY, __VA_ARGS__ }
 #define BOOL_ROW(name_, bit_, text_) ROW(name_, OPT_IP_ZERO, OPT_RW, .bit = bit_, .text = text_)
 
 static const struct s7_opt ip7_opts[] = {
-	ROW(IP_FREEBIND, OPT_IP_INT, OPT_RW, .bit = SKB_FREEBIND, .text = "bind to an address that is not there"),
+	ROW(IP_FREEBIND, OPT_IP_INT, OPT_RW, .bit = SKB_FREEBIND,
+	    .text = "bind to an address that is not there"),
 	ROW(IP_MTU, OPT_IP_INT, OPT_RD, .get = get_mtu, .text = "path MTU of the connection"),
 	ROW(IP_MTU_DISCOVER, OPT_IP_ZERO, OPT_RW, .set = set_mtu_discover, .get = get_mtu_discover,
 	    .min = 0, .max = 5, .text = "don't-fragment policy"),
-	{ .level = IPPROTO_IP, .name = IP_MULTICAST_TTL, .type = OPT_IP_INT, .access = OPT_RW, .on = ON_UDP,
-	  .set = set_mcast_ttl, .get = get_mcast_ttl, .text = "TTL of multicast datagrams" },
+	{ .level = IPPROTO_IP, .name = IP_MULTICAST_TTL, .type = OPT_IP_INT, .access = OPT_RW,
+	  .on = ON_UDP, .set = set_mcast_ttl, .get = get_mcast_ttl,
+	  .text = "TTL of multicast datagrams" },
 	BOOL_ROW(IP_PKTINFO, SKB_PKTINFO, "destination and interface beside each datagram"),
 	BOOL_ROW(IP_RECVTOS, SKB_RECVTOS, "TOS beside each datagram"),
 	BOOL_ROW(IP_RECVTTL, SKB_RECVTTL, "TTL beside each datagram"),
-	ROW(IP_TOS, OPT_IP_ZERO, OPT_RW, .set = set_tos, .get = get_tos, .text = "type of service byte"),
-	ROW(IP_TTL, OPT_IP_INT, OPT_RW, .set = set_ttl, .get = get_ttl, .text = "time to live, -1: default"),
+	ROW(IP_TOS, OPT_IP_ZERO, OPT_RW, .set = set_tos, .get = get_tos,
+	    .text = "type of service byte"),
+	ROW(IP_TTL, OPT_IP_INT, OPT_RW, .set = set_ttl, .get = get_ttl,
+	    .text = "time to live, -1: default"),
 };
 
 const struct s7_opt_table ip7_table = { IPPROTO_IP, ip7_opts, S7_ARRAY_LEN(ip7_opts) };

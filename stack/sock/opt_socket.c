@@ -2,8 +2,9 @@
 /*
  * opt_socket.c - level SOL_SOCKET, in the order of socket(7)
  *
- * Numbers come out as Linux's: buffer sizes are doubled and have its minima, time-outs refuse microseconds out
- * of range with EDOM. What is missing here (filters, marks, busy polling...) the kernel socket is asked for.
+ * Numbers come out as Linux's: buffer sizes are doubled and have its minima, time-outs refuse
+ * microseconds out of range with EDOM. What is missing here (filters, marks, busy polling...) the
+ * kernel socket is asked for.
  * Context: instance lock. Callers: sockopt.c.
  */
 #include <errno.h>
@@ -33,7 +34,8 @@ static int set_device(struct s7_sock *sk, const struct opt_value *value)
 			if (!strcmp(sk->inst->iface[i].name, name))
 				break;
 		if (i == sk->inst->iface_count)
-			return OPT_ASK_KERNEL; /* a device of the kernel alone: then so is the socket */
+			/* a device of the kernel alone: then so is the socket */
+			return OPT_ASK_KERNEL;
 		bound = i + 1;
 	}
 	sk->bound_iface = bound;
@@ -152,11 +154,11 @@ static int force_sndbuf(struct s7_sock *sk, const struct opt_value *value)
 
 static int set_rcvlowat(struct s7_sock *sk, const struct opt_value *value)
 {
+	uint32_t room = sk->bits & SKB_RCVBUF_LOCK ? sk->rcvbuf : sk->inst->params.tcp_rmem[2];
 	uint32_t low = value->num < 0 ? INT_MAX : (uint32_t)value->num;
 
 	if (sk->proto == PROTO_TCP)
-		low = (uint32_t)s7_min(low, (sk->bits & SKB_RCVBUF_LOCK ?
-						     sk->rcvbuf : sk->inst->params.tcp_rmem[2]) >> 1);
+		low = (uint32_t)s7_min(low, room / 2);
 	sk->rcvlowat = low ? low : 1;
 	if (sk->proto == PROTO_TCP)
 		tcp_rcvlowat_changed(sk);
@@ -254,7 +256,8 @@ static int get_type(struct s7_sock *sk, struct opt_value *ret)
 }
 
 #define ROW(name_, type_, access_, ...) \
-	{ .level = SOL_SOCKET, .name = name_, .type = type_, .access = access_, .on = ON_ANY, __VA_ARGS__ }
+	{ .level = SOL_SOCKET, .name = name_, .type = type_, .access = access_, \
+	  .on = ON_ANY, __VA_ARGS__ }
 
 static const struct s7_opt socket7_opts[] = {
 	ROW(SO_ACCEPTCONN, OPT_BOOL, OPT_RD, .get = get_acceptconn, .text = "1 on a listener"),
@@ -262,20 +265,23 @@ static const struct s7_opt socket7_opts[] = {
 	    .text = "only packets of this interface; empty removes"),
 	ROW(SO_BROADCAST, OPT_BOOL, OPT_RW, .bit = SKB_BROADCAST,
 	    .text = "without it a broadcast destination is EACCES"),
-	ROW(SO_COOKIE, OPT_BYTES, OPT_RD, .get = get_cookie, .text = "number of the socket, never reused"),
+	ROW(SO_COOKIE, OPT_BYTES, OPT_RD, .get = get_cookie,
+	    .text = "number of the socket, never reused"),
 	ROW(SO_DEBUG, OPT_BOOL, OPT_RW | OPT_ASK, .bit = SKB_DEBUG, .text = "needs CAP_NET_ADMIN"),
 	ROW(SO_DOMAIN, OPT_INT, OPT_RD, .get = get_domain, .text = "AF_INET or AF_INET6"),
-	{ .level = SOL_SOCKET, .name = SO_DONTROUTE, .type = OPT_BOOL, .access = OPT_RW, .on = ON_UDP,
-	  .bit = SKB_DONTROUTE, .text = "directly connected hosts only" },
-	ROW(SO_ERROR, OPT_INT, OPT_RD, .get = take_error, .text = "pending error; reading clears it"),
+	{ .level = SOL_SOCKET, .name = SO_DONTROUTE, .type = OPT_BOOL, .access = OPT_RW,
+	  .on = ON_UDP, .bit = SKB_DONTROUTE, .text = "directly connected hosts only" },
+	ROW(SO_ERROR, OPT_INT, OPT_RD, .get = take_error,
+	    .text = "pending error; reading clears it"),
 	ROW(SO_KEEPALIVE, OPT_BOOL, OPT_RW, .set = set_keepalive, .bit = SKB_KEEPALIVE,
 	    .text = "probes on an idle connection"),
 	ROW(SO_LINGER, OPT_LINGER, OPT_RW, .set = set_linger, .get = get_linger,
 	    .text = "close waits for the data or the time; zero time resets"),
-	{ .level = SOL_SOCKET, .name = SO_NO_CHECK, .type = OPT_BOOL, .access = OPT_RW, .on = ON_UDP,
-	  .bit = SKB_NO_CHECK, .text = "datagrams leave without checksum" },
+	{ .level = SOL_SOCKET, .name = SO_NO_CHECK, .type = OPT_BOOL, .access = OPT_RW,
+	  .on = ON_UDP, .bit = SKB_NO_CHECK, .text = "datagrams leave without checksum" },
 	ROW(SO_OOBINLINE, OPT_BOOL, OPT_RW, .bit = SKB_OOBINLINE, .text = "urgent data in line"),
-	ROW(SO_PROTOCOL, OPT_INT, OPT_RD, .get = get_protocol, .text = "IPPROTO_TCP or IPPROTO_UDP"),
+	ROW(SO_PROTOCOL, OPT_INT, OPT_RD, .get = get_protocol,
+	    .text = "IPPROTO_TCP or IPPROTO_UDP"),
 	ROW(SO_RCVBUF, OPT_INT, OPT_RW, .set = apply_rcvbuf, OPT_FIELD(rcvbuf),
 	    .text = "doubled, between the kernel's minimum and 2 * rmem_max"),
 	ROW(SO_RCVBUFFORCE, OPT_INT, OPT_WR | OPT_ASK, .set = force_rcvbuf,
@@ -291,7 +297,8 @@ static const struct s7_opt socket7_opts[] = {
 	    .text = "bind to an address in use by no listener"),
 	ROW(SO_REUSEPORT, OPT_BOOL, OPT_RW, .set = set_reuseport, .bit = SKB_REUSEPORT,
 	    .text = "sockets of one user share an address"),
-	ROW(SO_RXQ_OVFL, OPT_BOOL, OPT_RW, .bit = SKB_RXQ_OVFL, .text = "count of drops beside each datagram"),
+	ROW(SO_RXQ_OVFL, OPT_BOOL, OPT_RW, .bit = SKB_RXQ_OVFL,
+	    .text = "count of drops beside each datagram"),
 	ROW(SO_SNDBUF, OPT_INT, OPT_RW, .set = apply_sndbuf, OPT_FIELD(sndbuf),
 	    .text = "doubled, between the kernel's minimum and 2 * wmem_max"),
 	ROW(SO_SNDBUFFORCE, OPT_INT, OPT_WR | OPT_ASK, .set = force_sndbuf,

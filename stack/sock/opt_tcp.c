@@ -2,8 +2,8 @@
 /*
  * opt_tcp.c - level IPPROTO_TCP, in the order of tcp(7)
  *
- * The values and their ranges are TCP's (stack/tcp/tcp_opt_api.c); here they only get their names. Fast Open, MD5
- * signatures, ULP and their like have no row: the kernel socket is asked.
+ * The values and their ranges are TCP's (stack/tcp/tcp_opt_api.c); here they only get their names.
+ * Fast Open, MD5 signatures, ULP and their like have no row: the kernel socket is asked.
  * Context: instance lock. Callers: sockopt.c.
  */
 #include <errno.h>
@@ -68,7 +68,8 @@ static int get_info(struct s7_sock *sk, struct opt_value *ret)
 }
 
 #define ROW(name_, type_, access_, ...) \
-	{ .level = IPPROTO_TCP, .name = name_, .type = type_, .access = access_, .on = ON_TCP, __VA_ARGS__ }
+	{ .level = IPPROTO_TCP, .name = name_, .type = type_, .access = access_, \
+	  .on = ON_TCP, __VA_ARGS__ }
 #define INT_ROW(name_, what, text_) \
 	ROW(name_, OPT_INT, OPT_RW, .set = set_##what, .get = get_##what, .text = text_)
 
@@ -84,7 +85,8 @@ static const struct s7_opt tcp7_opts[] = {
 	INT_ROW(TCP_LINGER2, linger2, "seconds of an orphan in FIN_WAIT_2"),
 	INT_ROW(TCP_MAXSEG, maxseg, "largest segment"),
 	INT_ROW(TCP_NODELAY, nodelay, "no Nagle"),
-	INT_ROW(TCP_NOTSENT_LOWAT, notsent_lowat, "unsent bytes under which the socket is writable"),
+	INT_ROW(TCP_NOTSENT_LOWAT, notsent_lowat,
+		"unsent bytes under which the socket is writable"),
 	INT_ROW(TCP_QUICKACK, quickack, "acknowledge at once"),
 	INT_ROW(TCP_SYNCNT, syncnt, "SYN retransmissions"),
 	INT_ROW(TCP_USER_TIMEOUT, user_timeout, "ms that data may stay unacknowledged"),

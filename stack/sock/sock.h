@@ -2,9 +2,10 @@
 /*
  * sock.h - socket calls as the shim makes them: sockaddr and msghdr in, -errno out, never blocking
  *
- * Each takes the instance lock itself (`now` is read by the caller) and gives it back, flushing what it sent.
- * Blocking, partial transfers with MSG_WAITALL, time-outs, SIGPIPE and errno are the shim's; so is the kernel
- * side of a dual socket. User memory is read and written here and in the transports, nowhere else.
+ * Each takes the instance lock itself (`now` is read by the caller) and gives it back, flushing
+ * what it sent. Blocking, partial transfers with MSG_WAITALL, time-outs, SIGPIPE and errno are the
+ * shim's; so is the kernel side of a dual socket. User memory is read and written here and in the
+ * transports, nowhere else.
  */
 #ifndef S7_SOCK_H
 #define S7_SOCK_H
@@ -13,17 +14,24 @@
 #include "stack/ip/ip.h"
 
 /* domain AF_INET/AF_INET6, type SOCK_STREAM/SOCK_DGRAM without flags. 0, -ENOBUFS. */
-int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_time now, struct s7_sock **ret_sk);
+int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_time now,
+		struct s7_sock **ret_sk);
 
 /* The last reference is gone: closes (FIN, linger, RST as Linux) and lets go. */
 void sock_release(struct s7_sock *sk, s7_time now);
 
-/* Reads a sockaddr of the socket's domain. 0, -EINVAL (length), -EAFNOSUPPORT, -EFAULT never (caller's memory). */
+/*
+ * Reads a sockaddr of the socket's domain. 0, -EINVAL (length), -EAFNOSUPPORT, -EFAULT never
+ * (caller's memory).
+ */
 int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, socklen_t len,
 		   struct s7_ip *ret_ip, uint16_t *ret_port, uint32_t *ret_scope);
-/* Writes as Linux: truncated to *len, *len becomes the full length. IPv4 in an AF_INET6 socket: v4-mapped. */
-void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, struct sockaddr *addr,
-		     socklen_t *len);
+/*
+ * Writes as Linux: truncated to *len, *len becomes the full length. IPv4 in an AF_INET6 socket:
+ * v4-mapped.
+ */
+void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+		     struct sockaddr *addr, socklen_t *len);
 
 /* Port and address as the kernel side granted them (port not 0). */
 int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
@@ -31,10 +39,11 @@ int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time
 /* Who would carry a packet to this destination: ROUTE_STACK, ROUTE_KERNEL, ROUTE_NONE. */
 enum s7_route_owner sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, s7_time now);
 /* The source address the stack would use; any if none. */
-int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now, struct s7_ip *ret_src,
-		      bool *ret_shared);
+int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
+		      struct s7_ip *ret_src, bool *ret_shared);
 
-int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now); /* -EINPROGRESS ... */
+/* -EINPROGRESS ... */
+int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
 int sock_disconnect(struct s7_sock *sk, s7_time now); /* connect(AF_UNSPEC) */
 int sock_listen(struct s7_sock *sk, int backlog, s7_time now);
 int sock_accept(struct s7_sock *sk, s7_time now, struct s7_sock **ret_child); /* -EAGAIN */
@@ -44,8 +53,12 @@ int sock_shutdown(struct s7_sock *sk, int how, s7_time now);
 ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now);
 /* `drive`: poll the ports first if nothing is queued. */
 ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now);
-/* Fills msg_control/msg_controllen/msg_flags of hdr from what sock_recv left in msg (ancillary data the socket asked for). */
-void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msghdr *hdr, uint32_t call_flags);
+/*
+ * Fills msg_control/msg_controllen/msg_flags of hdr from what sock_recv left in msg (ancillary data
+ * the socket asked for).
+ */
+void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msghdr *hdr,
+			uint32_t call_flags);
 /* Reads the control messages of a send (PKTINFO, TTL, TOS). 0, -EINVAL. */
 int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_msg *msg);
 
@@ -74,25 +87,32 @@ static inline uint32_t sock_interest(uint32_t events)
 }
 
 /*
- * One iovec and the flags become a message. 0, -EINVAL (a length beyond SSIZE_MAX, a negative count), -EMSGSIZE
- * (more than IOV_MAX), -EFAULT (NULL with a length). A stream's length is cut to MAX_RW_COUNT as in Linux.
+ * One iovec and the flags become a message. 0, -EINVAL (a length beyond SSIZE_MAX, a negative
+ * count), -EMSGSIZE (more than IOV_MAX), -EFAULT (NULL with a length). A stream's length is cut to
+ * MAX_RW_COUNT as in Linux.
  */
 int sock_msg_init(struct s7_msg *msg, const struct iovec *iov, size_t iovcnt, uint32_t flags);
 
-/* Whether the option's value can need a privilege: the shim asks a kernel socket of the same kind before it is applied. */
+/*
+ * Whether the option's value can need a privilege: the shim asks a kernel socket of the same kind
+ * before it is applied.
+ */
 bool sock_option_needs_kernel(int level, int name);
 /* Level and name as text for a log line, or NULL when no table has it. */
 const char *sock_option_text(int level, int name);
 int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t *len);
 
 /*
- * Options by table (opt_socket.c, opt_tcp.c, opt_ip.c, opt_ipv6.c, opt_udp.c). Returns 0, -errno, or
- * OPT_ASK_KERNEL: no row here; the shim applies it to the kernel socket behind and, if the kernel accepts an option that the
- * stack does not have, hands the socket over while it still can, else refuses with -ENOPROTOOPT and a log line.
+ * Options by table (opt_socket.c, opt_tcp.c, opt_ip.c, opt_ipv6.c, opt_udp.c). Returns 0, -errno,
+ * or OPT_ASK_KERNEL: no row here; the shim applies it to the kernel socket behind and, if the
+ * kernel accepts an option that the stack does not have, hands the socket over while it still can,
+ * else refuses with -ENOPROTOOPT and a log line.
  */
 #define OPT_ASK_KERNEL 1
-int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, socklen_t len, s7_time now);
-int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_t *len, s7_time now);
+int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, socklen_t len,
+		    s7_time now);
+int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_t *len,
+		    s7_time now);
 /* SIOCINQ/FIONREAD, SIOCOUTQ, SIOCATMARK, FIONBIO is the shim's. -ENOIOCTLCMD (515): not ours. */
 int sock_ioctl(struct s7_sock *sk, unsigned long request, void *arg, s7_time now);
 

@@ -12,7 +12,10 @@
 /* A call that finds the last drive older than this drives. */
 #define SOCK_DRIVE_STALE (50 * S7_US)
 
-/* Takes the lock for a call on the socket; drives if nobody did lately. -EBADF: closed meanwhile, lock not held. */
+/*
+ * Takes the lock for a call on the socket; drives if nobody did lately. -EBADF: closed meanwhile,
+ * lock not held.
+ */
 int sock_enter(struct s7_sock *sk, s7_time now);
 /* Sends what was staged and gives the lock back. */
 void sock_leave(struct s7_inst *inst);
@@ -22,7 +25,8 @@ void sock_leave(struct s7_inst *inst);
 enum opt_type {
 	OPT_INT,     /* at least sizeof(int); a longer value is cut, as Linux */
 	OPT_BOOL,    /* an int; kept and shown as 0 or 1 */
-	OPT_IP_INT,  /* level IP: an int, or one byte when shorter; shown as a byte to a short buffer */
+	/* level IP: an int, or one byte when shorter; shown as a byte to a short buffer */
+	OPT_IP_INT,
 	OPT_IP_ZERO, /* ... and no byte at all is a 0 */
 	OPT_TIMEVAL, /* struct timeval; value.time */
 	OPT_LINGER,  /* struct linger; value.linger */
@@ -51,8 +55,9 @@ struct opt_value {
 };
 
 /*
- * One option. Without `set` the value goes to `bit` of sk->bits or to the field; without `get` it comes from there. For a
- * socket of another kind than `on` the row is not there; writing what is read-only is -ENOPROTOOPT.
+ * One option. Without `set` the value goes to `bit` of sk->bits or to the field; without `get` it
+ * comes from there. For a socket of another kind than `on` the row is not there; writing what is
+ * read-only is -ENOPROTOOPT.
  */
 struct s7_opt {
 	int level, name;

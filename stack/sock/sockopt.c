@@ -2,9 +2,10 @@
 /*
  * sockopt.c - the engine of the option tables
  *
- * A row says what an option is; this says once how every option behaves: which errno a short buffer gets, that a
- * bool reads back as 0 or 1, that a length is cut to what there is, that what is read-only cannot be written. An option that no
- * table has is OPT_ASK_KERNEL: the shim then asks the kernel socket behind.
+ * A row says what an option is; this says once how every option behaves: which errno a short buffer
+ * gets, that a bool reads back as 0 or 1, that a length is cut to what there is, that what is
+ * read-only cannot be written. An option that no table has is OPT_ASK_KERNEL: the shim then asks
+ * the kernel socket behind.
  * Invariant: a row is implemented with effect. Nothing is accepted and ignored.
  * Context: no lock held on entry. Callers: shim/calls_opt.c.
  */
@@ -60,7 +61,8 @@ static void *opt_field(struct s7_sock *sk, const struct s7_opt *opt)
 
 /* ---- set ---- */
 
-static int value_int(const struct s7_opt *opt, const void *val, socklen_t len, struct opt_value *ret)
+static int value_int(const struct s7_opt *opt, const void *val, socklen_t len,
+		     struct opt_value *ret)
 {
 	if (len >= sizeof(int))
 		memcpy(&ret->num, val, sizeof(int));
@@ -77,7 +79,8 @@ static int value_int(const struct s7_opt *opt, const void *val, socklen_t len, s
 	return 0;
 }
 
-static int value_read(const struct s7_opt *opt, const void *val, socklen_t len, struct opt_value *ret)
+static int value_read(const struct s7_opt *opt, const void *val, socklen_t len,
+		      struct opt_value *ret)
 {
 	socklen_t need = opt->type == OPT_TIMEVAL ? sizeof(ret->time) : sizeof(ret->linger);
 
@@ -123,7 +126,8 @@ static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 	return !val && (len || !is_bytes) ? -EFAULT : 0;
 }
 
-int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, socklen_t len, s7_time now)
+int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, socklen_t len,
+		    s7_time now)
 {
 	const struct s7_opt *opt = opt_find(level, name);
 	struct opt_value value;
@@ -168,7 +172,8 @@ static bool short_ip_int(const struct s7_opt *opt, const struct opt_value *value
 	       value->num >= 0 && value->num <= 255;
 }
 
-static void value_write(const struct s7_opt *opt, const struct opt_value *value, void *val, socklen_t *len)
+static void value_write(const struct s7_opt *opt, const struct opt_value *value, void *val,
+			socklen_t *len)
 {
 	const void *from = &value->num;
 	socklen_t size = sizeof(value->num);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_epoll_set.c - epoll sets over sockets on lo: level, edge, oneshot, exclusive, nesting, who is woken */
+/*
+ * test_epoll_set.c - epoll sets over sockets on lo: level, edge, oneshot, exclusive, nesting
+ * is woken
+ */
 #include <criterion/criterion.h>
 #include <errno.h>
 
@@ -80,7 +83,8 @@ static void say(struct bed *b, uint16_t port)
 	struct s7_msg msg;
 
 	cr_assert_eq(sock_msg_init(&msg, &iov, 1, 0), 0);
-	msg.name = (struct s7_msg_name){ .ip = mini_addr("127.0.0.1"), .port = port, .valid = true };
+	msg.name =
+		(struct s7_msg_name){ .ip = mini_addr("127.0.0.1"), .port = port, .valid = true };
 	cr_assert_eq(sock_send(b->tx, &msg, now_of(b)), 1);
 	inst_lock(b->m->inst, now_of(b));
 	inst_drive(b->m->inst);
@@ -279,7 +283,9 @@ Test(epoll, stream_tells_rdhup_and_hup)
 
 static struct s7_wait thread_node(struct s7_waiter *waiter)
 {
-	return (struct s7_wait){ .events = EPOLLIN, .kind = WAIT_THREAD, .exclusive = 1, .waiter = waiter };
+	return (struct s7_wait){
+		.events = EPOLLIN, .kind = WAIT_THREAD, .exclusive = 1, .waiter = waiter
+	};
 }
 
 static int rung(struct s7_waiter *waiter)

@@ -36,13 +36,15 @@ Test(sock_io, address_lengths_and_families)
 	cr_expect(ip_is_v4(&ip) && port == 80 && scope == 0);
 	cr_expect_eq(sock_addr_read(sk, (void *)&in, sizeof(in) - 1, &ip, &port, &scope), -EINVAL);
 	cr_expect_eq(sock_addr_read(sk, (void *)&in, 1, &ip, &port, &scope), -EINVAL);
-	cr_expect_eq(sock_addr_read(sk, (void *)&in6, sizeof(in6), &ip, &port, &scope), -EAFNOSUPPORT);
+	cr_expect_eq(sock_addr_read(sk, (void *)&in6, sizeof(in6), &ip, &port, &scope),
+		     -EAFNOSUPPORT);
 	sk->domain = AF_INET6;
 	cr_expect_eq(sock_addr_read(sk, (void *)&in6, sizeof(in6), &ip, &port, &scope), 0);
 	cr_expect_eq(scope, 3);
 	cr_expect_eq(sock_addr_read(sk, (void *)&in6, 24, &ip, &port, &scope), 0);
 	cr_expect_eq(sock_addr_read(sk, (void *)&in6, 23, &ip, &port, &scope), -EINVAL);
-	cr_expect_eq(sock_addr_read(sk, (void *)&in, sizeof(in), &ip, &port, &scope), -EAFNOSUPPORT);
+	cr_expect_eq(sock_addr_read(sk, (void *)&in, sizeof(in), &ip, &port, &scope),
+		     -EAFNOSUPPORT);
 	end(m, sk);
 }
 
@@ -102,8 +104,11 @@ Test(sock_io, vectors_are_checked)
 
 static struct s7_msg received(void)
 {
-	return (struct s7_msg){ .name = { .valid = true, .iface = 0 }, .local = mini_addr("127.0.0.1"),
-				.ttl = 7, .tos = 8, .rx_time = 1500 * S7_US };
+	return (struct s7_msg){ .name = { .valid = true, .iface = 0 },
+				.local = mini_addr("127.0.0.1"),
+				.ttl = 7,
+				.tos = 8,
+				.rx_time = 1500 * S7_US };
 }
 
 Test(sock_io, control_is_written_in_order)

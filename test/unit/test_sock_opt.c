@@ -59,7 +59,8 @@ static void same_set(struct twin *t, int level, int name, const void *val, sockl
 	int want = kernel_says(setsockopt(t->fd, level, name, val, len));
 	int got = sock_setsockopt(t->sk, level, name, val, len, t->m->inst->now);
 
-	cr_expect_eq(got, want, "set level %d name %d len %u: %d, kernel %d", level, name, len, got, want);
+	cr_expect_eq(got, want, "set level %d name %d len %u: %d, kernel %d", level, name, len, got,
+		     want);
 }
 
 static void same_get(struct twin *t, int level, int name, socklen_t room)
@@ -69,12 +70,14 @@ static void same_get(struct twin *t, int level, int name, socklen_t room)
 	int want = kernel_says(getsockopt(t->fd, level, name, a, &alen));
 	int got = sock_getsockopt(t->sk, level, name, b, &blen, t->m->inst->now);
 
-	cr_expect_eq(got, want, "get level %d name %d room %u: %d, kernel %d", level, name, room, got, want);
+	cr_expect_eq(got, want, "get level %d name %d room %u: %d, kernel %d", level, name, room,
+		     got, want);
 	if (want || got)
 		return;
-	cr_expect_eq(blen, alen, "get level %d name %d: length %u, kernel %u", level, name, blen, alen);
-	cr_expect_arr_eq(b, a, sizeof(a), "get level %d name %d room %u: %d, kernel %d", level, name, room,
-			 *(int *)b, *(int *)a);
+	cr_expect_eq(blen, alen, "get level %d name %d: length %u, kernel %u", level, name, blen,
+		     alen);
+	cr_expect_arr_eq(b, a, sizeof(a), "get level %d name %d room %u: %d, kernel %d", level,
+			 name, room, *(int *)b, *(int *)a);
 }
 
 struct try {
@@ -225,8 +228,9 @@ Test(sock_opt, device)
 	same_get(&t, SOL_SOCKET, SO_BINDTODEVICE, 4);
 	same_set(&t, SOL_SOCKET, SO_BINDTODEVICE, "", 0);
 	same_get(&t, SOL_SOCKET, SO_BINDTODEVICE, 16);
-	cr_expect_eq(sock_setsockopt(t.sk, SOL_SOCKET, SO_BINDTODEVICE, "other0", 7, t.m->inst->now),
-		     OPT_ASK_KERNEL, "a device of the kernel alone makes a socket of the kernel");
+	cr_expect_eq(
+		sock_setsockopt(t.sk, SOL_SOCKET, SO_BINDTODEVICE, "other0", 7, t.m->inst->now),
+		OPT_ASK_KERNEL, "a device of the kernel alone makes a socket of the kernel");
 	twin_end(&t);
 }
 
@@ -252,7 +256,8 @@ Test(sock_opt, what_is_not_here_is_the_kernels)
 
 	cr_expect_eq(sock_setsockopt(t.sk, SOL_SOCKET, SO_MARK, &one, len, 0), OPT_ASK_KERNEL);
 	cr_expect_eq(sock_setsockopt(t.sk, IPPROTO_TCP, TCP_NODELAY, &one, len, 0), OPT_ASK_KERNEL);
-	cr_expect_eq(sock_setsockopt(t.sk, IPPROTO_IPV6, IPV6_V6ONLY, &one, len, 0), OPT_ASK_KERNEL);
+	cr_expect_eq(sock_setsockopt(t.sk, IPPROTO_IPV6, IPV6_V6ONLY, &one, len, 0),
+		     OPT_ASK_KERNEL);
 	cr_expect_eq(sock_getsockopt(t.sk, 999, 1, &one, &len, 0), OPT_ASK_KERNEL);
 	cr_expect(sock_option_needs_kernel(SOL_SOCKET, SO_RCVBUFFORCE));
 	cr_expect_not(sock_option_needs_kernel(SOL_SOCKET, SO_RCVBUF));

@@ -2,7 +2,8 @@
 /*
  * test_wait_sleep.c - sleeping threads: who ends the sleep, what is left behind
  *
- * The shim is a shared object of its own, so the files under test are compiled in here, on a stack in plain memory.
+ * The shim is a shared object of its own, so the files under test are compiled in here, on a stack
+ * in plain memory.
  */
 #include "shim/real.c"
 #include "shim/wait.c"
@@ -94,7 +95,8 @@ static void say(struct s7_sock *from, uint16_t port)
 	struct s7_msg msg;
 
 	sock_msg_init(&msg, &iov, 1, 0);
-	msg.name = (struct s7_msg_name){ .ip = mini_addr("127.0.0.1"), .port = port, .valid = true };
+	msg.name =
+		(struct s7_msg_name){ .ip = mini_addr("127.0.0.1"), .port = port, .valid = true };
 	cr_assert_eq(sock_send(from, &msg, host_now()), 1);
 	inst_lock(from->inst, host_now());
 	inst_drive(from->inst);
@@ -172,7 +174,8 @@ Test(wait, many_kernel_descriptors)
 
 	cr_assert_eq(pipe(ends), 0);
 	for (int i = 0; i < 500; i++)
-		kfd[i] = (struct pollfd){ .fd = ends[i == 499 ? 1 : 0], .events = i == 499 ? POLLOUT : POLLIN };
+		kfd[i] = (struct pollfd){ .fd = ends[i == 499 ? 1 : 0],
+					  .events = i == 499 ? POLLOUT : POLLIN };
 	wait_arm(wait_self());
 	cr_expect_eq(wait_sleep(m->inst, wait_self(), kfd, 500, S7_NEVER, NULL), 1);
 	cr_expect_eq(kfd[499].revents, POLLOUT);
