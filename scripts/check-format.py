@@ -3,7 +3,7 @@
 """Compares C files with what clang-format makes of them, leniently.
 
 usage: check-format.py FILE...         prints file:line of what differs; exit code 1 if anything does
-       check-format.py --fix FILE...   lets clang-format break the lines that are too long, no others
+       check-format.py --fix FILE...   breaks the lines that are too long, no others
 
 What people lay out better than a program is theirs: where lines are broken, how the columns of a table or
 of trailing comments stand, how continuation lines are aligned. Told are: indentation and braces of
@@ -14,8 +14,13 @@ import difflib
 import re
 import subprocess
 import sys
+import textwrap
 
 COLUMNS = 100
+
+
+def width(line):
+    return len(line.expandtabs(8))
 
 
 def shape(line):
@@ -41,7 +46,7 @@ def plain(lines, index):
 
 def by_hand(lines):
     for number, line in enumerate(lines, 1):
-        if len(line.expandtabs(8)) > COLUMNS:
+        if width(line) > COLUMNS:
             yield number, "longer than %d columns" % COLUMNS
         if line != line.rstrip():
             yield number, "blanks at the end"
@@ -67,16 +72,76 @@ def differences(path):
     return ["%s:%d: %s" % (path, number, text) for number, text in sorted(found)]
 
 
+def starts_paragraph(text):
+    """A list item, a picture, or a labelled line like "Context: ..."."""
+    return text == "" or text[0] in " \t-*" or re.match(r"([A-Z][\w ]*|[a-z_]+):\s", text)
+
+
+def wrapped(indent, words):
+    """The lines of a comment's paragraph, each with its star."""
+    lead = indent + " * "
+    return [lead + row for row in textwrap.wrap(words, COLUMNS - width(lead), break_on_hyphens=False,
+                                                break_long_words=False)]
+
+
+def fix_block(block, indent):
+    """A comment whose lines all begin with a star: paragraphs with a long line are wrapped anew."""
+    done, at = [], 0
+    while at < len(block):
+        end = at + 1
+        texts = [re.sub(r"^\s*\* ?", "", line) for line in block[at:]]
+        while end < len(block) and texts[0] and not starts_paragraph(texts[end - at]):
+            end += 1
+        simple = not texts[0].startswith((" ", "\t", "-"))
+        if simple and any(width(line) > COLUMNS for line in block[at:end]):
+            done += wrapped(indent, " ".join(text.strip() for text in texts[:end - at]))
+        else:
+            done += block[at:end]
+        at = end
+    return done
+
+
+def fix_comments(lines):
+    """Comments over the limit: blocks are wrapped, one-liners become blocks, trailing ones move above."""
+    done, at = [], 0
+    while at < len(lines):
+        line = lines[at]
+        indent = re.match(r"\s*", line).group()
+        code, mark, comment = line.partition("/*")
+        alone = mark and comment.rstrip().endswith("*/")
+        if line.strip() == "/*":
+            end = next(n for n in range(at, len(lines)) if lines[n].rstrip().endswith("*/"))
+            plain_block = lines[end].strip() == "*/"
+            done += [line] + (fix_block(lines[at + 1:end], indent) if plain_block else lines[at + 1:end])
+            done.append(lines[end])
+            at = end + 1
+            continue
+        if width(line) > COLUMNS and alone and not line.endswith("\\"):
+            text = comment.rstrip()[:-2].strip()
+            short = indent + "/* " + text + " */"
+            done += [short] if width(short) <= COLUMNS else [indent + "/*", *wrapped(indent, text), indent + " */"]
+            if code.strip():
+                done.append(code.rstrip())
+        else:
+            done.append(line)
+        at += 1
+    return done
+
+
 def fix(path):
     """Long lines only: everything else in the file is left as it was laid out."""
     with open(path, encoding="utf-8") as file:
-        lines = file.read().split("\n")
-    long = [n for n, line in enumerate(lines, 1) if len(line.expandtabs(8)) > COLUMNS]
+        before = file.read().split("\n")
+    lines = fix_comments(before)
+    if lines != before:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines))
+    long = [n for n, line in enumerate(lines, 1) if width(line) > COLUMNS]
     if not long:
         return
     with open(".clang-format", encoding="utf-8") as file:
         style = dict(re.findall(r"^(\w+): (.*)$", file.read(), re.M))
-    style.update(ColumnLimit=str(COLUMNS), ReflowComments="true")
+    style["ColumnLimit"] = str(COLUMNS)
     text = "{" + ", ".join("%s: %s" % pair for pair in style.items()) + "}"
     ranges = ["--lines=%d:%d" % (number, number) for number in long]
     subprocess.run(["clang-format", "-i", "--style=" + text, *ranges, path], check=True)

@@ -2,8 +2,9 @@
 /*
  * arena.c - carving shared memory at boot, and slabs
  *
- * The memory comes zeroed and sparse from the caller (memfd in the product, calloc-like in tests). A slab's free list
- * is last-in first-out, so a connection a request reuses warm lines; `high` keeps untouched pages untouched.
+ * The memory comes zeroed and sparse from the caller (memfd in the product, calloc-like in tests).
+ * A slab's free list is last-in first-out, so a connection a request reuses warm lines; `high`
+ * keeps untouched pages untouched.
  */
 #include "stack/base/arena.h"
 

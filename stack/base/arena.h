@@ -2,9 +2,10 @@
 /*
  * arena.h - shared memory at a fixed address, and slabs of equal objects carved from it
  *
- * The arena is sparse: its size is address space, a page costs memory when first touched. arena_take is for
- * boot only and never gives back. A slab hands out objects of one size, so memory once a socket stays a socket:
- * a stale pointer finds the right type. Ids are 1-based; 0 is no object.
+ * The arena is sparse: its size is address space, a page costs memory when first touched.
+ * arena_take is for boot only and never gives back. A slab hands out objects of one size, so memory
+ * once a socket stays a socket: a stale pointer finds the right type. Ids are 1-based; 0 is no
+ * object.
  * Context: arena_take at boot, one thread; a slab under its owner's lock.
  */
 #ifndef S7_ARENA_H
@@ -30,7 +31,8 @@ struct s7_arena {
 	uint64_t size; /* bytes of address space */
 	uint64_t used; /* bytes given by arena_take */
 	struct s7_lock proc_lock; /* the process table; last in the lock order */
-	struct s7_lock keeper_lock; /* held by the active background thread for as long as it lives */
+	/* held by the active background thread for as long as it lives */
+	struct s7_lock keeper_lock;
 	_Atomic uint64_t next_cookie;
 	struct s7_inst *inst[S7_INSTS_MAX];
 	struct s7_proc *proc; /* [S7_PROCS_MAX] */
@@ -49,7 +51,8 @@ struct s7_slab {
 	uint32_t high;	/* objects ever used: beyond is untouched memory */
 	uint32_t used;	/* objects in use */
 	uint32_t peak;
-	uint32_t free;	/* id of the first free object, 0 = none; links in the object's first word */
+	/* id of the first free object, 0 = none; links in the object's first word */
+	uint32_t free;
 };
 
 int slab_init(struct s7_slab *slab, struct s7_arena *arena, uint32_t size, uint32_t max);

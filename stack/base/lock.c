@@ -3,9 +3,9 @@
  * lock.c - the slow ways of a lock: waiting, waking, and the death of an owner
  *
  * Invariant: whoever reads word == 0 and swaps in its id owns the lock; with LOCK_WAITERS set the
- * giver wakes one sleeper, and a sleeper that got the lock keeps the bit set because others may sleep too.
- * A dead owner's id stays in the word; the waiter that swaps it for its own id is told LOCK_OWNER_DIED. A
- * reused thread id can make a dead owner look alive only until that thread ends.
+ * giver wakes one sleeper, and a sleeper that got the lock keeps the bit set because others may
+ * sleep too. A dead owner's id stays in the word; the waiter that swaps it for its own id is told
+ * LOCK_OWNER_DIED. A reused thread id can make a dead owner look alive only until that thread ends.
  * Context: any thread of any process that maps the lock; no lock needed.
  */
 #include "stack/base/lock.h"

@@ -4,8 +4,8 @@
  *
  * Idea: one word holds the owner's thread id and a waiters bit. Uncontended take and give are one
  * atomic each. A waiter spins shortly, then sleeps in futex for at most 20 ms at a time and asks
- * whether the owner still lives (gone or zombie); a dead owner's word is taken over by compare and swap, so exactly
- * one waiter becomes the owner and learns LOCK_OWNER_DIED. Not recursive.
+ * whether the owner still lives (gone or zombie); a dead owner's word is taken over by compare and
+ * swap, so exactly one waiter becomes the owner and learns LOCK_OWNER_DIED. Not recursive.
  */
 #ifndef S7_LOCK_H
 #define S7_LOCK_H
@@ -27,9 +27,10 @@ void lock_forget_self(void);
 extern __thread uint32_t s7_lock_tid __attribute__((tls_model("initial-exec")));
 
 /*
- * How many locks this thread holds or is about to take, and whether a signal handler was put off because of it:
- * a handler must not run while its thread is inside (it may call read() and deadlock). shim/signal.c looks at the first,
- * sets the second; whoever leaves the last lock runs what was put off (s7_host_ops.deferred).
+ * How many locks this thread holds or is about to take, and whether a signal handler was put off
+ * because of it: a handler must not run while its thread is inside (it may call read() and
+ * deadlock). shim/signal.c looks at the first, sets the second; whoever leaves the last lock runs
+ * what was put off (s7_host_ops.deferred).
  */
 extern __thread uint32_t s7_lock_depth __attribute__((tls_model("initial-exec")));
 extern __thread uint32_t s7_lock_pending __attribute__((tls_model("initial-exec")));
@@ -88,7 +89,8 @@ static inline void lock_give(struct s7_lock *lock)
 
 static inline bool lock_is_mine(const struct s7_lock *lock)
 {
-	return (atomic_load_explicit(&lock->word, memory_order_relaxed) & ~LOCK_WAITERS) == lock_self();
+	return (atomic_load_explicit(&lock->word, memory_order_relaxed) & ~LOCK_WAITERS) ==
+		lock_self();
 }
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * wheel.c - hierarchical timer wheel: 4 levels of 256 slots, 1 ms ticks, range 49 days
  *
- * A timer sits on the level whose span covers its distance; when the wheel enters a slot of a higher level, that slot's
- * timers are dealt out again one level down. wheel->tick is the last tick that has run. A deadline is rounded up to
- * its tick, so nothing fires early. Slots that may be filled have a bit, so an idle wheel skips in words.
+ * A timer sits on the level whose span covers its distance; when the wheel enters a slot of a
+ * higher level, that slot's timers are dealt out again one level down. wheel->tick is the last tick
+ * that has run. A deadline is rounded up to its tick, so nothing fires early. Slots that may be
+ * filled have a bit, so an idle wheel skips in words.
  * Context: instance lock.
  */
 #include "stack/base/wheel.h"
@@ -112,7 +113,10 @@ static uint64_t bitmap_next(const struct s7_wheel *wheel, int level, uint64_t fr
 	return WHEEL_SLOTS;
 }
 
-/* The next tick at which something may have to happen: a filled slot or a cascade that moves something. */
+/*
+ * The next tick at which something may have to happen: a filled slot or a cascade that moves
+ * something.
+ */
 static uint64_t wheel_next_tick(const struct s7_wheel *wheel)
 {
 	uint64_t base = wheel->tick;
@@ -131,7 +135,8 @@ static uint64_t wheel_next_tick(const struct s7_wheel *wheel)
 	return ((base >> LEVEL_SHIFT(WHEEL_LEVELS)) + 1) << LEVEL_SHIFT(WHEEL_LEVELS);
 }
 
-static void wheel_run_slot(struct s7_wheel *wheel, s7_time now, const s7_timer_fn *handlers, void *ctx)
+static void wheel_run_slot(struct s7_wheel *wheel, s7_time now, const s7_timer_fn *handlers,
+			   void *ctx)
 {
 	uint64_t slot = wheel->tick & SLOT_MASK;
 	struct s7_list due;

@@ -2,8 +2,8 @@
 /*
  * wheel.h - hierarchical timer wheel, 1 ms ticks, one per instance
  *
- * A timer never fires early and at most one tick late after the drive that passes its deadline. Arming
- * and cancelling are O(1). Handlers are chosen by index (kind), because the arena holds no
+ * A timer never fires early and at most one tick late after the drive that passes its deadline.
+ * Arming and cancelling are O(1). Handlers are chosen by index (kind), because the arena holds no
  * function pointers; the instance passes its table to wheel_run. Context: instance lock.
  */
 #ifndef S7_WHEEL_H
@@ -60,7 +60,10 @@ static inline bool timer_armed(const struct s7_timer *timer)
 /* Runs what is due. A handler may arm and cancel any timer, its own included. */
 void wheel_run(struct s7_wheel *wheel, s7_time now, const s7_timer_fn *handlers, void *ctx);
 
-/* When wheel_run should next be called at the latest: never later than the first deadline; S7_NEVER if none. */
+/*
+ * When wheel_run should next be called at the latest: never later than the first deadline; S7_NEVER
+ * if none.
+ */
 s7_time wheel_next(const struct s7_wheel *wheel);
 
 static inline bool wheel_due(const struct s7_wheel *wheel, s7_time now)

@@ -2,10 +2,10 @@
 /*
  * file.h - an open file description, and the processes whose descriptors refer to it
  *
- * `refs` counts descriptors in all processes plus sleeping calls. A process's table of descriptors is in the arena, so
- * that another process can give back what a killed one held. Changed under: the table by its own process
- * (fdtab lock of shim), or by the reaper once the process is dead; refs atomically; the last reference takes the
- * instance lock and frees.
+ * `refs` counts descriptors in all processes plus sleeping calls. A process's table of descriptors
+ * is in the arena, so that another process can give back what a killed one held. Changed under: the
+ * table by its own process (fdtab lock of shim), or by the reaper once the process is dead; refs
+ * atomically; the last reference takes the instance lock and frees.
  */
 #ifndef S7_FILE_H
 #define S7_FILE_H

@@ -2,9 +2,10 @@
 /*
  * flow.c - connections by their 4-tuple
  *
- * Chained hash over entries that live inside what they identify. The hash is keyed by the instance's secret (two rounds of
- * multiply-xor over the tuple), so that nobody outside can fill one bucket. Twice as many buckets as flows: a
- * lookup reads the bucket and, as a rule, one entry.
+ * Chained hash over entries that live inside what they identify. The hash is keyed by the
+ * instance's secret (two rounds of multiply-xor over the tuple), so that nobody outside can fill
+ * one bucket.
+ * Twice as many buckets as flows: a lookup reads the bucket and, as a rule, one entry.
  * Context: instance lock. Callers: tcp, udp.
  */
 #include "stack/core/flow.h"
@@ -62,8 +63,9 @@ static struct s7_flow *find_hashed(const struct s7_flow_table *table, uint32_t h
 	return NULL;
 }
 
-struct s7_flow *flow_find(const struct s7_flow_table *table, uint8_t proto, const struct s7_ip *local,
-			  uint16_t lport, const struct s7_ip *remote, uint16_t rport)
+struct s7_flow *flow_find(const struct s7_flow_table *table, uint8_t proto,
+			  const struct s7_ip *local, uint16_t lport, const struct s7_ip *remote,
+			  uint16_t rport)
 {
 	uint32_t hash = flow_hash(table, proto, local, lport, remote, rport);
 

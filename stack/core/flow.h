@@ -2,9 +2,9 @@
 /*
  * flow.h - connections by 4-tuple, and bound ports
  *
- * Flow table: chained hash, seeded by the instance's secret so that a peer cannot aim at one bucket. An entry is
- * embedded in what it identifies; `kind` says in what. Port table: listeners and bound datagram sockets by
- * (protocol, port). Ports in host order. Context: instance lock.
+ * Flow table: chained hash, seeded by the instance's secret so that a peer cannot aim at one
+ * bucket. An entry is embedded in what it identifies; `kind` says in what. Port table: listeners
+ * and bound datagram sockets by (protocol, port). Ports in host order. Context: instance lock.
  */
 #ifndef S7_FLOW_H
 #define S7_FLOW_H
@@ -40,11 +40,15 @@ uint32_t flow_hash(const struct s7_flow_table *table, uint8_t proto, const struc
 		   uint16_t lport, const struct s7_ip *remote, uint16_t rport);
 /* 0, or -EADDRINUSE when the tuple exists. Addresses, ports and proto are set by the caller. */
 int flow_insert(struct s7_flow_table *table, struct s7_flow *flow);
-/* Puts `with` in the place of `flow` (same tuple): a request becomes a connection, that becomes TIME_WAIT. */
+/*
+ * Puts `with` in the place of `flow` (same tuple): a request becomes a connection, that becomes
+ * TIME_WAIT.
+ */
 void flow_replace(struct s7_flow_table *table, struct s7_flow *flow, struct s7_flow *with);
 void flow_remove(struct s7_flow_table *table, struct s7_flow *flow);
-struct s7_flow *flow_find(const struct s7_flow_table *table, uint8_t proto, const struct s7_ip *local,
-			  uint16_t lport, const struct s7_ip *remote, uint16_t rport);
+struct s7_flow *flow_find(const struct s7_flow_table *table, uint8_t proto,
+			  const struct s7_ip *local, uint16_t lport, const struct s7_ip *remote,
+			  uint16_t rport);
 
 struct s7_sock;
 
@@ -74,8 +78,9 @@ int port_table_init(struct s7_port_table *table, struct s7_arena *arena);
 int port_insert(struct s7_port_table *table, struct s7_bind *bind);
 void port_remove(struct s7_port_table *table, struct s7_bind *bind);
 /*
- * The best match for a packet to (ip, port) by interface `iface` (0-based): exact address over wildcard, bound device
- * over none, IPv4 wildcard over dual-stack wildcard; among SO_REUSEPORT equals, `hash` chooses.
+ * The best match for a packet to (ip, port) by interface `iface` (0-based): exact address over
+ * wildcard, bound device over none, IPv4 wildcard over dual-stack wildcard; among SO_REUSEPORT
+ * equals, `hash` chooses.
  */
 struct s7_bind *port_find(const struct s7_port_table *table, uint8_t proto, const struct s7_ip *ip,
 			  uint16_t port, uint32_t iface, uint32_t hash);

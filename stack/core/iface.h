@@ -2,8 +2,9 @@
 /*
  * iface.h - an interface as one instance sees it: addresses, MTU, capabilities, staging for tx
  *
- * Each instance has its own copy (one cache line owner); boot fills all copies alike, the keeper updates
- * them under each instance's lock when the kernel's addresses change. iface[0] is always `lo`.
+ * Each instance has its own copy (one cache line owner); boot fills all copies alike, the keeper
+ * updates them under each instance's lock when the kernel's addresses change. iface[0] is always
+ * `lo`.
  */
 #ifndef S7_IFACE_H
 #define S7_IFACE_H
@@ -20,7 +21,8 @@
 enum s7_iface_flags {
 	IFACE_UP = 1 << 0,
 	IFACE_LO = 1 << 1,
-	IFACE_SHARED = 1 << 2,	   /* the kernel has the same addresses: never answer for unowned ports */
+	/* the kernel has the same addresses: never answer for unowned ports */
+	IFACE_SHARED = 1 << 2,
 	IFACE_TRUST_CSUM = 1 << 3, /* rx_checksum = trust */
 	IFACE_NO_ARP = 1 << 4,
 };

@@ -2,9 +2,10 @@
 /*
  * inst.c - the lock section of an instance, and the rings after it
  *
- * inst->lock is the first in the lock order (architecture.md). Waiters marked under it are copied to the stack and rung
- * after it is free, so that a woken thread does not run into the lock. A dead owner's half-made change is confined
- * to the socket it was working on (inst->current), which is aborted.
+ * inst->lock is the first in the lock order (architecture.md). Waiters marked under it are copied
+ * to the stack and rung after it is free, so that a woken thread does not run into the lock. A dead
+ * owner's half-made change is confined to the socket it was working on (inst->current), which is
+ * aborted.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * inst.h - a stack instance: one queue of every interface, one lock, one timer wheel, one flow
- * table
+ * inst.h - a stack instance: a queue of every interface, one lock, one wheel, one flow table
  *
  * Everything a packet or a call touches hangs from here. Context: unless a comment says otherwise
  * every function under stack/ that takes an instance, a socket or a TCB wants inst->lock held.
@@ -33,15 +32,18 @@ struct s7_host_ops {
 	void (*random)(void *buf, size_t len);
 	/* CLOCK_REALTIME minus CLOCK_MONOTONIC, ns, for timestamps that programs see. */
 	int64_t (*realtime_offset)(void);
-	/* Runs signal handlers that were put off while this thread held a lock (s7_lock_pending).
+	/*
+	 * Runs signal handlers that were put off while this thread held a lock (s7_lock_pending).
 	 */
 	void (*deferred)(void);
 	/* On shared netdevs: the kernel shall (not) see packets to this. Called under the lock. */
 	void (*own_port)(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
 };
 
-/* The private window: what differs between processes. One page at S7_ENV_BASE in each (tests:
- * anywhere). */
+/*
+ * The private window: what differs between processes. One page at S7_ENV_BASE in each (tests:
+ * anywhere).
+ */
 struct s7_env {
 	uint32_t proc; /* this process's slot */
 	uint32_t pad;
@@ -106,8 +108,10 @@ struct s7_inst {
 	struct s7_env *env;
 	struct s7_arena *arena;
 
-	/* Who sleeps on the ports: id of the waiter, 0 nobody. Taken by cas, cleared by its owner
-	 * or the keeper. */
+	/*
+	 * Who sleeps on the ports: id of the waiter, 0 nobody. Taken by cas, cleared by its owner
+	 * or the keeper.
+	 */
 	_Atomic uint32_t watcher;
 	_Atomic uint32_t sleepers; /* threads asleep on this instance */
 
@@ -160,8 +164,10 @@ struct s7_inst_setup {
 int inst_create(struct s7_arena *arena, const struct s7_inst_setup *setup,
 		struct s7_inst **ret_inst);
 
-/* Adds an interface (name, mac, addrs, flags ... filled by the caller; index and stage are ours).
- * 0, -ENOSPC. */
+/*
+ * Adds an interface (name, mac, addrs, flags ... filled by the caller; index and stage are ours).
+ * 0, -ENOSPC.
+ */
 int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t *ret_index);
 
 /* Takes the lock and sets `now`. A dead owner's leftovers are repaired here. */
@@ -176,14 +182,16 @@ void inst_unlock(struct s7_inst *inst);
  */
 uint32_t inst_drive(struct s7_inst *inst);
 
-/* Sends what is staged on every interface. Called by inst_drive and at the end of calls that sent.
+/*
+ * Sends what is staged on every interface. Called by inst_drive and at the end of calls that sent.
  */
 void inst_flush(struct s7_inst *inst);
 
 /* The calling thread was given n events of this instance. */
 void inst_batch_begin(struct s7_inst *inst, uint32_t n);
 
-/* At the end of a call: delivers what was sent on lo, flushes or, within a batch, leaves it staged.
+/*
+ * At the end of a call: delivers what was sent on lo, flushes or, within a batch, leaves it staged.
  */
 void inst_flush_call(struct s7_inst *inst);
 
@@ -200,8 +208,10 @@ void pkt_free_slow(struct s7_inst *inst, struct s7_pkt *pkt);
 /* Drops this holder's reference of every buffer in the chain. NULL is legal. */
 void pkt_free(struct s7_inst *inst, struct s7_pkt *pkt);
 struct s7_pkt *pkt_alloc(struct s7_inst *inst);
-/* A copy of len bytes at offset of a chain in fresh buffers (chained when longer than one). NULL:
- * no packets. */
+/*
+ * A copy of len bytes at offset of a chain in fresh buffers (chained when longer than one). NULL:
+ * no packets.
+ */
 struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t offset,
 			uint32_t len);
 /* Copies out of / into the chain; the range lies inside `total`. */
@@ -209,8 +219,10 @@ void pkt_read(const struct s7_pkt *pkt, uint32_t offset, void *dst, uint32_t len
 /* Frees the packet and counts the reason. */
 void pkt_drop(struct s7_inst *inst, struct s7_pkt *pkt, enum s7_drop why);
 
-/* Hands a complete frame (L2 header in front; on lo: none, starts at the IP header) to an
- * interface. Consumes a reference. */
+/*
+ * Hands a complete frame (L2 header in front; on lo: none, starts at the IP header) to an
+ * interface. Consumes a reference.
+ */
 void iface_stage(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt);
 
 static inline void stat_add(struct s7_inst *inst, enum s7_stat stat, uint64_t n)

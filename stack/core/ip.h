@@ -2,8 +2,8 @@
 /*
  * ip.h - an internet address of either family in 16 bytes
  *
- * IPv4 is held v4-mapped (::ffff:a.b.c.d, RFC 4291 2.5.5.2). Bytes are in network order. The unspecified address of
- * IPv4 is ::ffff:0.0.0.0; "any family" is all zero (::).
+ * IPv4 is held v4-mapped (::ffff:a.b.c.d, RFC 4291 2.5.5.2). Bytes are in network order. The
+ * unspecified address of IPv4 is ::ffff:0.0.0.0; "any family" is all zero (::).
  */
 #ifndef S7_IP_H
 #define S7_IP_H

@@ -2,8 +2,8 @@
 /*
  * msg.c - between the program's iovec and flat buffers
  *
- * msg->skip is how far the transfer has come; these move it. They keep no cursor between calls: programs pass few
- * vectors, and a transfer that restarts after a wait restarts here.
+ * msg->skip is how far the transfer has come; these move it. They keep no cursor between calls:
+ * programs pass few vectors, and a transfer that restarts after a wait restarts here.
  * Context: instance lock, in the thread whose memory it is.
  */
 #include "stack/core/sk.h"
@@ -63,7 +63,8 @@ uint32_t msg_copy_in_sum(struct s7_msg *msg, void *dst, uint32_t len)
 	msg->skip += len;
 	for (; done < len; i++, off = 0) {
 		uint32_t here = (uint32_t)s7_min(msg->iov[i].iov_len - off, len - done);
-		uint32_t part = csum_copy(out + done, (const char *)msg->iov[i].iov_base + off, here, 0);
+		uint32_t part =
+			csum_copy(out + done, (const char *)msg->iov[i].iov_base + off, here, 0);
 
 		sum = csum_add_at(sum, part, done);
 		done += here;

@@ -3,9 +3,10 @@
  * netdev.h - what the stack wants of a device, and nothing more
  *
  * Implemented by dpdk_port/ (real ports), by stack/core/lo.c (the loopback interface) and by
- * test/support (simulated links). `dev` is private to the implementation and to one process.
- * All calls of one queue are made under the lock of the instance that owns the queue, by any process that
- * inherited the port: an implementation keeps no state outside shared memory that rx/tx depend on.
+ * test/support (simulated links). `dev` is private to the implementation and to one process. All
+ * calls of one queue are made under the lock of the instance that owns the queue, by any process
+ * that inherited the port: an implementation keeps no state outside shared memory that rx/tx depend
+ * on.
  */
 #ifndef S7_NETDEV_H
 #define S7_NETDEV_H
@@ -19,8 +20,10 @@ enum s7_netdev_caps {
 	NETDEV_RX_CSUM = 1 << 2,    /* rx flags say good/bad */
 	NETDEV_TSO = 1 << 3,
 	NETDEV_LRO = 1 << 4,
-	NETDEV_MULTI_SEG = 1 << 5,  /* tx takes chains; else the port linearises, up to S7_PKT_ROOM */
-	NETDEV_SHARED = 1 << 6,	    /* a kernel netdev lies below and the kernel sees the same frames */
+	/* tx takes chains; else the port linearises, up to S7_PKT_ROOM */
+	NETDEV_MULTI_SEG = 1 << 5,
+	/* a kernel netdev lies below and the kernel sees the same frames */
+	NETDEV_SHARED = 1 << 6,
 	NETDEV_SLEEP = 1 << 7,	    /* sleep_fd works */
 };
 
@@ -56,8 +59,8 @@ struct s7_netdev_ops {
 	int (*sleep_fd)(void *dev, uint16_t queue);
 
 	/*
-	 * Before sleeping on sleep_fd: arm the interrupt. Returns 1 when packets already wait (do not
-	 * sleep), 0 when armed. After sleeping: sleep_end disarms.
+	 * Before sleeping on sleep_fd: arm the interrupt. Returns 1 when packets already wait (do
+	 * not sleep), 0 when armed. After sleeping: sleep_end disarms.
 	 */
 	int (*sleep_begin)(void *dev, uint16_t queue);
 	void (*sleep_end)(void *dev, uint16_t queue);
@@ -70,10 +73,15 @@ struct s7_netdev_ops {
 
 /* Where packets come from. One pool an instance; called under that instance's lock. */
 struct s7_pool_ops {
-	/* All n or none: 0 or -ENOBUFS. Fresh packets: data at buf + HEADROOM, len 0, one reference. */
+	/*
+	 * All n or none: 0 or -ENOBUFS. Fresh packets: data at buf + HEADROOM, len 0, one
+	 * reference.
+	 */
 	int (*alloc)(void *pool, struct s7_pkt **pkts, uint32_t n);
 
-	/* Gives n buffers back (single buffers, not chains), each with exactly one reference left. */
+	/*
+	 * Gives n buffers back (single buffers, not chains), each with exactly one reference left.
+	 */
 	void (*free)(void *pool, struct s7_pkt **pkts, uint32_t n);
 
 	/* Drops one reference of a buffer that a device still holds. */

@@ -2,10 +2,12 @@
 /*
  * owned.c - which (protocol, address, port) sock7 owns on netdevs that it shares with the kernel
  *
- * Open addressing with counts: a listener, its connections and their TIME_WAIT entries hold the same port together. The first
- * holder tells the host (which tells the kernel's BPF map), the last one takes it back. An instance with no shared interface
- * keeps the counts all the same; only the telling is the host's business.
- * Bound: 4 entries a socket; when full, the port is not silenced in the kernel (counted by the host's log).
+ * Open addressing with counts: a listener, its connections and their TIME_WAIT entries hold the
+ * same port together. The first holder tells the host (which tells the kernel's BPF map), the last
+ * one takes it back. An instance with no shared interface keeps the counts all the same; only the
+ * telling is the host's business.
+ * Bound: 4 entries a socket; when full, the port is not silenced in the kernel (counted by the
+ * host's log).
  * Context: instance lock.
  */
 #include <errno.h>
@@ -41,15 +43,16 @@ int sk_inst_init(struct s7_inst *inst)
 	return 0;
 }
 
-static uint32_t owned_slot(const struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port)
+static uint32_t owned_slot(const struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip,
+			   uint16_t port)
 {
 	static const struct s7_ip nobody;
 
 	return flow_hash(&inst->flows, proto, ip, port, &nobody, 0) & inst->owned->mask;
 }
 
-static struct s7_owned *owned_find(const struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip,
-				   uint16_t port)
+static struct s7_owned *owned_find(const struct s7_inst *inst, uint8_t proto,
+				   const struct s7_ip *ip, uint16_t port)
 {
 	struct s7_owned_table *table = inst->owned;
 	uint32_t at = owned_slot(inst, proto, ip, port);
@@ -76,8 +79,8 @@ void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, ui
 		return;
 	}
 	if (inst->owned->live >= inst->owned->mask / 4 * 3) {
-		inst_log(inst, LOG_WARN, "table of owned ports full: the kernel may answer for port %u",
-			 port);
+		inst_log(inst, LOG_WARN,
+			 "table of owned ports full: the kernel may answer for port %u", port);
 		return;
 	}
 	for (at = owned_slot(inst, proto, ip, port); inst->owned->entry[at].count;

@@ -2,8 +2,9 @@
 /*
  * pkt.c - packets of an instance: a small stock in front of the pool, chains, copies
  *
- * The stock (inst->pkt_cache) is filled and emptied half at a time, so that most allocations cost no indirect call.
- * A buffer in the stock has exactly one reference. A buffer that a device still holds is only let go of.
+ * The stock (inst->pkt_cache) is filled and emptied half at a time, so that most allocations cost
+ * no indirect call. A buffer in the stock has exactly one reference. A buffer that a device still
+ * holds is only let go of.
  * Context: instance lock.
  */
 #include "stack/core/inst.h"
@@ -109,7 +110,8 @@ void pkt_read(const struct s7_pkt *pkt, uint32_t offset, void *dst, uint32_t len
 	}
 }
 
-struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t offset, uint32_t len)
+struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t offset,
+			uint32_t len)
 {
 	struct s7_pkt *head = NULL, **tail = &head;
 	uint32_t left = len, here;

@@ -20,19 +20,23 @@
 
 #include "stack/base/base.h"
 
-#define S7_PKT_HEADROOM 128	/* room before data of a fresh packet: eth + ip6 + tcp options fit */
+/* room before data of a fresh packet: eth + ip6 + tcp options fit */
+#define S7_PKT_HEADROOM 128
 #define S7_PKT_ROOM 2048	/* payload room behind the headroom, every pool */
 
 enum s7_pkt_flags {
 	PKT_RX_L3_GOOD = 1 << 0,    /* port verified the IPv4 header checksum */
 	PKT_RX_L4_GOOD = 1 << 1,    /* port verified the L4 checksum, or the sender is this host */
-	PKT_RX_L4_PARTIAL = 1 << 2, /* L4 checksum holds only the pseudo-header sum (local sender) */
+	/* L4 checksum holds only the pseudo-header sum (local sender) */
+	PKT_RX_L4_PARTIAL = 1 << 2,
 	PKT_RX_L3_BAD = 1 << 3,
 	PKT_RX_L4_BAD = 1 << 4,
 	PKT_RX_BCAST = 1 << 5,	    /* link-level broadcast or multicast */
 	PKT_TX_L3_CSUM = 1 << 8,    /* ask the port for the IPv4 header checksum */
-	PKT_TX_L4_CSUM = 1 << 9,    /* ask the port for the L4 checksum; the field holds the pseudo sum */
-	PKT_TX_TSO = 1 << 10,	    /* ask the port to cut into tso_mss pieces; needs both of the above */
+	/* ask the port for the L4 checksum; the field holds the pseudo sum */
+	PKT_TX_L4_CSUM = 1 << 9,
+	/* ask the port to cut into tso_mss pieces; needs both of the above */
+	PKT_TX_TSO = 1 << 10,
 	PKT_L4_UDP = 1 << 11,	    /* L4 of this tx packet is UDP (else TCP) */
 	PKT_L3_V6 = 1 << 12,
 };

@@ -2,11 +2,12 @@
 /*
  * ports.c - bound ports: who may bind beside whom, and who gets a packet
  *
- * Conflicts follow Linux (inet_csk_bind_conflict, udp): two binds of one port conflict when their devices and addresses
- * overlap, unless both allow it: SO_REUSEPORT on both and the same user, or SO_REUSEADDR on both and, for TCP,
- * neither listens. An IPv6 wildcard overlaps every IPv4 address unless it is v6only.
- * A lookup scores the candidates: device, then exact address, then wildcard of the family, then the dual-stack
- * wildcard; among SO_REUSEPORT equals the hash chooses.
+ * Conflicts follow Linux (inet_csk_bind_conflict, udp): two binds of one port conflict when their
+ * devices and addresses overlap, unless both allow it: SO_REUSEPORT on both and the same user, or
+ * SO_REUSEADDR on both and, for TCP, neither listens. An IPv6 wildcard overlaps every IPv4 address
+ * unless it is v6only.
+ * A lookup scores the candidates: device, then exact address, then wildcard of the family, then the
+ * dual-stack wildcard; among SO_REUSEPORT equals the hash chooses.
  * Context: instance lock. Callers: stack/core/sk.c, tcp, udp.
  */
 #include <errno.h>

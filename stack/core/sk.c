@@ -2,9 +2,10 @@
 /*
  * sk.c - the part of a socket that all protocols share: life, binding, waiting, errors
  *
- * A socket is allocated by its protocol (its struct begins with s7_sock) and lives until both the last descriptor is gone
- * (close) and the protocol has finished with it; then sk_free. Ports bound on shared netdevs are reported to the host,
- * counted, so that the kernel is silent for exactly them.
+ * A socket is allocated by its protocol (its struct begins with s7_sock) and lives until both the
+ * last descriptor is gone (close) and the protocol has finished with it; then sk_free. Ports bound
+ * on shared netdevs are reported to the host, counted, so that the kernel is silent for exactly
+ * them.
  * Context: instance lock.
  */
 #include "stack/core/sk.h"

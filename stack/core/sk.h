@@ -2,8 +2,8 @@
 /*
  * sk.h - what every socket has, whatever its protocol; and the table of protocols
  *
- * A protocol's socket struct begins with s7_sock (struct s7_tcp_sock, struct s7_udp_sock). Everything here is
- * non-blocking: a call that would wait returns -EAGAIN; waiting is shim's.
+ * A protocol's socket struct begins with s7_sock (struct s7_tcp_sock, struct s7_udp_sock).
+ * Everything here is non-blocking: a call that would wait returns -EAGAIN; waiting is shim's.
  * Context: inst->lock for all of it, except file.refs and file.status.
  */
 #ifndef S7_SK_H
@@ -105,9 +105,13 @@ struct s7_sock {
 /* Everything a protocol does for a socket. Non-blocking; 0/-errno or bytes. */
 struct s7_proto_ops {
 	const char *name;
-	struct s7_sock *(*alloc)(struct s7_inst *inst); /* zeroed but for the protocol's own part; NULL: table full */
+	/* zeroed but for the protocol's own part; NULL: table full */
+	struct s7_sock *(*alloc)(struct s7_inst *inst);
 	int (*init)(struct s7_sock *sk);
-	/* flow.local/lport/bind are set and the port is entered by sk_bind; hook for the protocol or NULL */
+	/*
+	 * flow.local/lport/bind are set and the port is entered by sk_bind; hook for the protocol
+	 * or NULL
+	 */
 	int (*connect)(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port);
 	int (*listen)(struct s7_sock *sk, int backlog);
 	int (*accept)(struct s7_sock *sk, struct s7_sock **ret_child);
@@ -115,9 +119,15 @@ struct s7_proto_ops {
 	ssize_t (*recv)(struct s7_sock *sk, struct s7_msg *msg);
 	uint32_t (*poll)(struct s7_sock *sk); /* EPOLL* bits true now, SO_ERROR included */
 	int (*shutdown)(struct s7_sock *sk, int how); /* how: SHUT_* */
-	/* The last descriptor is gone. The protocol frees the socket with sk_free when it is done with it. */
+	/*
+	 * The last descriptor is gone. The protocol frees the socket with sk_free when it is done
+	 * with it.
+	 */
 	void (*close)(struct s7_sock *sk);
-	/* Resets now, whatever the state; ends in sk_free if no descriptor is left, else in sk->err. */
+	/*
+	 * Resets now, whatever the state; ends in sk_free if no descriptor is left, else in
+	 * sk->err.
+	 */
 	void (*abort)(struct s7_sock *sk, int err);
 	void (*free)(struct s7_sock *sk);
 	uint32_t (*inq)(struct s7_sock *sk);  /* FIONREAD */
@@ -125,7 +135,9 @@ struct s7_proto_ops {
 	/* An ICMP error about this flow, `err` as errno; mtu for too-big. */
 	void (*icmp)(struct s7_sock *sk, int err, uint32_t mtu, bool hard);
 	const char *(*state_name)(const struct s7_sock *sk);
-	/* Called after an option with effect on the protocol changed (buffers, keepalive, linger). */
+	/*
+	 * Called after an option with effect on the protocol changed (buffers, keepalive, linger).
+	 */
 	void (*opt_changed)(struct s7_sock *sk, int level, int name);
 };
 
@@ -140,26 +152,37 @@ static inline const struct s7_proto_ops *sk_ops(const struct s7_sock *sk)
 	return s7_protos[sk->proto];
 }
 
-/* What a WAIT_EPOLL node does at an event: epoll's, filled in stack/run/tables.c. True if it woke a thread. */
+/*
+ * What a WAIT_EPOLL node does at an event: epoll's, filled in stack/run/tables.c. True if it woke a
+ * thread.
+ */
 typedef bool (*s7_wait_fn)(struct s7_inst *inst, struct s7_wait *node, uint32_t events);
 extern const s7_wait_fn s7_wait_epoll;
 
 /* Makes the table of owned ports. */
 int sk_inst_init(struct s7_inst *inst);
 
-/* Wakes what waits on a queue (a socket's or an epoll set's) for any of `events`; ERR and HUP wake all. */
+/*
+ * Wakes what waits on a queue (a socket's or an epoll set's) for any of `events`; ERR and HUP wake
+ * all.
+ */
 void wait_wake(struct s7_inst *inst, struct s7_list *waitq, uint32_t events);
 /* Queues a node; exclusive ones behind all others. */
 void wait_add(struct s7_list *waitq, struct s7_wait *node);
 
-/* Allocates and initialises the common part: refs 1, default buffers, in inst->socks. 0, -ENOBUFS. */
+/*
+ * Allocates and initialises the common part: refs 1, default buffers, in inst->socks. 0, -ENOBUFS.
+ */
 int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_sock **ret_sk);
-/* Takes it out of every table and gives its memory back. Wait queue must be empty or is emptied with EPOLLHUP. */
+/*
+ * Takes it out of every table and gives its memory back. Wait queue must be empty or is emptied
+ * with EPOLLHUP.
+ */
 void sk_free(struct s7_sock *sk);
 
 /*
- * Binds to ip:port (port not 0; the caller chose it). Enters the port table and, on shared netdevs, the owned ports.
- * 0, -EADDRINUSE, -EINVAL (bound already).
+ * Binds to ip:port (port not 0; the caller chose it). Enters the port table and, on shared netdevs,
+ * the owned ports. 0, -EADDRINUSE, -EINVAL (bound already).
  */
 int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port);
 void sk_unbind(struct s7_sock *sk);
@@ -174,14 +197,22 @@ void sk_error(struct s7_sock *sk, int err);
 /* Reads and clears sk->err: 0 or the negative errno. */
 int sk_take_error(struct s7_sock *sk);
 
-/* Owned ports on shared netdevs, counted per (proto, ip, port). Called by sk_bind/unbind and by TCP for connections that
- * outlive their socket's binding. */
+/*
+ * Owned ports on shared netdevs, counted per (proto, ip, port). Called by sk_bind/unbind and by TCP
+ * for connections that outlive their socket's binding.
+ */
 void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 void sk_disown_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
-/* Whether sock7 owns it (any address or this): may answer RST / port unreachable on a shared netdev. */
+/*
+ * Whether sock7 owns it (any address or this): may answer RST / port unreachable on a shared
+ * netdev.
+ */
 bool sk_port_owned(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 
-/* The file's reference count; the last one closes (takes the instance lock itself if `locked` is false). */
+/*
+ * The file's reference count; the last one closes (takes the instance lock itself if `locked` is
+ * false).
+ */
 static inline void file_ref(struct s7_file *file)
 {
 	atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
@@ -195,7 +226,10 @@ static inline struct s7_sock *file_sock(struct s7_file *file)
 /* Copies between user memory (msg->iov from msg->skip on) and a flat buffer; advance msg->skip. */
 void msg_copy_in(struct s7_msg *msg, void *dst, uint32_t len);
 void msg_copy_out(struct s7_msg *msg, const void *src, uint32_t len);
-/* As msg_copy_in, returning the one's complement partial sum of the bytes (uneven start: sum of this piece alone). */
+/*
+ * As msg_copy_in, returning the one's complement partial sum of the bytes (uneven start: sum of
+ * this piece alone).
+ */
 uint32_t msg_copy_in_sum(struct s7_msg *msg, void *dst, uint32_t len);
 
 #endif

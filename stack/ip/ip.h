@@ -2,9 +2,10 @@
 /*
  * ip.h - the internet layer as transports and boot code use it
  *
- * In: eth_input -> ip4_input -> (reassembly) -> tcp_input / udp_input / icmp_input, the packet's data at the transport
- * header and `struct s7_rx` describing the rest. Out: a destination is looked up once (dst_lookup), kept by the
- * connection, and refreshed when the route generation changes; ip_output prepends IP and link headers.
+ * In: eth_input -> ip4_input -> (reassembly) -> tcp_input / udp_input / icmp_input, the packet's
+ * data at the transport header and `struct s7_rx` describing the rest. Out: a destination is looked
+ * up once (dst_lookup), kept by the connection, and refreshed when the route generation changes;
+ * ip_output prepends IP and link headers.
  * Context: instance lock.
  */
 #ifndef S7_STACK_IP_H
@@ -57,12 +58,13 @@ struct s7_dst {
 };
 
 /*
- * Finds the way to `dst`. src any: chosen (RFC 6724 light). bound_iface: index + 1 or 0. Local addresses: with
- * loopback = stack, or an address that only sock7 has, the way is lo; else the kernel owns it.
- * 0, -ENETUNREACH, -EHOSTUNREACH, -EACCES (broadcast without permission is the caller's).
+ * Finds the way to `dst`. src any: chosen (RFC 6724 light). bound_iface: index + 1 or 0. Local
+ * addresses: with loopback = stack, or an address that only sock7 has, the way is lo; else the
+ * kernel owns it. 0, -ENETUNREACH, -EHOSTUNREACH, -EACCES (broadcast without permission is the
+ * caller's).
  */
-int dst_lookup(struct s7_inst *inst, const struct s7_ip *dst, const struct s7_ip *src, uint32_t bound_iface,
-	       struct s7_dst *ret_dst);
+int dst_lookup(struct s7_inst *inst, const struct s7_ip *dst, const struct s7_ip *src,
+	       uint32_t bound_iface, struct s7_dst *ret_dst);
 /* True when the dst must be looked up again. */
 bool dst_stale(const struct s7_inst *inst, const struct s7_dst *dst);
 
@@ -73,11 +75,13 @@ struct s7_ip_tx {
 };
 
 /*
- * Sends a packet whose data begins at the transport header (checksum done or requested by PKT_TX_L4_CSUM). Fragments if
- * larger than the path MTU and allowed. Resolves the neighbour, holding the packet meanwhile. Consumes one reference
- * in every case. 0, -EMSGSIZE, -ENETUNREACH, -ENOBUFS.
+ * Sends a packet whose data begins at the transport header (checksum done or requested by
+ * PKT_TX_L4_CSUM). Fragments if larger than the path MTU and allowed. Resolves the neighbour,
+ * holding the packet meanwhile. Consumes one reference in every case. 0, -EMSGSIZE, -ENETUNREACH,
+ * -ENOBUFS.
  */
-int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt, const struct s7_ip_tx *tx);
+int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+	      const struct s7_ip_tx *tx);
 
 /* Bytes that IP and link headers need before the transport header. */
 static inline uint32_t ip_headroom(const struct s7_dst *dst)
@@ -86,7 +90,8 @@ static inline uint32_t ip_headroom(const struct s7_dst *dst)
 }
 
 /* Sum of the pseudo header (not folded), for a transport of `len` bytes. */
-uint32_t ip_pseudo_sum(const struct s7_ip *src, const struct s7_ip *dst, uint8_t proto, uint32_t len);
+uint32_t ip_pseudo_sum(const struct s7_ip *src, const struct s7_ip *dst, uint8_t proto,
+		       uint32_t len);
 
 /* Frames from a device. */
 void eth_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt **pkts, uint32_t count);
@@ -99,15 +104,19 @@ bool ip_is_local(const struct s7_inst *inst, const struct s7_ip *ip);
 struct s7_iface *ip_local_iface(struct s7_inst *inst, const struct s7_ip *ip);
 bool ip_is_broadcast(const struct s7_inst *inst, const struct s7_ip *ip);
 
-/* Sends an ICMP error about a received packet whose data begins at its IP header; rate limited. Does not consume. */
-void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pkt *orig_ip, uint8_t type,
-		uint8_t code, uint32_t info);
+/*
+ * Sends an ICMP error about a received packet whose data begins at its IP header; rate limited.
+ * Does not consume.
+ */
+void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pkt *orig_ip,
+		uint8_t type, uint8_t code, uint32_t info);
 
 /* Learned path MTU (ICMP needed-fragmentation), remembered per destination for 10 minutes. */
 void ip_pmtu_learn(struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu);
 
 /* Puts a neighbour that the kernel already knows; later ARP keeps it. */
-void neigh_learn(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip, const uint8_t mac[6]);
+void neigh_learn(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip,
+		 const uint8_t mac[6]);
 
 /* Called by inst_create; sizes from params. */
 int ip_inst_init(struct s7_inst *inst);
@@ -120,7 +129,8 @@ void frag_timer(void *inst, struct s7_timer *timer, s7_time now);
 void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
 void udp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
 /* An ICMP error quotes this flow of ours: local/remote as in our table. */
-void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq, int err, uint32_t mtu, bool hard);
+void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq, int err,
+	      uint32_t mtu, bool hard);
 void udp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, int err, uint32_t mtu, bool hard);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * make.c - putting an instance together from the layers
  *
- * stack/run is the one place that knows every layer: it carves an instance with all tables (here), drives it (drive.c) and
- * holds the tables by which lower layers reach higher ones (tables.c). Context: boot, one thread.
+ * stack/run is the one place that knows every layer: it carves an instance with all tables (here),
+ * drives it (drive.c) and holds the tables by which lower layers reach higher ones (tables.c).
+ * Context: boot, one thread.
  */
 #include <errno.h>
 
@@ -46,7 +47,8 @@ static int inst_tables(struct s7_inst *inst)
 	return err;
 }
 
-int inst_create(struct s7_arena *arena, const struct s7_inst_setup *setup, struct s7_inst **ret_inst)
+int inst_create(struct s7_arena *arena, const struct s7_inst_setup *setup,
+		struct s7_inst **ret_inst)
 {
 	struct s7_inst *inst = arena_take(arena, sizeof(*inst), S7_CACHELINE);
 	int err;

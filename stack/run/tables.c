@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tables.c - the tables by which the arena names functions: timers, protocols, wait nodes, set-up steps
+ * tables.c - the functions that the arena names by number: timers, protocols, wait nodes, set-up
  *
- * Declared by the layer that calls through them (wheel.h, sk.h, tables.h), filled here. Constant, one a process image.
+ * Declared by the layer that calls through them (wheel.h, sk.h, tables.h), filled here. Constant,
+ * one a process image.
  */
 #include "stack/run/tables.h"
 

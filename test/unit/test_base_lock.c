@@ -51,7 +51,8 @@ Test(lock, try_fails_while_held)
 
 Test(lock, killed_owner_is_noticed, .timeout = 20)
 {
-	struct s7_lock *lock = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct s7_lock *lock =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int ready[2];
 	char byte;
 	pid_t pid;

@@ -72,7 +72,8 @@ static void run_random(s7_time start, int steps)
 				cr_assert(due <= s7_round_up(s7_max(world->timers[i].want, now + 1),
 							     WHEEL_TICK_NS) ||
 					  world->timers[i].want <= now);
-		now += lrand48() % 3 ? (s7_time)(lrand48() % (5 * (long)S7_MS)) : random_delay() / 50;
+		now += lrand48() % 3 ? (s7_time)(lrand48() % (5 * (long)S7_MS))
+				     : random_delay() / 50;
 		wheel_run(&world->wheel, now, handlers, world);
 		for (int i = 0; i < TIMERS; i++)
 			if (world->timers[i].want)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_epoll_set.c - epoll sets over sockets on lo: level, edge, oneshot, exclusive, nesting
- * is woken
  */
 #include <criterion/criterion.h>
 #include <errno.h>
