@@ -24,6 +24,8 @@ typedef uint64_t s7_time;
 
 #define s7_likely(x) __builtin_expect(!!(x), 1)
 #define s7_unlikely(x) __builtin_expect(!!(x), 0)
+/* Data that only an assert looks at. */
+#define S7_ASSERTED __attribute__((unused))
 #define s7_container(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 #define S7_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define S7_CACHELINE 64

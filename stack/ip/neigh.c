@@ -21,7 +21,7 @@
 #define BIT(state) (1u << (state))
 
 /* To which states each may go. */
-static const uint8_t neigh_legal[NEIGH_S_COUNT] = {
+static const uint8_t neigh_legal[NEIGH_S_COUNT] S7_ASSERTED = {
 	[NEIGH_S_NONE] = BIT(NEIGH_S_INCOMPLETE) | BIT(NEIGH_S_STALE) | BIT(NEIGH_S_REACHABLE),
 	[NEIGH_S_INCOMPLETE] = BIT(NEIGH_S_REACHABLE) | BIT(NEIGH_S_STALE) | BIT(NEIGH_S_FAILED),
 	[NEIGH_S_REACHABLE] = BIT(NEIGH_S_STALE) | BIT(NEIGH_S_PROBE) | BIT(NEIGH_S_REACHABLE),

@@ -12,7 +12,7 @@
 
 #define TO(state) (1u << TCPS_##state)
 
-static const uint16_t tcp_next_states[TCPS_COUNT] = {
+static const uint16_t tcp_next_states[TCPS_COUNT] S7_ASSERTED = {
 	[TCPS_CLOSED] = TO(LISTEN) | TO(SYN_SENT) | TO(ESTABLISHED) | TO(CLOSED),
 	[TCPS_LISTEN] = TO(CLOSED),
 	[TCPS_SYN_SENT] = TO(SYN_RCVD) | TO(ESTABLISHED) | TO(CLOSED),

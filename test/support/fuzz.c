@@ -84,8 +84,9 @@ uint32_t fuzz_word(struct fuzz_in *in)
 
 uint32_t fuzz_blob(struct fuzz_in *in, uint8_t *dst, uint32_t max)
 {
-	uint32_t n = (uint32_t)s7_min(s7_min(fuzz_word(in), max), in->left);
+	uint32_t n = fuzz_word(in);
 
+	n = (uint32_t)s7_min(s7_min(n, max), in->left);
 	if (!n)
 		return 0;
 	memcpy(dst, in->p, n);

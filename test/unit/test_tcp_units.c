@@ -195,6 +195,7 @@ Test(tcp_cc, names)
 	cr_assert_eq(tcp_cc_index("cubicle", 7), -ENOENT);
 }
 
+#ifndef NDEBUG
 Test(tcp_fsm, illegal_transition_is_caught, .signal = SIGABRT)
 {
 	struct s7_tcp_sock *ts;
@@ -202,6 +203,7 @@ Test(tcp_fsm, illegal_transition_is_caught, .signal = SIGABRT)
 	one_host(&ts);
 	tcp_set_state(ts, TCPS_FIN_WAIT_2);
 }
+#endif
 
 Test(tcp_hash, numbers_differ_and_the_clock_moves_them)
 {
