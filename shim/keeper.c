@@ -4,12 +4,14 @@
  *
  * One keeper per arena is active: it holds arena->keeper_lock for its life; the keepers of the
  * other processes look every STANDBY whether its owner still lives. The active one looks every
- * 2..20 ms (100 ms on a quiet line with a watcher) at each instance:
- *    a program's thread sleeps on the ports (inst->watcher)   nothing to do
- *    somebody else drove since the last look                  nothing to do
+ * 2..5 ms (20 ms on a quiet line) at each instance:
+ *    somebody else drove within STALE                         nothing to do
+ *    a program's thread sleeps on the ports (inst->watcher)   drives once: the thread may have been
+ *                             stopped or killed, and knows no timer armed since it fell asleep
  *    neither                  becomes the watcher itself: sleeps on the ports until a packet or
- *                             the next timer, and drives
+ *                             the next timer, at most 20 ms for the same reason, and drives
  * It stops being the watcher as soon as a thread takes the role (cas) or drives by itself.
+ * Bound: with a live keeper nothing that is due waits for longer than 20 ms, whoever else sleeps.
  * House: reaps dead processes, beats the silencer's heart, adopts changed addresses and routes.
  * Context: its own thread, all signals blocked but libc's, s7_inside. Started at the first need in
  * a process, never in the constructor.
@@ -24,8 +26,10 @@
 #define STANDBY (500 * S7_MS)
 #define HOUSE (500 * S7_MS)
 #define TICK_MIN (2 * S7_MS)
-#define TICK_BUSY_MAX (20 * S7_MS)
-#define TICK_QUIET_MAX (100 * S7_MS)
+#define TICK_BUSY_MAX (5 * S7_MS)
+#define TICK_QUIET_MAX (20 * S7_MS)
+#define STALE (2 * S7_MS)     /* a drive older than this does not count */
+#define LOCK_WAIT (1 * S7_SEC) /* a lock that long in the way: its owner may be dead */
 #define POLL_MIN (20 * S7_US) /* ports that cannot be slept on */
 #define POLL_MAX (4 * S7_MS)
 #define STACK_BYTES (256u << 10)
@@ -128,9 +132,11 @@ bool ports_sleep(uint32_t inst_mask, int fd, s7_time max_ns)
 
 /* ---- the active keeper ---- */
 
-/* Whether this instance needs the keeper now; takes or gives back the watcher's role accordingly.
+enum claim { CLAIM_NOT, CLAIM_ONCE, CLAIM_WATCH };
+
+/* What this instance needs of the keeper now; takes or gives back the watcher's role accordingly.
  */
-static bool claim(struct keeper *keeper, struct s7_inst *inst, bool *ret_active)
+static enum claim claim(struct keeper *keeper, struct s7_inst *inst, s7_time now, bool *ret_active)
 {
 	s7_time last = atomic_load(&inst->last_drive);
 	bool driven = last != keeper->last_drive[inst->index];
@@ -138,21 +144,25 @@ static bool claim(struct keeper *keeper, struct s7_inst *inst, bool *ret_active)
 
 	keeper->last_drive[inst->index] = last;
 	*ret_active |= driven;
-	if (driven) {
+	if (driven && last + STALE > now) {
 		atomic_compare_exchange_strong(&inst->watcher, &mine, 0);
-		return false;
+		return CLAIM_NOT;
 	}
 	if (atomic_load(&inst->watcher) == WATCHER_KEEPER)
-		return true;
-	return atomic_compare_exchange_strong(&inst->watcher, &none, WATCHER_KEEPER);
+		return CLAIM_WATCH;
+	return atomic_compare_exchange_strong(&inst->watcher, &none, WATCHER_KEEPER) ? CLAIM_WATCH :
+											CLAIM_ONCE;
 }
 
 static void drive(struct keeper *keeper, struct s7_inst *inst)
 {
-	if (atomic_load(&inst->watcher) != WATCHER_KEEPER)
-		return; /* a thread of the program has taken over */
-	if (!inst_trylock(inst, host_now()))
-		return;
+	s7_time now = host_now();
+
+	if (!inst_trylock(inst, now)) {
+		if (now < atomic_load(&inst->last_drive) + LOCK_WAIT)
+			return;
+		inst_lock(inst, now);
+	}
 	inst_drive(inst);
 	stat_add(inst, STAT_KEEPER_DRIVES, 1);
 	keeper->last_drive[inst->index] = atomic_load(&inst->last_drive);
@@ -184,14 +194,20 @@ static void active_turn(struct keeper *keeper)
 	s7_time now = host_now();
 
 	keep_house(keeper, now);
-	for (i = 0; i < s7_arena->inst_count; i++)
-		if (claim(keeper, s7_arena->inst[i], &active))
+	for (i = 0; i < s7_arena->inst_count; i++) {
+		enum claim need = claim(keeper, s7_arena->inst[i], now, &active);
+
+		if (need == CLAIM_WATCH)
 			mask |= 1u << i;
+		else if (need == CLAIM_ONCE)
+			drive(keeper, s7_arena->inst[i]);
+	}
 	if (mask) {
 		keeper->tick = TICK_MIN;
-		ports_sleep(mask, s7_boot.watch_fd, s7_min(HOUSE, keeper->house - now));
-		for (i = 0; i < s7_arena->inst_count; i++)
-			if (mask >> i & 1)
+		ports_sleep(mask, s7_boot.watch_fd, TICK_QUIET_MAX);
+		for (i = 0; i < s7_arena->inst_count; i++) /* else a thread has taken over */
+			if (mask >> i & 1 &&
+			    atomic_load(&s7_arena->inst[i]->watcher) == WATCHER_KEEPER)
 				drive(keeper, s7_arena->inst[i]);
 	} else {
 		keeper->tick = s7_min(keeper->tick * 2, active ? TICK_BUSY_MAX : TICK_QUIET_MAX);

@@ -5,7 +5,8 @@
  * A timer sits on the level whose span covers its distance; when the wheel enters a slot of a
  * higher level, that slot's timers are dealt out again one level down. wheel->tick is the last tick
  * that has run. A deadline is rounded up to its tick, so nothing fires early. Slots that may be
- * filled have a bit, so an idle wheel skips in words.
+ * filled have a bit, so an idle wheel skips in words. No list head is ever on a stack: what a
+ * thread that dies in wheel_run leaves in moved and due is run by the next one.
  * Context: instance lock.
  */
 #include "stack/base/wheel.h"
@@ -21,6 +22,8 @@ void wheel_init(struct s7_wheel *wheel, s7_time now)
 	for (int level = 0; level < WHEEL_LEVELS; level++)
 		for (int slot = 0; slot < WHEEL_SLOTS; slot++)
 			list_init(&wheel->slot[level][slot]);
+	list_init(&wheel->moved);
+	list_init(&wheel->due);
 }
 
 void timer_init(struct s7_timer *timer, enum s7_timer_kind kind)
@@ -77,16 +80,14 @@ void timer_cancel(struct s7_wheel *wheel, struct s7_timer *timer)
 static void wheel_cascade(struct s7_wheel *wheel, int level)
 {
 	uint64_t slot = (wheel->tick >> LEVEL_SHIFT(level)) & SLOT_MASK;
-	struct s7_list moved;
 
 	if (level + 1 < WHEEL_LEVELS && slot == 0)
 		wheel_cascade(wheel, level + 1);
-	list_init(&moved);
-	list_splice_tail(&moved, &wheel->slot[level][slot]);
+	list_splice_tail(&wheel->moved, &wheel->slot[level][slot]);
 	wheel->bitmap[level][slot / 64] &= ~(1ull << (slot % 64));
 
-	while (!list_empty(&moved)) {
-		struct s7_timer *timer = list_first(&moved, struct s7_timer, node);
+	while (!list_empty(&wheel->moved)) {
+		struct s7_timer *timer = list_first(&wheel->moved, struct s7_timer, node);
 
 		list_del(&timer->node);
 		if (timer_tick(timer) > wheel->tick) {
@@ -139,13 +140,11 @@ static void wheel_run_slot(struct s7_wheel *wheel, s7_time now, const s7_timer_f
 			   void *ctx)
 {
 	uint64_t slot = wheel->tick & SLOT_MASK;
-	struct s7_list due;
 
-	list_init(&due);
-	list_splice_tail(&due, &wheel->slot[0][slot]);
+	list_splice_tail(&wheel->due, &wheel->slot[0][slot]);
 	wheel->bitmap[0][slot / 64] &= ~(1ull << (slot % 64));
-	while (!list_empty(&due)) {
-		struct s7_timer *timer = list_first(&due, struct s7_timer, node);
+	while (!list_empty(&wheel->due)) {
+		struct s7_timer *timer = list_first(&wheel->due, struct s7_timer, node);
 
 		list_del(&timer->node);
 		if (timer_tick(timer) > wheel->tick) { /* beyond the range when it was armed */

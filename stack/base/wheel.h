@@ -42,6 +42,7 @@ struct s7_wheel {
 	uint32_t level_count[WHEEL_LEVELS];
 	uint64_t bitmap[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* slots that may hold timers */
 	struct s7_list slot[WHEEL_LEVELS][WHEEL_SLOTS];
+	struct s7_list moved, due; /* taken off a slot, not dealt with yet; empty between runs */
 };
 
 typedef void (*s7_timer_fn)(void *ctx, struct s7_timer *timer, s7_time now);

@@ -70,9 +70,11 @@ void inst_unlock(struct s7_inst *inst)
 		wake[i] = inst->wake[i];
 	inst->wake_count = 0;
 	inst->stat[STAT_WAKES] += n;
+	lock_depth_add_(1); /* no handler between the unlock and the rings: it might not come back */
 	lock_give(&inst->lock);
 	for (uint32_t i = 0; i < n; i++)
 		host->ring(wake[i]);
+	lock_depth_add_(-1);
 	if (s7_unlikely(s7_lock_pending && !s7_lock_depth))
 		host->deferred();
 }

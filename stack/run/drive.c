@@ -15,6 +15,7 @@
 #define DRIVE_BURSTS 4
 #define LO_TURN 512	/* loopback packets in one turn */
 #define LO_MAX 65536	/* loopback packets waiting */
+#define TX_RETRY S7_MS	/* how soon a full device is tried again by one who sleeps */
 
 static void iface_count_tx(struct s7_inst *inst, struct s7_iface *iface, const struct s7_pkt *pkt)
 {
@@ -214,7 +215,13 @@ uint32_t inst_drive(struct s7_inst *inst)
 
 s7_time inst_next_timer(const struct s7_inst *inst)
 {
+	s7_time next = wheel_next(&inst->wheel);
+
 	if (inst->lo_head)
 		return inst->now;
-	return wheel_next(&inst->wheel);
+	/* what a device did not take waits for the next turn: nothing else brings it about */
+	for (uint32_t i = 1; i < inst->iface_count; i++)
+		if (inst->iface[i].staged)
+			next = s7_min(next, inst->now + TX_RETRY);
+	return next;
 }

@@ -320,8 +320,7 @@ int epoll_ctl_epoll(struct s7_epoll *ep, int op, int fd, struct s7_epoll *inner,
 
 /* ---- harvest ---- */
 
-static inline void item_report(struct s7_epoll_part *part, struct s7_epitem *item,
-			       struct s7_list *again)
+static inline void item_report(struct s7_epoll_part *part, struct s7_epitem *item)
 {
 	if (item->events & EPOLLONESHOT) {
 		item->events &= PRIVATE_BITS;
@@ -329,7 +328,7 @@ static inline void item_report(struct s7_epoll_part *part, struct s7_epitem *ite
 	} else if (!(item->events & EPOLLET)) {
 		item->is_ready = true;
 		part->ready_count++;
-		list_add_tail(again, &item->ready);
+		list_add_tail(&part->ready, &item->ready);
 	}
 }
 
@@ -337,13 +336,12 @@ int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll
 			 int max)
 {
 	struct s7_epoll_part *part = &ep->part[inst->index];
-	struct s7_list again;
+	uint32_t left = part->ready_count; /* what is reported goes to the tail: not looked at twice */
 	int n = 0;
 
-	if (!part->ready_count)
+	if (!left)
 		return 0;
-	list_init(&again);
-	while (n < max && !list_empty(&part->ready)) {
+	for (; n < max && left; left--) {
 		struct s7_epitem *item = list_first(&part->ready, struct s7_epitem, ready);
 		uint32_t revents;
 
@@ -354,9 +352,8 @@ int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll
 		events[n].events = revents;
 		events[n].data.u64 = item->data;
 		n++;
-		item_report(part, item, &again);
+		item_report(part, item);
 	}
-	list_splice_tail(&part->ready, &again);
 	inst_batch_begin(inst, (uint32_t)n);
 	/* as Linux: what is left wakes the next thread of the set */
 	if (part->ready_count && !list_empty(&part->waitq))

@@ -112,3 +112,23 @@ Test(wheel, all_fire_once)
 	cr_assert_eq(world->wheel.armed, 0);
 	free(world);
 }
+
+/* A thread killed inside wheel_run leaves timers taken off their slot: the next run finds them. */
+Test(wheel, what_a_dead_runner_left_is_run)
+{
+	struct world *world = world_new(S7_SEC);
+	struct bench_timer *left = &world->timers[0], *next = &world->timers[1];
+
+	timer_init(&left->timer, TIMER_HOST);
+	timer_init(&next->timer, TIMER_HOST);
+	left->want = S7_SEC + 5 * S7_MS;
+	next->want = S7_SEC + 9 * S7_MS;
+	timer_arm(&world->wheel, &left->timer, left->want);
+	timer_arm(&world->wheel, &next->timer, next->want);
+	list_del(&left->timer.node);
+	list_add_tail(&world->wheel.due, &left->timer.node);
+	world->wheel.tick = S7_SEC / WHEEL_TICK_NS + 5;
+	wheel_run(&world->wheel, S7_SEC + 10 * S7_MS, handlers, world);
+	cr_assert_eq(world->fired, 2);
+	free(world);
+}
