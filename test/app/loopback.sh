@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# loopback = stack: servers and clients of one process, and of processes that forked from one, over sock7's own lo.
+#
+# Without a network: the namespace's lo stays down, so what arrives was carried by sock7.
+. "$(dirname "$0")/lib/net.sh"
+. "$(dirname "$0")/lib/own_link.sh"
+ip netns add "$S7_NS_S"
+ip netns add "$S7_NS_C"
+printf '[global]\nloopback = stack\nhugepages = no\n' >"$S7_TMP/s.conf"
+
+server timeout 240 /usr/bin/python3 "$S7_TOP/test/app/lib/loopback.py" >"$S7_TMP/loopback.out" 2>&1
+code=$?
+while read -r line; do
+	case $line in
+	"ok - "*) ok "${line#ok - }" ;;
+	"not ok - "*) not_ok "${line#not ok - }" ;;
+	esac
+done <"$S7_TMP/loopback.out"
+[ $code = 0 ] || not_ok "loopback.py ended with $code: $(tail -n 3 "$S7_TMP/loopback.out" | tr '\n' ' ')"
+finish
