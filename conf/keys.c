@@ -125,7 +125,8 @@ const struct conf_key conf_keys[] = {
 
 	{ IFACE(driver), .name = "driver", .type = CONF_T_ENUM, .words = driver_words,
 	  .initial = "af_packet",
-	  .help = "af_packet and af_xdp share a kernel netdev; tap makes one; memif, virtio_user "
+	  .help = "af_packet shares a kernel netdev; af_xdp takes its frames from the kernel "
+		  "while it runs; tap makes one; memif, virtio_user "
 		  "and vhost speak to another program over a socket; pci drives a NIC that is "
 		  "bound "
 		  "to vfio-pci; ring and null are for measurements." },

@@ -101,6 +101,7 @@ static int args_none(const struct conf_iface *iface, char *ret_args, size_t len)
 static const struct port_driver drivers[] = {
 	[CONF_DRV_AF_PACKET] = { .pmd = "net_af_packet",
 				 .on_netdev = true,
+				 .kernel_sees = true,
 				 .args = args_af_packet },
 	[CONF_DRV_AF_XDP] = { .pmd = "net_af_xdp", .on_netdev = true, .args = args_af_xdp },
 	[CONF_DRV_MEMIF] = { .pmd = "net_memif", .has_socket = true, .args = args_memif },

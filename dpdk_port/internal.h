@@ -100,6 +100,7 @@ int lazy_open(char *ret_why, size_t why_len);
 struct port_driver {
 	const char *pmd;	 /* name of the vdev: pmd and a number; NULL: PCI */
 	bool on_netdev;		 /* a kernel netdev lies below */
+	bool kernel_sees;	 /* ... which receives every frame as well */
 	bool has_socket;	 /* device is the path of a unix socket */
 	bool wants_intr;	 /* try rx interrupts */
 	int (*args)(const struct conf_iface *iface, char *ret_args, size_t len);

@@ -237,7 +237,7 @@ static void info_fill(struct s7_port *port, const struct conf_iface *iface,
 						: SEGS_MAX);
 	if (!(info->caps & NETDEV_MULTI_SEG))
 		info->tso_segs_max = 1;
-	if (port_driver(iface->driver)->on_netdev)
+	if (port_driver(iface->driver)->kernel_sees)
 		info->caps |= NETDEV_SHARED;
 	if (!rte_eth_macaddr_get(port->id, &mac))
 		memcpy(info->mac, mac.addr_bytes, sizeof(info->mac));

@@ -102,7 +102,7 @@ static void iface_update(uint32_t index)
 
 	count = boot->adopt ? addrs_from_kernel(boot->ifindex, addrs) :
 			      addrs_from_conf(&s7_boot.conf.iface[index], addrs);
-	shared = boot->ifindex && kernel_has(addrs, count);
+	shared = boot->info.caps & NETDEV_SHARED && kernel_has(addrs, count);
 	for (k = 0; k < s7_boot.inst_count; k++) {
 		struct s7_inst *inst = s7_arena->inst[k];
 		struct s7_iface *iface = &inst->iface[index + 1];

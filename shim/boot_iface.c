@@ -62,6 +62,8 @@ static int iface_add(struct s7_inst *inst, uint32_t index)
 
 	strncpy(iface.name, conf->name, sizeof(iface.name) - 1);
 	memcpy(iface.mac, boot->info.mac, sizeof(iface.mac));
+	if (boot->ifindex)
+		iface.flags |= IFACE_NETDEV;
 	if (conf->rx_checksum == CONF_RX_CSUM_TRUST)
 		iface.flags |= IFACE_TRUST_CSUM;
 	err = inst_add_iface(inst, &iface, &at);

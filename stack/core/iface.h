@@ -25,6 +25,9 @@ enum s7_iface_flags {
 	IFACE_SHARED = 1 << 2,
 	IFACE_TRUST_CSUM = 1 << 3, /* rx_checksum = trust */
 	IFACE_NO_ARP = 1 << 4,
+	/* a kernel netdev below: its sender may leave checksums unfinished */
+	IFACE_NETDEV = 1 << 5,
+	IFACE_SUM_PARTIAL = IFACE_SHARED | IFACE_NETDEV,
 };
 
 struct s7_iface_addr {

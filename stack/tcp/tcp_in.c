@@ -31,7 +31,7 @@ static bool csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const struct
 	}
 	if (csum_fold(sum) == 0)
 		return true;
-	if (rx->iface->flags & IFACE_SHARED && csum_fold16(pseudo) == field) {
+	if (rx->iface->flags & IFACE_SUM_PARTIAL && csum_fold16(pseudo) == field) {
 		stat_add(inst, STAT_RX_CSUM_PARTIAL, 1);
 		return true;
 	}

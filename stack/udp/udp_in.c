@@ -24,12 +24,12 @@ static bool udp_csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const st
 		return true;
 	if (!h->sum)
 		return ip_is_v4(&rx->src); /* RFC 8200 8.1: not with IPv6 */
-	if (pkt->flags & PKT_RX_L4_BAD && !(rx->iface->flags & IFACE_SHARED))
+	if (pkt->flags & PKT_RX_L4_BAD && !(rx->iface->flags & IFACE_SUM_PARTIAL))
 		return false;
 	pseudo = ip_pseudo_sum(&rx->src, &rx->dst, IPPROTO_UDP, pkt->total);
 	if (s7_likely(csum_fold(chain_sum(pkt, 0, pkt->total, pseudo)) == 0))
 		return true;
-	if (!(rx->iface->flags & IFACE_SHARED) || h->sum != csum_fold16(pseudo))
+	if (!(rx->iface->flags & IFACE_SUM_PARTIAL) || h->sum != csum_fold16(pseudo))
 		return false;
 	stat_add(inst, STAT_RX_CSUM_PARTIAL, 1);
 	return true;

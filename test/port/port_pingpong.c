@@ -64,7 +64,7 @@ static const struct link links[] = {
 	{ "af_xdp",
 	  { { CONF_DRV_AF_XDP, "s7portA", "" }, { CONF_DRV_AF_XDP, "s7portB", "" } },
 	  CONF_HUGEPAGES_NO,
-	  NETDEV_SLEEP | NETDEV_SHARED,
+	  NETDEV_SLEEP,
 	  false },
 	{ "ring",
 	  { { CONF_DRV_RING, "", "" }, { CONF_DRV_RING, "", "" } },
