@@ -9,8 +9,10 @@
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <pthread.h>
 
 #include "shim/internal.h"
+#include "shim/wait_int.h"
 
 #define LINGER_LOOK (10 * S7_MS) /* how often a lingering close looks whether all is acknowledged */
 
@@ -250,14 +252,34 @@ static int accept_once(struct s7_sock *sk, int fd, struct sockaddr *addr, sockle
 {
 	int ret = accept_stack(sk, addr, len, flags);
 
-	if (ret != -EAGAIN || sk->file.side != SIDE_DUAL || !(sk->bits & SKB_LISTENING))
+	if (ret != -EAGAIN || sk->file.side != SIDE_DUAL || !(sk->bits & SKB_LISTENING) ||
+	    fd_sock(fd) != sk)
 		return ret;
 	return (int)s7_sys4(SYS_accept4, fd, addr, len, flags);
 }
 
+/*
+ * Closed meanwhile, the listener is there as long as this call waits; its kernel half is not asked
+ * any more.
+ */
+static int accept_wait(struct s7_sock *sk, int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	s7_time deadline = deadline_of(sk->rcvtimeo);
+	int ret;
+
+	do {
+		ret = wait_sock(sk, fd, EPOLLIN, deadline, deadline == S7_NEVER);
+		if (!ret && !(sk->bits & SKB_LISTENING))
+			ret = -EINVAL;
+		if (!ret)
+			ret = accept_once(sk, fd, addr, len, flags);
+	} while (ret == -EAGAIN && host_now() < deadline);
+	return ret;
+}
+
 static int accept_sock(struct s7_sock *sk, int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	s7_time deadline;
+	struct wait_hold hold;
 	int ret;
 
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
@@ -270,15 +292,11 @@ static int accept_sock(struct s7_sock *sk, int fd, struct sockaddr *addr, sockle
 	if (ret != -EAGAIN || is_nonblocking(sk))
 		return ret;
 
-	deadline = deadline_of(sk->rcvtimeo);
-	do {
-		ret = wait_sock(sk, fd, EPOLLIN, deadline, deadline == S7_NEVER);
-		if (ret)
-			return ret;
-		if (fd_sock(fd) != sk)
-			return -EBADF;
-		ret = accept_once(sk, fd, addr, len, flags);
-	} while (ret == -EAGAIN);
+	if (wait_hold_begin(&hold, &sk->file))
+		return -EBADF;
+	pthread_cleanup_push(wait_hold_end, &hold);
+	ret = accept_wait(sk, fd, addr, len, flags);
+	pthread_cleanup_pop(1);
 	return ret;
 }
 

@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 
+#include "shim/wait_int.h"
 #include "stack/base/sys.h"
 
 static s7_time deadline_of(s7_time timeout)
@@ -27,19 +28,16 @@ static void raise_sigpipe(void)
 	s7_sys3(SYS_tgkill, s7_sys0(SYS_getpid), s7_sys0(SYS_gettid), SIGPIPE);
 }
 
-static void put_held(void *file)
-{
-	file_put(file);
-}
-
 /* Runs the waiting half of a transfer with the file held, also if the thread is cancelled in it. */
 static ssize_t run_held(struct s7_file *file, ssize_t (*run)(void *op, ssize_t done), void *op,
 			ssize_t done)
 {
+	struct wait_hold hold;
 	ssize_t n;
 
-	file_ref(file);
-	pthread_cleanup_push(put_held, file);
+	if (wait_hold_begin(&hold, file))
+		return done ? done : -EBADF;
+	pthread_cleanup_push(wait_hold_end, &hold);
 	n = run(op, done);
 	pthread_cleanup_pop(1);
 	return n;

@@ -57,6 +57,7 @@ static void waiter_give(void *arg)
 	if (waiter->proc != own_slot)
 		return;
 	wait_unqueue(waiter);
+	wait_hold_drop_all(waiter);
 	lock_take(&s7_arena->proc_lock);
 	atomic_store(&waiter->state, WAITER_FREE);
 	waiter->nodes = (struct s7_wait *)(void *)own_free;
@@ -148,7 +149,18 @@ void wait_forked(void)
 	own_slot = NO_PROC;
 }
 
-static void nodes_drop(struct s7_waiter *waiter);
+static void nodes_drop(struct s7_waiter *waiter, bool was_rung);
+
+/* Whom the dead process was about to ring, but did not. */
+static void ring_forgotten(void)
+{
+	for (uint32_t id = 1; waiters && id <= waiters->high; id++) {
+		struct s7_waiter *waiter = slab_at(waiters, id);
+
+		if (waiter->proc != NO_PROC && atomic_load(&waiter->rung))
+			wait_ring(waiter);
+	}
+}
 
 void wait_reap_process(uint32_t slot)
 {
@@ -163,7 +175,8 @@ void wait_reap_process(uint32_t slot)
 			atomic_compare_exchange_strong(&s7_arena->inst[i]->watcher, &watcher, 0);
 		}
 		if (atomic_load(&waiter->state) != WAITER_FREE)
-			nodes_drop(waiter);
+			nodes_drop(waiter, atomic_load(&waiter->rung));
+		wait_hold_drop_all(waiter);
 		if (waiter->asleep_on)
 			atomic_fetch_sub(&s7_arena->inst[waiter->asleep_on - 1]->sleepers, 1);
 		lock_take(&s7_arena->proc_lock);
@@ -171,6 +184,7 @@ void wait_reap_process(uint32_t slot)
 		slab_free(waiters, waiter);
 		lock_give(&s7_arena->proc_lock);
 	}
+	ring_forgotten();
 }
 
 /* ---- ringing ---- */
@@ -251,7 +265,18 @@ bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *wa
 
 #define DROP_BATCH 32
 
-static void nodes_drop(struct s7_waiter *waiter)
+/* The event that rang a thread which will not come for it goes to the next one. Lock held. */
+static void pass_on(struct s7_inst *inst, const struct s7_wait *node)
+{
+	struct s7_file *file = node->file;
+
+	if (file->kind == FILE_SOCK)
+		wait_wake(inst, &file_sock(file)->waitq, node->events);
+	else if (file->kind == FILE_EPOLL)
+		wait_wake(inst, &file_epoll(file)->part[inst->index].waitq, node->events);
+}
+
+static void nodes_drop(struct s7_waiter *waiter, bool was_rung)
 {
 	struct s7_file *file[DROP_BATCH];
 	struct s7_wait *node = waiter->nodes;
@@ -264,6 +289,8 @@ static void nodes_drop(struct s7_waiter *waiter)
 		while (node && n < DROP_BATCH && node->inst == inst->index) {
 			waiter->nodes = node->chain;
 			list_del(&node->node);
+			if (node->exclusive && was_rung)
+				pass_on(inst, node);
 			file[n++] = node->file;
 			slab_free(&inst->waits, node);
 			node = waiter->nodes;
@@ -277,7 +304,7 @@ static void nodes_drop(struct s7_waiter *waiter)
 void wait_unqueue(struct s7_waiter *self)
 {
 	if (self && self->nodes)
-		nodes_drop(self);
+		nodes_drop(self, false);
 }
 
 /* ---- the sleep ---- */
@@ -307,6 +334,9 @@ static bool watch_take(struct s7_inst *inst, const struct s7_waiter *self)
 	uint32_t mine = slab_id(waiters, self), holder = 0;
 
 	if (atomic_compare_exchange_strong(&inst->watcher, &holder, mine))
+		return true;
+	/* mine already: a signal handler left the last sleep by longjmp */
+	if (holder == mine)
 		return true;
 	return holder == WATCHER_KEEPER &&
 	       atomic_compare_exchange_strong(&inst->watcher, &holder, mine);

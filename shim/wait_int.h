@@ -46,6 +46,18 @@ bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *wa
 /* Takes all nodes of this thread back. Takes the locks. */
 void wait_unqueue(struct s7_waiter *self);
 
+/*
+ * Keeps the file alive through a blocking call, whatever becomes of its descriptor. -EBADF: it is gone already. The end
+ * is also a cleanup handler for cancellation.
+ */
+struct wait_hold {
+	struct s7_waiter *self; /* NULL: nothing is held */
+};
+int wait_hold_begin(struct wait_hold *hold, struct s7_file *file);
+void wait_hold_end(void *hold);
+/* The thread has ended, or its process is dead. */
+void wait_hold_drop_all(struct s7_waiter *waiter);
+
 /* Deadline of a sleep that no event would end. */
 static inline s7_time wait_nap(s7_time deadline, s7_time now)
 {

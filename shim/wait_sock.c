@@ -125,7 +125,7 @@ int wait_sock(struct s7_sock *sk, int fd, uint32_t events, s7_time deadline, boo
 			wait_unqueue(self);
 			return look == LOOK_READY ? 0 : now >= deadline ? -EAGAIN : -EINTR;
 		}
-		n = wait_sleep(inst, self, &kernel, io_has_twin(sk),
+		n = wait_sleep(inst, self, &kernel, io_has_twin(sk) && fd_sock(fd) == sk,
 			       look == LOOK_QUEUED ? deadline : wait_nap(deadline, now), NULL);
 		/* the node held the file; look again before it is let go */
 		wait_unqueue(self);
@@ -133,7 +133,8 @@ int wait_sock(struct s7_sock *sk, int fd, uint32_t events, s7_time deadline, boo
 			return 0;
 		if (n < 0 && n != -EINTR)
 			return n;
+		/* what came meanwhile may have rung nobody else: it goes before the interruption */
 		if (n == -EINTR && !restartable)
-			return -EINTR;
+			return sock_look(sk, events, NULL, host_now()) == LOOK_READY ? 0 : -EINTR;
 	}
 }

@@ -32,6 +32,17 @@ void *arena_take(struct s7_arena *arena, uint64_t bytes, uint64_t align)
 	return (char *)arena + start;
 }
 
+/*
+ * Where a free object keeps the id of the next one. Not at its beginning: a reader that lost a race
+ * with the last reference still finds the count of references there, and finds 0 (file_try_ref).
+ */
+#define LINK_AT 12
+
+static void *link_of(const struct s7_slab *slab, void *object)
+{
+	return (char *)object + (slab->size > LINK_AT ? LINK_AT : 0);
+}
+
 int slab_init(struct s7_slab *slab, struct s7_arena *arena, uint32_t size, uint32_t max)
 {
 	memset(slab, 0, sizeof(*slab));
@@ -47,7 +58,7 @@ void *slab_alloc_raw(struct s7_slab *slab)
 
 	if (s7_likely(slab->free)) {
 		object = slab_at(slab, slab->free);
-		memcpy(&slab->free, object, sizeof(slab->free));
+		memcpy(&slab->free, link_of(slab, object), sizeof(slab->free));
 	} else {
 		if (slab->high == slab->max)
 			return NULL;
@@ -71,7 +82,7 @@ void slab_free(struct s7_slab *slab, void *object)
 {
 	if (!object)
 		return;
-	memcpy(object, &slab->free, sizeof(slab->free));
+	memcpy(link_of(slab, object), &slab->free, sizeof(slab->free));
 	slab->free = slab_id(slab, object);
 	slab->used--;
 }

@@ -23,17 +23,21 @@ int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t 
 	*own = *iface;
 	own->index = (uint8_t)inst->iface_count;
 	own->staged = 0;
+	if (!own->tcp.init_cwnd)
+		own->tcp = params_iface_tcp(&inst->params);
 	*ret_index = inst->iface_count++;
 	return 0;
 }
 
-/* The thread that died held the lock in the middle of something. */
+/*
+ * The thread that died held the lock in the middle of something. Whom it had marked to be rung is rung by the unlock to
+ * come.
+ */
 static void inst_repair(struct s7_inst *inst)
 {
 	struct s7_sock *sk = inst->current;
 
 	inst->stat[STAT_OWNER_DIED]++;
-	inst->wake_count = 0;
 	inst->current = NULL;
 	inst_log(inst, LOG_WARN, "a thread died inside instance %u: its connection is aborted",
 		 inst->index);

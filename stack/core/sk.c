@@ -151,6 +151,9 @@ void wait_add(struct s7_list *waitq, struct s7_wait *node)
 		list_add(waitq, &node->node);
 }
 
+/* What is true for every waiter, also for those of whom otherwise one is enough. */
+#define WAKE_ALL ((uint32_t)(EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+
 void wait_wake(struct s7_inst *inst, struct s7_list *waitq, uint32_t events)
 {
 	bool exclusive_done = false, woke;
@@ -165,12 +168,13 @@ void wait_wake(struct s7_inst *inst, struct s7_list *waitq, uint32_t events)
 		if (node->exclusive && exclusive_done)
 			continue;
 		if (node->kind == WAIT_THREAD) {
+			/* one that was rung before has its own event to go to */
+			woke = !atomic_load_explicit(&node->waiter->rung, memory_order_relaxed);
 			inst_wake(inst, node->waiter);
-			woke = true;
 		} else {
 			woke = s7_wait_epoll(inst, node, events);
 		}
-		if (node->exclusive && woke)
+		if (node->exclusive && woke && !(events & WAKE_ALL))
 			exclusive_done = true;
 	}
 }

@@ -218,6 +218,19 @@ static inline void file_ref(struct s7_file *file)
 	atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
 }
 
+/* For who found the file without holding anything: false when the last reference has gone. */
+static inline bool file_try_ref(struct s7_file *file)
+{
+	uint32_t refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1,
+							  memory_order_acquire,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
 static inline struct s7_sock *file_sock(struct s7_file *file)
 {
 	return s7_container(file, struct s7_sock, file);

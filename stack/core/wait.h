@@ -19,6 +19,14 @@ enum s7_waiter_state { WAITER_FREE, WAITER_AWAKE, WAITER_SLEEPING };
 
 struct s7_file;
 
+#define WAITER_HOLDS 4
+
+/* A reference of a blocking call, and where the call's frame is (a deeper frame is lower). */
+struct s7_hold {
+	struct s7_file *file;
+	uintptr_t frame;
+};
+
 struct s7_waiter {
 	_Atomic uint32_t state;
 	_Atomic uint32_t rung;	/* set by wakers, cleared by the thread before it looks again */
@@ -28,6 +36,8 @@ struct s7_waiter {
 	uint32_t pad;
 	uint32_t asleep_on;	/* index + 1 of the instance whose `sleepers` counts it, 0 none */
 	struct s7_wait *nodes;	/* its queued nodes, by chain; so that a dead process's are found */
+	struct s7_hold hold[WAITER_HOLDS]; /* what its blocking calls hold, outermost first */
+	uint32_t holds;
 };
 
 enum s7_wait_kind { WAIT_THREAD, WAIT_EPOLL };

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wait_hold.c - what a blocking call keeps alive while it waits
+ *
+ * Idea: another thread may close the descriptor of a call that waits; the call goes on, as in Linux, so it holds a
+ * reference. The reference is written down in the thread's waiter record (arena), because the call may not come back:
+ * its process is killed (the reaper gives it back), its thread is cancelled (a cleanup handler does), or a
+ * signal handler leaves by longjmp (the thread's next blocking call does: a frame that is not above its own is gone).
+ * Bound: WAITER_HOLDS calls inside each other by handlers; a deeper one holds nothing and finds its socket closed at worst.
+ * Context: own thread, no lock held; hold_drop_all also the reaper's. Callers: io.c, calls_conn.c, wait.c.
+ */
+#include "shim/wait_int.h"
+
+static void drop_last(struct s7_waiter *self)
+{
+	struct s7_file *file = self->hold[self->holds - 1].file;
+
+	self->holds--;
+	atomic_signal_fence(memory_order_seq_cst);
+	file_put(file);
+}
+
+int wait_hold_begin(struct wait_hold *hold, struct s7_file *file)
+{
+	struct s7_waiter *self = wait_self();
+	uintptr_t frame = (uintptr_t)hold;
+
+	hold->self = NULL;
+	while (self && self->holds && self->hold[self->holds - 1].frame <= frame)
+		drop_last(self);
+	if (!self || self->holds == WAITER_HOLDS)
+		return 0;
+	if (!file_try_ref(file))
+		return -EBADF;
+	self->hold[self->holds] = (struct s7_hold){ .file = file, .frame = frame };
+	atomic_signal_fence(memory_order_seq_cst);
+	self->holds++;
+	hold->self = self;
+	return 0;
+}
+
+/* In a child that a handler forked the record is the parent's, and what it holds too. */
+void wait_hold_end(void *arg)
+{
+	struct wait_hold *hold = arg;
+	struct s7_waiter *self = hold->self;
+
+	if (!self || self != wait_self())
+		return;
+	while (self->holds && self->hold[self->holds - 1].frame <= (uintptr_t)hold)
+		drop_last(self);
+}
+
+void wait_hold_drop_all(struct s7_waiter *waiter)
+{
+	while (waiter->holds)
+		drop_last(waiter);
+}
