@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <sys/ioctl.h>
 
+#include "shim/internal.h"
 #include "shim/io.h"
 #include "stack/base/sys.h"
 
@@ -85,7 +86,7 @@ S7_EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t
 	struct s7_sock *sk = fd_sock(fd);
 
 	if (!sk)
-		return real.setsockopt(fd, level, name, val, len);
+		return early_setsockopt(fd, level, name, val, len);
 	return (int)ret_errno(set_option(sk, fd, level, name, val, len));
 }
 

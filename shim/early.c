@@ -7,10 +7,10 @@
  * talks to 127.0.0.1 never starts it. Until then options live in the kernel socket; when the stack
  * starts, every remembered descriptor becomes a socket of the stack with the options that differ
  * from a fresh kernel socket's (no list of defaults to keep), and with its binding. A descriptor
- * that the kernel got for good (bound or connected to its addresses) is forgotten. Bound:
- * descriptors below EARLY_MAX; a higher one starts the stack at once. A child forked before the
- * start decides for itself. Context: any thread; the bitmap is atomic, adoption runs under boot.c's
- * lock.
+ * that the kernel got for good (bound or connected to its addresses, or given an option that only
+ * the kernel has) is forgotten. Bound: descriptors below EARLY_MAX; a higher one starts the stack
+ * at once. A child forked before the start decides for itself. Context: any thread; the bitmap is
+ * atomic, adoption runs under boot.c's lock.
  */
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -61,61 +61,92 @@ void early_drop_all(void)
 	early_forget_range(0, EARLY_MAX - 1);
 }
 
-/* What a program may set before bind; `halve`: the kernel shows twice what was set. */
+/*
+ * What carries over. `force`: the kernel has judged the value and shows twice of it; this is the
+ * name that takes it as it is.
+ */
 static const struct early_opt {
-	int level, name;
-	bool halve;
+	int level, name, force;
 } early_opts[] = {
-	{ SOL_SOCKET, SO_REUSEADDR, false },
-	{ SOL_SOCKET, SO_REUSEPORT, false },
-	{ SOL_SOCKET, SO_KEEPALIVE, false },
-	{ SOL_SOCKET, SO_BROADCAST, false },
-	{ SOL_SOCKET, SO_DONTROUTE, false },
-	{ SOL_SOCKET, SO_OOBINLINE, false },
-	{ SOL_SOCKET, SO_LINGER, false },
-	{ SOL_SOCKET, SO_RCVTIMEO, false },
-	{ SOL_SOCKET, SO_SNDTIMEO, false },
-	{ SOL_SOCKET, SO_RCVBUF, true },
-	{ SOL_SOCKET, SO_SNDBUF, true },
-	{ SOL_SOCKET, SO_RCVLOWAT, false },
-	{ SOL_SOCKET, SO_TIMESTAMP, false },
-	{ SOL_SOCKET, SO_TIMESTAMPNS, false },
-	{ SOL_SOCKET, SO_RXQ_OVFL, false },
-	{ SOL_SOCKET, SO_PRIORITY, false },
-	{ SOL_SOCKET, SO_MARK, false },
-	{ SOL_SOCKET, SO_BINDTODEVICE, false },
-	{ SOL_SOCKET, SO_BUSY_POLL, false },
-	{ IPPROTO_IP, IP_TOS, false },
-	{ IPPROTO_IP, IP_TTL, false },
-	{ IPPROTO_IP, IP_MTU_DISCOVER, false },
-	{ IPPROTO_IP, IP_PKTINFO, false },
-	{ IPPROTO_IP, IP_RECVTTL, false },
-	{ IPPROTO_IP, IP_RECVTOS, false },
-	{ IPPROTO_IP, IP_RECVERR, false },
-	{ IPPROTO_IP, IP_FREEBIND, false },
-	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, false },
-	{ IPPROTO_IP, IP_MULTICAST_TTL, false },
-	{ IPPROTO_IP, IP_MULTICAST_LOOP, false },
-	{ IPPROTO_IPV6, IPV6_V6ONLY, false },
-	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, false },
-	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, false },
-	{ IPPROTO_IPV6, IPV6_TCLASS, false },
-	{ IPPROTO_TCP, TCP_NODELAY, false },
-	{ IPPROTO_TCP, TCP_CORK, false },
-	{ IPPROTO_TCP, TCP_MAXSEG, false },
-	{ IPPROTO_TCP, TCP_KEEPIDLE, false },
-	{ IPPROTO_TCP, TCP_KEEPINTVL, false },
-	{ IPPROTO_TCP, TCP_KEEPCNT, false },
-	{ IPPROTO_TCP, TCP_SYNCNT, false },
-	{ IPPROTO_TCP, TCP_LINGER2, false },
-	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, false },
-	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, false },
-	{ IPPROTO_TCP, TCP_QUICKACK, false },
-	{ IPPROTO_TCP, TCP_USER_TIMEOUT, false },
-	{ IPPROTO_TCP, TCP_CONGESTION, false },
-	{ IPPROTO_TCP, TCP_FASTOPEN, false },
-	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, false },
+	{ SOL_SOCKET, SO_REUSEADDR, 0 },
+	{ SOL_SOCKET, SO_REUSEPORT, 0 },
+	{ SOL_SOCKET, SO_KEEPALIVE, 0 },
+	{ SOL_SOCKET, SO_BROADCAST, 0 },
+	{ SOL_SOCKET, SO_DONTROUTE, 0 },
+	{ SOL_SOCKET, SO_OOBINLINE, 0 },
+	{ SOL_SOCKET, SO_LINGER, 0 },
+	{ SOL_SOCKET, SO_RCVTIMEO, 0 },
+	{ SOL_SOCKET, SO_SNDTIMEO, 0 },
+	{ SOL_SOCKET, SO_RCVBUF, SO_RCVBUFFORCE },
+	{ SOL_SOCKET, SO_SNDBUF, SO_SNDBUFFORCE },
+	{ SOL_SOCKET, SO_RCVLOWAT, 0 },
+	{ SOL_SOCKET, SO_TIMESTAMP, 0 },
+	{ SOL_SOCKET, SO_TIMESTAMPNS, 0 },
+	{ SOL_SOCKET, SO_RXQ_OVFL, 0 },
+	{ SOL_SOCKET, SO_BINDTODEVICE, 0 },
+	{ SOL_SOCKET, SO_DEBUG, 0 },
+	{ SOL_SOCKET, SO_NO_CHECK, 0 },
+	{ IPPROTO_IP, IP_TOS, 0 },
+	{ IPPROTO_IP, IP_TTL, 0 },
+	{ IPPROTO_IP, IP_MTU_DISCOVER, 0 },
+	{ IPPROTO_IP, IP_PKTINFO, 0 },
+	{ IPPROTO_IP, IP_RECVTTL, 0 },
+	{ IPPROTO_IP, IP_RECVTOS, 0 },
+	{ IPPROTO_IP, IP_FREEBIND, 0 },
+	{ IPPROTO_IP, IP_MULTICAST_TTL, 0 },
+	{ IPPROTO_IPV6, IPV6_V6ONLY, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVTCLASS, 0 },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, 0 },
+	{ IPPROTO_IPV6, IPV6_TCLASS, 0 },
+	{ IPPROTO_TCP, TCP_NODELAY, 0 },
+	{ IPPROTO_TCP, TCP_CORK, 0 },
+	{ IPPROTO_TCP, TCP_MAXSEG, 0 },
+	{ IPPROTO_TCP, TCP_KEEPIDLE, 0 },
+	{ IPPROTO_TCP, TCP_KEEPINTVL, 0 },
+	{ IPPROTO_TCP, TCP_KEEPCNT, 0 },
+	{ IPPROTO_TCP, TCP_SYNCNT, 0 },
+	{ IPPROTO_TCP, TCP_LINGER2, 0 },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT, 0 },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, 0 },
+	{ IPPROTO_TCP, TCP_QUICKACK, 0 },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT, 0 },
+	{ IPPROTO_TCP, TCP_CONGESTION, 0 },
+	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0 },
 };
+
+static bool carries_over(int level, int name)
+{
+	size_t i;
+
+	for (i = 0; i < S7_ARRAY_LEN(early_opts); i++)
+		if (early_opts[i].level == level &&
+		    (early_opts[i].name == name || (name && early_opts[i].force == name)))
+			return true;
+	return false;
+}
+
+int early_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+	bool kernels = early_has(fd) && !carries_over(level, name);
+	int err;
+
+	if (kernels && !boot_config()->kernel_fallback) {
+		shim_log(LOG_WARN,
+			 "descriptor %d: option %d of level %d is not to be had on the stack", fd,
+			 name, level);
+		return (int)ret_errno(-ENOPROTOOPT);
+	}
+	err = real.setsockopt(fd, level, name, val, len);
+	if (!err && kernels) {
+		shim_log(LOG_INFO,
+			 "descriptor %d stays with the kernel: only it has option %d of level %d",
+			 fd, name, level);
+		early_forget(fd);
+	}
+	return err;
+}
 
 static void import_one(struct s7_sock *sk, int fd, int fresh, const struct early_opt *opt)
 {
@@ -130,9 +161,10 @@ static void import_one(struct s7_sock *sk, int fd, int fresh, const struct early
 		return;
 	if (len == deflt_len && !memcmp(have, deflt, sizeof(have)))
 		return;
-	if (opt->halve)
+	if (opt->force)
 		*(int *)have /= 2;
-	err = sock_setsockopt(sk, opt->level, opt->name, have, len, host_now());
+	err = sock_setsockopt(sk, opt->level, opt->force ? opt->force : opt->name, have, len,
+			      host_now());
 	if (err < 0)
 		shim_log(LOG_INFO, "option %d of level %d did not carry over to descriptor %d: %s",
 			 opt->name, opt->level, fd, strerrordesc_np(-err));

@@ -31,6 +31,8 @@ void fd_forked(struct s7_proc *proc);
 /* ---- early.c ---- */
 void early_note(int fd);
 void early_forget(int fd);
+/* setsockopt of a descriptor that is no socket of the stack, or not yet. */
+int early_setsockopt(int fd, int level, int name, const void *val, socklen_t len);
 void early_forget_range(uint32_t first, uint32_t last);
 /* The stack runs now: makes sockets of the stack of all that are remembered. */
 void early_adopt_all(void);
@@ -86,6 +88,8 @@ void boot_stopped(void);
 
 /* boot_params.c */
 void params_fill(const struct conf *conf, struct s7_params *ret_params);
+/* params' where the interface's section says nothing. */
+struct s7_iface_tcp params_of_iface(const struct conf_iface *conf, const struct s7_params *params);
 
 /* boot_iface.c: ports and silencers; each 0 or -errno with s7_boot.why */
 int boot_ports(void);

@@ -50,4 +50,17 @@ asyncio.run(main())
 PY
 opened=$(($(opens) - opens_before))
 [ "$opened" = 0 ] && ok "no client connection was the kernel's" || not_ok "$opened client connections were the kernel's"
+
+# an option that only the kernel has is never lost: the socket is the kernel's, before the stack runs and after
+in_c "${S7_ENV_C[@]}" timeout 30 /usr/bin/python3 - $S7_IP_S >option.out 2>&1 <<'PY' && ok "an option of the kernel alone holds" || not_ok "an option of the kernel alone holds: $(tail -2 option.out)"
+import socket, sys
+for turn in range(2):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 5)
+    s.connect((sys.argv[1], 80))
+    assert s.getsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY) == 5
+    other = socket.create_connection((sys.argv[1], 80))  # starts the stack
+PY
+opened=$(($(opens) - opens_before))
+[ "$opened" = 2 ] && ok "its 2 connections are the kernel's, no other" || not_ok "$opened connections were the kernel's, not 2"
 finish
