@@ -25,6 +25,22 @@ static void iface_count_tx(struct s7_inst *inst, struct s7_iface *iface, const s
 	inst->stat[STAT_TX_BYTES] += pkt->total;
 }
 
+/*
+ * A device without a peer (memif and vhost between two clients) takes nothing: what is staged is
+ * lost, as on a line that is unplugged, and keeps nobody from sleeping.
+ */
+static void iface_unplugged(struct s7_inst *inst, struct s7_iface *iface)
+{
+	const struct s7_netdev_ops *ops = inst->env->dev[iface->index].ops;
+
+	if (!ops->link || ops->link(inst->env->dev[iface->index].dev))
+		return;
+	iface->tx_dropped += iface->staged;
+	for (uint32_t i = 0; i < iface->staged; i++)
+		pkt_drop(inst, iface->stage[i], DROP_LINK_DOWN);
+	iface->staged = 0;
+}
+
 static void iface_flush(struct s7_inst *inst, struct s7_iface *iface)
 {
 	const struct s7_netdev_ops *ops = inst->env->dev[iface->index].ops;
@@ -39,8 +55,10 @@ static void iface_flush(struct s7_inst *inst, struct s7_iface *iface)
 		if (took < want)
 			break;
 	}
-	if (!sent)
+	if (!sent) {
+		iface_unplugged(inst, iface);
 		return;
+	}
 	iface->staged -= sent;
 	if (iface->staged)
 		memmove(iface->stage, iface->stage + sent, iface->staged * sizeof(*iface->stage));
@@ -207,8 +225,12 @@ uint32_t inst_drive(struct s7_inst *inst)
 	inst_flush(inst);
 
 	inst->stat[STAT_DRIVES]++;
-	if (!done)
+	if (!done) {
 		inst->stat[STAT_DRIVES_EMPTY]++;
+		inst->pkts_free = inst->pkt_cached +
+			inst->env->pool[inst->index].ops->available(
+				inst->env->pool[inst->index].pool);
+	}
 	atomic_store_explicit(&inst->last_drive, inst->now, memory_order_relaxed);
 	return done;
 }
