@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "stack/run/tables.h"
 #include "tools/tools.h"
 
 /* The arena's descriptor in a process: number and inode; false if it has none. */
@@ -98,7 +99,8 @@ int ss_map(const struct ss_arena *arena, const struct s7_arena **ret_arena)
 	close(fd);
 	if (map != (void *)S7_ARENA_BASE)
 		return map == MAP_FAILED ? -errno : -EEXIST;
-	if (map->magic != S7_ARENA_MAGIC || map->version != S7_ARENA_VERSION) {
+	if (map->magic != S7_ARENA_MAGIC || map->version != S7_ARENA_VERSION ||
+	    map->layout != inst_layout()) {
 		munmap((void *)map, (size_t)st.st_size);
 		return -EPROTO;
 	}

@@ -148,9 +148,9 @@ static void print_flows(const struct s7_arena *arena, const struct s7_inst *inst
 	uint32_t i, left = inst->flows.count + 64;
 	const struct s7_flow *flow;
 
-	for (i = 0; i <= inst->flows.mask && left; i++)
-		for (flow = inst->flows.bucket[i]; inside(arena, flow, sizeof(*flow)) && left--;
-		     flow = flow->next)
+	for (i = 0; i <= inst->flows.mask; i++)
+		for (flow = inst->flows.bucket[i]; left && inside(arena, flow, sizeof(*flow));
+		     flow = flow->next, left--)
 			if (flow->kind == FLOW_TCP_TW || flow->kind == FLOW_TCP_REQ)
 				print_flow(flow, format);
 }

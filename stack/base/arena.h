@@ -20,14 +20,17 @@
 #define S7_ARENA_VERSION 1
 #define S7_INSTS_MAX 16
 #define S7_PROCS_MAX 128
+#define S7_SLABS_MAX (S7_INSTS_MAX * 16)
 
 struct s7_inst;
 struct s7_proc;
+struct s7_slab;
 
 struct s7_arena {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t inst_count;
+	uint64_t layout; /* inst_layout(): whether another program image means the same structs */
 	uint64_t size; /* bytes of address space */
 	uint64_t used; /* bytes given by arena_take */
 	struct s7_lock proc_lock; /* the process table; last in the lock order */
@@ -36,6 +39,9 @@ struct s7_arena {
 	_Atomic uint64_t next_cookie;
 	struct s7_inst *inst[S7_INSTS_MAX];
 	struct s7_proc *proc; /* [S7_PROCS_MAX] */
+	/* every slab, so that what is in use can be told: sock7 ss --usage */
+	struct s7_slab *slab[S7_SLABS_MAX];
+	uint32_t slab_count;
 };
 
 /* Writes the header over zeroed memory of `size` bytes at `base`. */
@@ -51,7 +57,7 @@ struct s7_slab {
 	uint32_t high;	/* objects ever used: beyond is untouched memory */
 	uint32_t used;	/* objects in use */
 	uint32_t peak;
-	/* id of the first free object, 0 = none; links in the object's first word */
+	/* id of the first free object, 0 = none; where the links are: arena.c */
 	uint32_t free;
 };
 

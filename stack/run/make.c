@@ -27,6 +27,7 @@ static void lo_setup(struct s7_inst *inst)
 	lo->addr[0].ip = ip_from_v4(htonl(INADDR_LOOPBACK));
 	lo->addr[0].prefix_len = 8;
 	lo->addr_count = 1;
+	lo->tcp = params_iface_tcp(&inst->params);
 	inst->iface_count = 1;
 	inst->lo_tail = &inst->lo_head;
 }
@@ -69,6 +70,7 @@ int inst_create(struct s7_arena *arena, const struct s7_inst_setup *setup,
 	err = inst_tables(inst);
 	if (err)
 		return err;
+	arena->layout = inst_layout();
 	arena->inst[setup->index] = inst;
 	if (arena->inst_count <= setup->index)
 		arena->inst_count = setup->index + 1;

@@ -11,6 +11,12 @@
 
 extern const s7_timer_fn inst_timers[TIMER_KIND_COUNT];
 
+/*
+ * A stamp of the structs in the arena. Two builds of different layout are told apart by it before one reads what the
+ * other wrote (`sock7 ss` of another version).
+ */
+uint64_t inst_layout(void);
+
 /* What inst_create runs, in order: each layer makes its tables in the arena. */
 typedef int (*s7_inst_step)(struct s7_inst *inst);
 extern const s7_inst_step inst_steps[];
