@@ -69,6 +69,12 @@ struct conf_iface {
 	uint32_t spin_us;	     /* a blocking call polls so long before it sleeps */
 	enum conf_rx_checksum rx_checksum;
 	enum conf_tso tso;
+	/* of connections over this interface; empty, 0 and 0 0 0: [global]'s */
+	char tcp_congestion[CONF_NAME_MAX];
+	uint32_t tcp_init_cwnd;
+	uint32_t tcp_delayed_ack_ms;
+	uint32_t backlog;
+	uint32_t rmem[3], wmem[3];
 };
 
 struct conf {
@@ -84,7 +90,7 @@ struct conf {
 	uint32_t max_sockets;	   /* sockets and connections, all processes */
 	uint32_t max_time_wait;	   /* TIME_WAIT entries; beyond: forgotten at once, counted */
 	uint32_t exit_linger_ms;   /* how long exit() may drive closing connections */
-	/* TCP, global because a socket may live before its interface is known */
+	/* TCP; a socket has these until its interface is known */
 	char tcp_congestion[CONF_NAME_MAX];
 	uint32_t tcp_init_cwnd;	   /* segments */
 	uint32_t tcp_delayed_ack_ms;

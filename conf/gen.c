@@ -132,9 +132,15 @@ static void print_md(void)
 			puts(" |");
 		}
 	}
-	puts("\nTCP settings and buffer sizes stand in `[global]`, because a socket may live "
-	     "before it\n"
-	     "is known which interface will carry it.");
+	puts("\nTCP settings that stand in both sections: a socket has those of `[global]` until "
+	     "the\n"
+	     "interface that carries its connection is known. That is at connect(), and for an "
+	     "accepted\n"
+	     "connection when its SYN comes; from then on it has those of the interface. What "
+	     "the program\n"
+	     "set itself (TCP_CONGESTION, SO_RCVBUF, SO_SNDBUF) stays, and is inherited from a "
+	     "listener.\n"
+	     "The interface `lo` has those of `[global]`.");
 }
 
 int main(int argc, char **argv)

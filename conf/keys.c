@@ -17,7 +17,7 @@ static const char *const loopback_words[] = { "kernel", "stack", NULL };
 static const char *const hugepages_words[] = { "auto", "yes", "no", NULL };
 static const char *const log_words[] = { "error", "warn", "info", "debug", NULL };
 static const char *const on_error_words[] = { "kernel", "abort", NULL };
-static const char *const congestion_words[] = { "cubic", "newreno", NULL };
+static const char *const congestion_words[] = { "cubic", "reno", "newreno", NULL };
 static const char *const rx_checksum_words[] = { "verify", "trust", NULL };
 static const char *const tso_words[] = { "auto", "off", NULL };
 static const char *const driver_words[] = {
@@ -83,7 +83,8 @@ const struct conf_key conf_keys[] = {
 		  "unacknowledged." },
 	{ GLOBAL(tcp_congestion), .name = "tcp_congestion", .type = CONF_T_WORD,
 	  .words = congestion_words, .initial = "cubic",
-	  .help = "Congestion control of a new connection; TCP_CONGESTION changes it per socket." },
+	  .help = "Congestion control of a new connection; TCP_CONGESTION changes it per socket. "
+		  "newreno is another word for reno." },
 	{ GLOBAL(tcp_init_cwnd), .name = "tcp_init_cwnd", .type = CONF_T_NUMBER, .min = 1,
 	  .max = 256, .initial = "10",
 	  .help = "Initial congestion window in segments (RFC 6928)." },
@@ -166,6 +167,29 @@ const struct conf_key conf_keys[] = {
 		  "kernel end leaves them unfinished (ethtool -K DEV tx off is the other cure)." },
 	{ IFACE(tso), .name = "tso", .type = CONF_T_ENUM, .words = tso_words, .initial = "auto",
 	  .help = "Whether the device cuts large segments where it can." },
+	{ IFACE(tcp_congestion), .name = "tcp_congestion", .type = CONF_T_WORD,
+	  .words = congestion_words, .zero = "global", .initial = "global",
+	  .help = "Congestion control of connections over this interface, unless the program "
+		  "chose one with TCP_CONGESTION." },
+	{ IFACE(tcp_init_cwnd), .name = "tcp_init_cwnd", .type = CONF_T_NUMBER, .min = 1,
+	  .max = 256, .zero = "global", .initial = "global",
+	  .help = "Initial congestion window in segments of connections over this interface." },
+	{ IFACE(tcp_delayed_ack_ms), .name = "tcp_delayed_ack_ms", .type = CONF_T_NUMBER, .min = 1,
+	  .max = 500, .zero = "global", .initial = "global",
+	  .help = "Longest time an acknowledgement is held back on this interface." },
+	{ IFACE(backlog), .name = "backlog", .type = CONF_T_NUMBER, .min = 1, .max = 1 << 20,
+	  .zero = "global", .initial = "global",
+	  .help = "Upper bound of the backlog of a listener at one of this interface's addresses. "
+		  "Of any other listener, no connection over this interface is taken up "
+		  "while more than so many wait for accept()." },
+	{ IFACE(rmem), .name = "rmem", .type = CONF_T_TRIPLE, .min = K(1), .max = G(1),
+	  .zero = "global", .initial = "global",
+	  .help = "Least, initial and greatest receive buffer in bytes of connections over this "
+		  "interface, unless the program set SO_RCVBUF." },
+	{ IFACE(wmem), .name = "wmem", .type = CONF_T_TRIPLE, .min = K(1), .max = G(1),
+	  .zero = "global", .initial = "global",
+	  .help = "Least, initial and greatest send buffer in bytes of connections over this "
+		  "interface, unless the program set SO_SNDBUF." },
 };
 
 const size_t conf_key_count = sizeof(conf_keys) / sizeof(conf_keys[0]);

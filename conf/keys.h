@@ -37,7 +37,7 @@ struct conf_key {
 	size_t count_offset;	  /* repeatable types: its uint32_t counter */
 	uint64_t min, max;	  /* numbers and sizes; repeatable types: max entries */
 	const char *const *words; /* NULL-terminated */
-	const char *zero;	  /* the word that is written for 0 ("auto", "kernel"), or NULL */
+	const char *zero;	  /* the word for 0 or empty ("auto", "global"), or NULL */
 	bool power_of_two;
 };
 

@@ -58,17 +58,18 @@ static int enum_set(const struct conf_key *key, const char *text, void *base)
 
 static int word_set(const struct conf_key *key, const char *text, void *base)
 {
-	int index = word_index(key, text);
+	int index = is_zero_word(key, text) ? 0 : word_index(key, text);
 
 	if (index < 0)
 		return index;
-	snprintf(field_of(key, base), key->width, "%s", text);
+	snprintf(field_of(key, base), key->width, "%s", is_zero_word(key, text) ? "" : text);
 	return 0;
 }
 
 static void words_allowed(const struct conf_key *key, char *ret_text, size_t len)
 {
-	size_t used = (size_t)snprintf(ret_text, len, "one of");
+	size_t used = (size_t)snprintf(ret_text, len, "%s%sone of", key->zero ? key->zero : "",
+				       key->zero ? " or " : "");
 	int i;
 
 	for (i = 0; key->words[i] && used < len; i++)

@@ -55,6 +55,7 @@ static int iface_add(struct s7_inst *inst, uint32_t index)
 		.tso_max = boot->info.tso_max,
 		.tso_segs_max = boot->info.tso_segs_max,
 		.spin_us = conf->spin_us,
+		.tcp = params_of_iface(conf, &inst->params),
 		.ifindex = boot->ifindex ? boot->ifindex : (int)(0x7000 + index),
 	};
 	uint32_t at;

@@ -3,8 +3,9 @@
  * boot_params.c - the settings that packets obey: the configuration's, else the kernel's, else
  * constants
  *
- * The kernel's values are those of the network namespace at the moment the stack starts.
- * Context: boot, one thread. Called by: boot.c.
+ * The kernel's values are those of the network namespace at the moment the stack starts. What an
+ * interface's section says stands in place of [global]'s for connections over that interface.
+ * Context: boot, one thread. Called by: boot.c, boot_iface.c.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -77,6 +78,37 @@ static void fill_ports(struct s7_params *params)
 	params->port_hi = (uint32_t)strtoul(end, NULL, 10);
 }
 
+/* The stack has Linux's names. */
+static uint32_t cc_of(const char *word)
+{
+	const char *name = strcmp(word, "newreno") ? word : "reno";
+	int cc = tcp_cc_index(name, strlen(name));
+
+	if (cc < 0)
+		shim_log(LOG_WARN,
+			 "tcp_congestion %s is not known here; using the first of the table", name);
+	return cc < 0 ? 0 : (uint32_t)cc;
+}
+
+struct s7_iface_tcp params_of_iface(const struct conf_iface *conf, const struct s7_params *params)
+{
+	struct s7_iface_tcp tcp = params_iface_tcp(params);
+
+	if (conf->tcp_congestion[0])
+		tcp.cc = cc_of(conf->tcp_congestion);
+	if (conf->tcp_init_cwnd)
+		tcp.init_cwnd = conf->tcp_init_cwnd;
+	if (conf->tcp_delayed_ack_ms)
+		tcp.delack_ms = conf->tcp_delayed_ack_ms;
+	if (conf->backlog)
+		tcp.backlog_max = conf->backlog;
+	if (conf->rmem[2])
+		memcpy(tcp.rmem, conf->rmem, sizeof(tcp.rmem));
+	if (conf->wmem[2])
+		memcpy(tcp.wmem, conf->wmem, sizeof(tcp.wmem));
+	return tcp;
+}
+
 void params_fill(const struct conf *conf, struct s7_params *ret_params)
 {
 	static const uint32_t rmem[3] = { 4096, 131072, 6291456 },
@@ -93,14 +125,9 @@ void params_fill(const struct conf *conf, struct s7_params *ret_params)
 		.kernel_fallback = conf->kernel_fallback,
 		.tx_batch = conf->tx_batch,
 	};
-	int cc = tcp_cc_index(conf->tcp_congestion, strlen(conf->tcp_congestion));
 	size_t i;
 
-	if (cc < 0)
-		shim_log(LOG_WARN,
-			 "tcp_congestion %s is not known here; using the first of the table",
-			 conf->tcp_congestion);
-	params.tcp_cc = cc < 0 ? 0 : (uint32_t)cc;
+	params.tcp_cc = cc_of(conf->tcp_congestion);
 	for (i = 0; i < S7_ARRAY_LEN(rows); i++)
 		fill_row(conf, &rows[i], &params);
 	fill_triple(conf->rmem, "ipv4/tcp_rmem", rmem, params.tcp_rmem);

@@ -35,6 +35,15 @@ struct s7_iface_addr {
 	uint8_t prefix_len; /* of the family */
 };
 
+/* What TCP takes from the interface that carries a connection, in place of struct s7_params. */
+struct s7_iface_tcp {
+	uint32_t cc;	    /* index into the table of congestion controls */
+	uint32_t init_cwnd; /* segments; inst_add_iface: 0 means that all of this is params' */
+	uint32_t delack_ms;
+	uint32_t rmem[3], wmem[3]; /* min default max */
+	uint32_t backlog_max;
+};
+
 struct s7_iface {
 	char name[16];
 	uint8_t index;	/* in inst->iface[] */
@@ -47,6 +56,7 @@ struct s7_iface {
 	uint32_t tso_max;
 	uint32_t tso_segs_max;
 	uint32_t spin_us;
+	struct s7_iface_tcp tcp;
 	int ifindex; /* what the program sees: the kernel's, or one that the kernel does not use */
 	struct s7_iface_addr addr[IFACE_ADDRS_MAX];
 	uint32_t staged;

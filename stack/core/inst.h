@@ -76,6 +76,21 @@ struct s7_params {
 	bool tx_batch;
 };
 
+/* The settings of an interface that has none of its own. */
+static inline struct s7_iface_tcp params_iface_tcp(const struct s7_params *params)
+{
+	struct s7_iface_tcp tcp = {
+		.cc = params->tcp_cc,
+		.init_cwnd = params->tcp_init_cwnd,
+		.delack_ms = params->tcp_delack_ms,
+		.backlog_max = params->backlog_max,
+	};
+
+	memcpy(tcp.rmem, params->tcp_rmem, sizeof(tcp.rmem));
+	memcpy(tcp.wmem, params->tcp_wmem, sizeof(tcp.wmem));
+	return tcp;
+}
+
 /*
  * Answers of an event loop leave together: while one thread works off the events of one epoll_wait,
  * what it stages waits for the last of them, for a full burst, or for the next drive. A thread that
@@ -166,6 +181,7 @@ int inst_create(struct s7_arena *arena, const struct s7_inst_setup *setup,
 
 /*
  * Adds an interface (name, mac, addrs, flags ... filled by the caller; index and stage are ours).
+ * tcp may be left empty: params'.
  * 0, -ENOSPC.
  */
 int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t *ret_index);

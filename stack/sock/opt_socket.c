@@ -154,9 +154,10 @@ static int force_sndbuf(struct s7_sock *sk, const struct opt_value *value)
 
 static int set_rcvlowat(struct s7_sock *sk, const struct opt_value *value)
 {
-	uint32_t room = sk->bits & SKB_RCVBUF_LOCK ? sk->rcvbuf : sk->inst->params.tcp_rmem[2];
-	uint32_t low = value->num < 0 ? INT_MAX : (uint32_t)value->num;
+	uint32_t low = value->num < 0 ? INT_MAX : (uint32_t)value->num, room = sk->rcvbuf;
 
+	if (sk->proto == PROTO_TCP && !(sk->bits & SKB_RCVBUF_LOCK))
+		room = tcp_iface(tcp_sk(sk))->rmem[2];
 	if (sk->proto == PROTO_TCP)
 		low = (uint32_t)s7_min(low, room / 2);
 	sk->rcvlowat = low ? low : 1;

@@ -42,5 +42,5 @@ uint32_t tcp_cc_slow_start(struct s7_tcb *tcb, uint32_t acked)
 /* RFC 6928, by the configured number of segments. */
 uint32_t tcp_cwnd_init(const struct s7_tcp_sock *ts)
 {
-	return ts->sk.inst->params.tcp_init_cwnd * ts->tcb.mss;
+	return tcp_iface(ts)->init_cwnd * ts->tcb.mss;
 }

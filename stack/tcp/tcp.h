@@ -226,6 +226,13 @@ static inline const struct s7_tcb *tcp_tcb(const struct s7_sock *sk)
 	return &((const struct s7_tcp_sock *)sk)->tcb;
 }
 
+/* The settings of the interface that carries the connection; lo's, which are params', until that is
+ * known. */
+static inline const struct s7_iface_tcp *tcp_iface(const struct s7_tcp_sock *ts)
+{
+	return &ts->sk.inst->iface[ts->sk.flow.iface].tcp;
+}
+
 /* Called by inst_create: slabs by params.max_sockets and max_time_wait. 0, -ENOMEM. */
 int tcp_inst_init(struct s7_inst *inst);
 

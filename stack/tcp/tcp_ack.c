@@ -125,7 +125,7 @@ void tcp_space_check(struct s7_tcp_sock *ts)
 	if (!(sk->bits & SKB_SNDBUF_LOCK) && !tcp_pool_low(sk->inst, 4)) {
 		want = 2ull * TCP_TRUESIZE *
 			s7_max(tcb->cwnd / s7_min(tcb->mss, S7_PKT_ROOM) + 1, 10);
-		want = s7_min(want, sk->inst->params.tcp_wmem[2]);
+		want = s7_min(want, tcp_iface(ts)->wmem[2]);
 		sk->sndbuf = (uint32_t)s7_max(sk->sndbuf, want);
 	}
 	if (!tcp_writeable(sk))

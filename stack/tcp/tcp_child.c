@@ -4,8 +4,9 @@
  *
  * Idea: the child inherits from its listener what Linux lets it inherit (socket options, buffer
  * sizes, TCP settings), takes the numbers from the request and the request's place in the flow
- * table. It has one reference, which accept() hands out. A request of a cookie lies on the
- * caller's stack and is in no table.
+ * table. What the program set nowhere is the interface's by which the SYN came. It has one
+ * reference, which accept() hands out. A request of a cookie lies on the caller's stack and is in
+ * no table.
  * Context: instance lock. Called by: tcp_req.c, tcp_cookie.c.
  */
 #include "stack/tcp/tcp_int.h"
@@ -96,6 +97,7 @@ struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg 
 	sk->flow.rport = req->flow.rport;
 	sk->flow.iface = req->flow.iface;
 	sk->flow.kind = FLOW_TCP;
+	tcp_take_iface(ts);
 	if (req->flow.linked) {
 		if (!req->retries)
 			tcp_rtt_sample(ts, (inst->now - req->synack_at) / S7_US);

@@ -232,6 +232,7 @@ int tcp_disconnect(struct s7_sock *sk)
 						     (struct s7_ip){ .q = { 0, 0 } };
 	memset(&sk->flow.remote, 0, sizeof(sk->flow.remote));
 	sk->flow.rport = 0;
+	sk->flow.iface = S7_IFACE_LO; /* not known: tcp_iface */
 	sk->shut = 0;
 	sk->err = 0;
 	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_NOSPACE;

@@ -29,6 +29,27 @@ void tcp_tcb_init(struct s7_tcp_sock *ts)
 	ts->sk.flow.kind = FLOW_TCP;
 }
 
+uint32_t tcp_rcvbuf_init(const struct s7_sock *sk, const struct s7_iface_tcp *tcp)
+{
+	uint64_t low = 2ull * sk->rcvlowat;
+
+	if (sk->bits & SKB_RCVBUF_LOCK)
+		return sk->rcvbuf;
+	return (uint32_t)s7_max(tcp->rmem[1], s7_min(low, tcp->rmem[2]));
+}
+
+void tcp_take_iface(struct s7_tcp_sock *ts)
+{
+	const struct s7_iface_tcp *tcp = tcp_iface(ts);
+	struct s7_sock *sk = &ts->sk;
+
+	sk->rcvbuf = tcp_rcvbuf_init(sk, tcp);
+	if (!(sk->bits & SKB_SNDBUF_LOCK))
+		sk->sndbuf = tcp->wmem[1];
+	if (!(ts->tcb.bits & TCB_CC_USER))
+		ts->tcb.cc = tcp->cc;
+}
+
 /* What connect() says when it is called again. 1: begin a new connection. */
 static int connect_again(struct s7_sock *sk)
 {
@@ -84,6 +105,7 @@ static void forget_peer(struct s7_sock *sk)
 {
 	memset(&sk->flow.remote, 0, sizeof(sk->flow.remote));
 	sk->flow.rport = 0;
+	sk->flow.iface = S7_IFACE_LO;
 	if (!(sk->bits & SKB_BOUND))
 		sk->flow.lport = 0;
 	if (!(sk->bits & SKB_BOUND_ADDR))
@@ -108,6 +130,7 @@ int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 	sk->shut = 0;
 	sk->err = 0;
 	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER;
+	tcp_take_iface(ts);
 	tcp_own_port(ts);
 	tcb->iss = tcp_isn(sk->inst, &sk->flow);
 	tcb->ts_offset = tcp_ts_offset(sk->inst, &sk->flow.local, &sk->flow.remote);
@@ -117,7 +140,7 @@ int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 	tcb->rcv_nxt = tcb->rcv_wup = tcb->copied_seq = tcb->rcv_wnd = 0;
 	tcb->snd_max_wnd = tcb->snd_wnd = 0;
 	tcb->ts_recent = 0;
-	tcb->rcv_wscale = tcp_pick_wscale(sk->inst, sk);
+	tcb->rcv_wscale = tcp_pick_wscale(sk, tcp_iface(ts));
 	tcb->retries = tcb->backoff = 0;
 	tcb->stalled_at = 0;
 	tcb->ssthresh = TCP_CWND_MAX;
@@ -128,10 +151,21 @@ int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 	return -EINPROGRESS;
 }
 
+/* At an address of one interface that interface's; each connection's is judged when it comes. */
+static uint32_t backlog_max(const struct s7_sock *sk)
+{
+	const struct s7_iface *iface;
+
+	if (sk->bound_iface)
+		return sk->inst->iface[sk->bound_iface - 1].tcp.backlog_max;
+	iface = ip_is_any(&sk->bind.ip) ? NULL : ip_local_iface(sk->inst, &sk->bind.ip);
+	return iface ? iface->tcp.backlog_max : sk->inst->params.backlog_max;
+}
+
 int tcp_listen(struct s7_sock *sk, int backlog)
 {
 	struct s7_tcp_sock *ts = tcp_sk(sk);
-	uint32_t max = sk->inst->params.backlog_max;
+	uint32_t max = backlog_max(sk);
 
 	if (ts->tcb.state != TCPS_CLOSED && ts->tcb.state != TCPS_LISTEN)
 		return -EINVAL;

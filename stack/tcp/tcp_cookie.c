@@ -93,6 +93,7 @@ static bool cookie_check(struct s7_inst *inst, const struct s7_tcp_req *req, uin
 static void cookie_options(struct s7_tcp_req *req, const struct s7_tcp_sock *listener,
 			   const struct tcp_seg *seg)
 {
+	const struct s7_iface_tcp *tcp = &listener->sk.inst->iface[req->flow.iface].tcp;
 	uint32_t bits = seg->opts.ts_ecr & COOKIE_TS_MASK;
 
 	req->bits = 0;
@@ -105,7 +106,7 @@ static void cookie_options(struct s7_tcp_req *req, const struct s7_tcp_sock *lis
 	if ((bits & 15) != COOKIE_NO_SCALE) {
 		req->bits |= TCPO_WSCALE;
 		req->snd_wscale = bits & 15;
-		req->rcv_wscale = tcp_pick_wscale(listener->sk.inst, &listener->sk);
+		req->rcv_wscale = tcp_pick_wscale(&listener->sk, tcp);
 	}
 }
 
@@ -131,7 +132,7 @@ bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 	req.mss = mss;
 	cookie_options(&req, listener, seg);
 	stat_add(inst, STAT_TCP_COOKIES_OK, 1);
-	if (tcp_accept_full(&listener->tcb)) {
+	if (tcp_accept_full(listener, rx->iface->index)) {
 		pkt_drop(inst, pkt, DROP_TCP_LISTEN_OVERFLOW);
 		return true;
 	}

@@ -107,7 +107,7 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 		pkt_drop(inst, pkt, DROP_TCP_FLAGS);
 		return;
 	}
-	if (tcp_accept_full(tcb)) {
+	if (tcp_accept_full(listener, rx->iface->index)) {
 		pkt_drop(inst, pkt, DROP_TCP_LISTEN_OVERFLOW);
 		return;
 	}

@@ -165,14 +165,19 @@ bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 		   struct tcp_seg *seg);
 /* A full socket from a request whose ACK has come, in the listener's accept queue; or NULL. */
 struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg);
-static inline bool tcp_accept_full(const struct s7_tcb *listener)
+/* For a connection that came by `iface`. */
+static inline bool tcp_accept_full(const struct s7_tcp_sock *listener, uint32_t iface)
 {
-	return listener->accept_len > listener->backlog;
+	const struct s7_tcb *tcb = &listener->tcb;
+
+	return tcb->accept_len > tcb->backlog ||
+	       tcb->accept_len > listener->sk.inst->iface[iface].tcp.backlog_max;
 }
 uint32_t tcp_isn(struct s7_inst *inst, const struct s7_flow *flow);
 uint32_t tcp_ts_offset(struct s7_inst *inst, const struct s7_ip *local, const struct s7_ip *remote);
 uint64_t tcp_keyed_hash(const uint64_t key[2], const void *data, uint32_t len);
-uint8_t tcp_pick_wscale(const struct s7_inst *inst, const struct s7_sock *sk);
+/* For a connection by the interface with `tcp`. */
+uint8_t tcp_pick_wscale(const struct s7_sock *sk, const struct s7_iface_tcp *tcp);
 
 /* ---- tcp_rx.c, tcp_syn_sent.c: consume pkt ---- */
 void tcp_rx(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg);
@@ -327,6 +332,10 @@ ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg);
 ssize_t tcp_recv(struct s7_sock *sk, struct s7_msg *msg);
 uint32_t tcp_poll(struct s7_sock *sk);
 bool tcp_readable(const struct s7_sock *sk);
+/* What the program left open becomes the interface's (flow.iface is known now). */
+void tcp_take_iface(struct s7_tcp_sock *ts);
+/* The receive buffer a connection begins with. */
+uint32_t tcp_rcvbuf_init(const struct s7_sock *sk, const struct s7_iface_tcp *tcp);
 /* Zeroed settings to their defaults; a fresh TCB. */
 void tcp_tcb_init(struct s7_tcp_sock *ts);
 void tcp_icmp_sk(struct s7_sock *sk, int err, uint32_t mtu, bool hard);

@@ -361,8 +361,8 @@ void tcp_rcvlowat_changed(struct s7_sock *sk)
 	uint64_t want = 2ull * sk->rcvlowat;
 
 	if (!(sk->bits & SKB_RCVBUF_LOCK) && want > sk->rcvbuf)
-		sk->rcvbuf =
-			(uint32_t)s7_max(sk->rcvbuf, s7_min(want, sk->inst->params.tcp_rmem[2]));
+		sk->rcvbuf = (uint32_t)s7_max(sk->rcvbuf,
+					      s7_min(want, tcp_iface(tcp_sk(sk))->rmem[2]));
 	if (tcp_readable(sk))
 		sk_event(sk, EPOLLIN | EPOLLRDNORM);
 }

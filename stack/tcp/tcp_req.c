@@ -11,21 +11,21 @@
  */
 #include "stack/tcp/tcp_int.h"
 
-uint8_t tcp_pick_wscale(const struct s7_inst *inst, const struct s7_sock *sk)
+uint8_t tcp_pick_wscale(const struct s7_sock *sk, const struct s7_iface_tcp *tcp)
 {
-	uint64_t space = s7_max(inst->params.tcp_rmem[2], inst->params.rmem_max);
+	uint64_t space = sk->bits & SKB_RCVBUF_LOCK ? sk->rcvbuf : tcp->rmem[2];
 	uint8_t scale = 0;
 
-	if (sk->bits & SKB_RCVBUF_LOCK)
-		space = s7_max(sk->rcvbuf, inst->params.rmem_max);
+	space = s7_max(space, sk->inst->params.rmem_max);
 	for (; scale < 14 && space > 65535ull << scale; scale++)
 		;
 	return scale;
 }
 
-static uint32_t initial_window(const struct s7_tcp_sock *listener)
+/* Of the child to be. */
+static uint32_t initial_window(const struct s7_tcp_sock *listener, const struct s7_iface_tcp *tcp)
 {
-	uint32_t space = listener->sk.rcvbuf / 2;
+	uint32_t space = tcp_rcvbuf_init(&listener->sk, tcp) / 2;
 
 	if (listener->tcb.window_clamp)
 		space = (uint32_t)s7_min(space, listener->tcb.window_clamp);
@@ -56,12 +56,13 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	req->irs = seg->h.seq;
 	req->ts_recent = o->ts_val;
 	req->ts_offset = tcp_ts_offset(inst, &rx->dst, &rx->src);
-	req->rcv_wnd = initial_window(listener);
+	req->rcv_wnd = initial_window(listener, &rx->iface->tcp);
 	req->snd_wnd = seg->h.wnd;
 	req->mss = o->bits & TCPO_MSS ? (uint16_t)s7_max(o->mss, TCP_MSS_MIN) : TCP_MSS_FALLBACK;
 	req->bits = o->bits & (TCPO_WSCALE | TCPO_SACK_OK | TCPO_TS);
 	req->snd_wscale = o->bits & TCPO_WSCALE ? o->wscale : 0;
-	req->rcv_wscale = o->bits & TCPO_WSCALE ? tcp_pick_wscale(inst, &listener->sk) : 0;
+	if (o->bits & TCPO_WSCALE)
+		req->rcv_wscale = tcp_pick_wscale(&listener->sk, &rx->iface->tcp);
 	req->tos = listener->sk.tos;
 	req->made_at = req->synack_at = inst->now;
 	return 0;
@@ -178,7 +179,7 @@ static bool req_must_wait(struct s7_inst *inst, struct s7_tcp_req *req, const st
 {
 	struct s7_tcb *listener = &req->listener->tcb;
 
-	if (tcp_accept_full(listener)) {
+	if (tcp_accept_full(req->listener, req->flow.iface)) {
 		inst->drop[DROP_TCP_LISTEN_OVERFLOW]++;
 		req->acked = true;
 		return true;

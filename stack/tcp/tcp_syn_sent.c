@@ -29,9 +29,9 @@ void tcp_established(struct s7_tcp_sock *ts)
 	tcb->space_bytes = (uint32_t)s7_min(sk->rcvbuf / 2, 10 * tcb->mss);
 	tcb->at[TCPD_RTX] = 0;
 	if (!(sk->bits & SKB_SNDBUF_LOCK)) {
-		uint32_t want = 2 * TCP_TRUESIZE * sk->inst->params.tcp_init_cwnd;
+		uint32_t want = 2 * TCP_TRUESIZE * tcp_iface(ts)->init_cwnd;
 
-		want = (uint32_t)s7_min(want, sk->inst->params.tcp_wmem[2]);
+		want = (uint32_t)s7_min(want, tcp_iface(ts)->wmem[2]);
 		sk->sndbuf = (uint32_t)s7_max(sk->sndbuf, want);
 	}
 	sk->bits |= SKB_CONNECTED;

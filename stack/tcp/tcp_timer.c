@@ -30,7 +30,7 @@ void tcp_delack_arm(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
-	tcb->delack_at = ts->sk.inst->now + ts->sk.inst->params.tcp_delack_ms * S7_MS;
+	tcb->delack_at = ts->sk.inst->now + tcp_iface(ts)->delack_ms * S7_MS;
 	if (!timer_armed(&tcb->delack_timer))
 		timer_arm(&ts->sk.inst->wheel, &tcb->delack_timer, tcb->delack_at);
 }

@@ -111,7 +111,7 @@ static void tw_reopen(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_tcp_
 
 	stat_add(inst, STAT_TCP_TW_REUSED, 1);
 	tw_free(inst, tw);
-	if (tcp_accept_full(&listener->tcb))
+	if (tcp_accept_full(listener, rx->iface->index))
 		inst->drop[DROP_TCP_LISTEN_OVERFLOW]++;
 	else if (listener->tcb.request_count >= inst->params.tcp_syn_backlog)
 		tcp_cookie_send(listener, rx, seg);

@@ -5,8 +5,8 @@
  * Idea: like Linux half of SO_RCVBUF is for payload. The right edge rcv_wup + rcv_wnd never moves
  * back (RFC 9293 3.8.6); it moves forward only by a useful step (receiver-side silly window
  * avoidance, 3.8.6.2.2). The buffer grows while the program reads as fast as data comes: each
- * round trip it becomes four times what was read in the last one, up to tcp_rmem[2], unless the
- * program fixed SO_RCVBUF.
+ * round trip it becomes four times what was read in the last one, up to the interface's rmem[2],
+ * unless the program fixed SO_RCVBUF.
  * Context: instance lock. Called by: tcp_out.c, tcp_recv.c, tcp_rx.c.
  */
 #include "stack/tcp/tcp_int.h"
@@ -65,7 +65,7 @@ static void window_autotune(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	struct s7_sock *sk = &ts->sk;
-	uint32_t rtt = tcb->rcv_rtt_us, copied, max = sk->inst->params.tcp_rmem[2];
+	uint32_t rtt = tcb->rcv_rtt_us, copied, max = tcp_iface(ts)->rmem[2];
 	uint64_t want;
 
 	if (tcb->srtt8_us && (!rtt || tcb->srtt8_us >> 3 < rtt))

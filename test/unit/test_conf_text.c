@@ -90,6 +90,47 @@ Test(conf_text, interface_defaults)
 	cr_assert_str_empty(iface->device);
 }
 
+Test(conf_text, an_interface_has_tcp_settings_of_its_own)
+{
+	static const char text[] = "[global]\n"
+				   "tcp_congestion = newreno\n"
+				   "tcp_init_cwnd = 20\n"
+				   "rmem = 4K 64K 1M\n"
+				   "[interface a]\n"
+				   "tcp_congestion = cubic\n"
+				   "tcp_init_cwnd = 3\n"
+				   "tcp_delayed_ack_ms = 5\n"
+				   "backlog = 7\n"
+				   "rmem = 4K 8K 16K\n"
+				   "wmem = 4K 32K 64K\n"
+				   "[interface b]\n"
+				   "tcp_congestion = global\n"
+				   "backlog = global\n"
+				   "rmem = global\n"
+				   "[interface c]\n";
+	const struct conf_iface *iface;
+	char why[CONF_WHY_MAX] = "";
+	struct conf conf;
+
+	cr_assert_eq(conf_parse_text(text, sizeof(text) - 1, "f", &conf, why, sizeof(why)), 0, "%s",
+		     why);
+	cr_assert_str_eq(conf.tcp_congestion, "newreno");
+	cr_assert_eq(conf.tcp_init_cwnd, 20);
+	cr_assert_eq(conf.rmem[1], 64 << 10);
+	iface = &conf.iface[0];
+	cr_assert_str_eq(iface->tcp_congestion, "cubic");
+	cr_assert_eq(iface->tcp_init_cwnd, 3);
+	cr_assert_eq(iface->tcp_delayed_ack_ms, 5);
+	cr_assert_eq(iface->backlog, 7);
+	cr_assert_eq(iface->rmem[1], 8 << 10);
+	cr_assert_eq(iface->wmem[2], 64 << 10);
+	for (iface = &conf.iface[1]; iface < &conf.iface[3]; iface++) {
+		cr_assert_str_empty(iface->tcp_congestion);
+		cr_assert_eq(iface->tcp_init_cwnd + iface->tcp_delayed_ack_ms + iface->backlog, 0);
+		cr_assert_eq(iface->rmem[0] + iface->rmem[2] + iface->wmem[0] + iface->wmem[2], 0);
+	}
+}
+
 Test(conf_text, nothing_is_valid)
 {
 	char why[CONF_WHY_MAX];
@@ -125,12 +166,17 @@ static const struct message messages[] = {
 	{ "[interface a]\ngateway = x\n", "f:2: gateway = x: a host's IPv4 or IPv6 address" },
 	{ "[interface a]\nroute = x\n",
 	  "f:2: route = x: NETWORK/LENGTH [via ADDRESS], no bits set behind LENGTH, at most 32" },
-	{ "[interface a]\ntcp_init_cwnd = 4\n",
-	  "f:2: tcp_init_cwnd = 4: this key belongs in [global]" },
+	{ "[interface a]\ntcp_time_wait_ms = 4\n",
+	  "f:2: tcp_time_wait_ms = 4: this key belongs in [global]" },
+	{ "[interface a]\nbacklog = kernel\n",
+	  "f:2: backlog = kernel: global or a number from 1 to 1048576" },
+	{ "[interface a]\ntcp_congestion = bbr\n",
+	  "f:2: tcp_congestion = bbr: global or one of cubic, reno, newreno" },
 	{ "[global]\nmtu = 1500\n", "f:2: mtu = 1500: this key belongs in [interface NAME]" },
 	{ "[interface a]\nmtux = 1\n",
 	  "f:2: mtux = 1: unknown key; [interface NAME] has driver device devargs address gateway "
-	  "route mtu mac queues rx_ring tx_ring spin_us rx_checksum tso" },
+	  "route mtu mac queues rx_ring tx_ring spin_us rx_checksum tso tcp_congestion "
+	  "tcp_init_cwnd tcp_delayed_ack_ms backlog rmem wmem" },
 	{ "[globals]\n", "f:1: section = globals: [global] or [interface NAME]" },
 	{ "[interfaces a]\n", "f:1: section = interfaces a: [global] or [interface NAME]" },
 	{ "mtu = 3\n", "f:1: mtu = 3: a section before it: [global] or [interface NAME]" },
