@@ -37,6 +37,7 @@
 
 struct keeper {
 	s7_time last_drive[S7_INSTS_MAX]; /* as the keeper saw it last */
+	uint64_t packets[S7_INSTS_MAX];	  /* likewise */
 	s7_time tick, house;
 };
 
@@ -140,10 +141,12 @@ static enum claim claim(struct keeper *keeper, struct s7_inst *inst, s7_time now
 {
 	s7_time last = atomic_load(&inst->last_drive);
 	bool driven = last != keeper->last_drive[inst->index];
+	uint64_t packets = inst->stat[STAT_RX_PKTS] + inst->stat[STAT_TX_PKTS];
 	uint32_t none = 0, mine = WATCHER_KEEPER;
 
 	keeper->last_drive[inst->index] = last;
-	*ret_active |= driven;
+	*ret_active |= packets != keeper->packets[inst->index];
+	keeper->packets[inst->index] = packets;
 	if (driven && last + STALE > now) {
 		atomic_compare_exchange_strong(&inst->watcher, &mine, 0);
 		return CLAIM_NOT;
