@@ -335,7 +335,7 @@ enum boot_state boot_conf(void)
 		lock_take(&boot_lock);
 		if (!atomic_load(&conf_known))
 			conf_locked();
-		lock_give(&boot_lock);
+		host_unlock(&boot_lock);
 	}
 	return (enum boot_state)atomic_load_explicit(&boot_is, memory_order_acquire);
 }
@@ -357,7 +357,7 @@ int boot_stack(void)
 		err = -ENOTSUP;
 		break;
 	}
-	lock_give(&boot_lock);
+	host_unlock(&boot_lock);
 	return err;
 }
 

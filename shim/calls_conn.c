@@ -217,6 +217,17 @@ static bool accept_ready(struct s7_sock *sk)
 	return events & (EPOLLIN | EPOLLERR | EPOLLHUP);
 }
 
+/* The peer's name, also when the connection is over already, as Linux. */
+static int accept_name(struct s7_sock *child, struct sockaddr *addr, socklen_t *len)
+{
+	int err = sock_getname(child, true, addr, len);
+
+	if (err != -ENOTCONN)
+		return err;
+	sock_addr_write(child, &child->flow.remote, child->flow.rport, addr, len);
+	return 0;
+}
+
 /* A connection of the stack under a new descriptor, made first: without one the connection stays
  * queued, as in Linux. */
 static int accept_stack(struct s7_sock *sk, struct sockaddr *addr, socklen_t *len, int flags)
@@ -229,6 +240,10 @@ static int accept_stack(struct s7_sock *sk, struct sockaddr *addr, socklen_t *le
 	fd = fd_placeholder_dup(sk->domain, flags);
 	if (fd < 0)
 		return fd;
+	if ((uint32_t)fd >= s7_fds.limit) { /* no table entry: a bare placeholder would be of no use */
+		s7_sys1(SYS_close, fd);
+		return -EMFILE;
+	}
 	err = sock_accept(sk, host_now(), &child);
 	if (err) {
 		s7_sys1(SYS_close, fd);
@@ -238,8 +253,8 @@ static int accept_stack(struct s7_sock *sk, struct sockaddr *addr, socklen_t *le
 		atomic_store(&child->file.status, O_NONBLOCK);
 	child->file.side = SIDE_STACK;
 	if (addr)
-		err = sock_getname(child, true, addr, len);
-	if (err && err != -ENOTCONN) {
+		err = accept_name(child, addr, len);
+	if (err) {
 		s7_sys1(SYS_close, fd);
 		file_put(&child->file);
 		return err;

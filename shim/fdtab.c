@@ -109,7 +109,7 @@ void fd_install(int fd, struct s7_file *file)
 	}
 	lock_take(&fd_lock);
 	old = install_locked(fd, file);
-	lock_give(&fd_lock);
+	host_unlock(&fd_lock);
 	if (old)
 		file_put(old); /* its descriptor was closed behind our back */
 }
@@ -122,7 +122,7 @@ struct s7_file *fd_take(int fd)
 		return NULL;
 	lock_take(&fd_lock);
 	file = slot_exchange(proc_self(), (uint32_t)fd, NULL);
-	lock_give(&fd_lock);
+	host_unlock(&fd_lock);
 	return file;
 }
 
@@ -139,7 +139,7 @@ void fd_dup_install(int from_fd, int to_fd)
 	if (file)
 		file_ref(file);
 	old = install_locked(to_fd, file);
-	lock_give(&fd_lock);
+	host_unlock(&fd_lock);
 	if (old)
 		file_put(old);
 }
@@ -157,7 +157,7 @@ int fd_placeholder_dup(int domain, int flags)
 		lock_take(&fd_lock);
 		if (*from < 0)
 			*from = (int)fd;
-		lock_give(&fd_lock);
+		host_unlock(&fd_lock);
 		if (*from != fd) {
 			fd_unmark_internal((int)fd);
 			s7_sys1(SYS_close, fd);
@@ -189,7 +189,7 @@ void fd_table_copy(struct s7_proc *to)
 		to->fd[fd] = file;
 	}
 	to->fd_high = high;
-	lock_give(&fd_lock);
+	host_unlock(&fd_lock);
 }
 
 uint32_t fd_table_drop(struct s7_proc *proc)

@@ -86,13 +86,24 @@ static bool has_arena(uint32_t pid)
 	return len < 0 || !strncmp(link, want, sizeof(want) - 1);
 }
 
+/* /proc does not show it, but the kernel knows it (another user's under hidepid, no /proc in a chroot): it is
+ * taken for alive. A zombie shows. */
+static bool is_hidden(uint32_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	return s7_sys3(SYS_faccessat, AT_FDCWD, path, F_OK) < 0 &&
+	       s7_sys2(SYS_kill, pid, 0) != -ESRCH;
+}
+
 static bool alive(const struct s7_proc *proc)
 {
 	uint32_t pid = proc->pid ? proc->pid : proc->parent_pid;
 	uint64_t started = start_time(pid);
 
 	if (!started)
-		return s7_sys2(SYS_kill, pid, 0) != -ESRCH && access("/proc/self/stat", F_OK) != 0;
+		return is_hidden(pid);
 	if (!proc->pid)
 		return true; /* fork under way in a living parent */
 	if (proc->start_time && started != proc->start_time)
@@ -133,7 +144,7 @@ uint32_t proc_reap(void)
 			proc->parent_pid = lock_self(); /* the reaper, from here on */
 			mine = true;
 		}
-		lock_give(&s7_arena->proc_lock);
+		host_unlock(&s7_arena->proc_lock);
 		if (mine)
 			reap_one(proc);
 	}
@@ -157,7 +168,7 @@ static struct s7_proc *slot_find(void)
 		proc->bell_len = 0;
 		atomic_store(&proc->state, PROC_STARTING);
 	}
-	lock_give(&s7_arena->proc_lock);
+	host_unlock(&s7_arena->proc_lock);
 	return proc;
 }
 
@@ -177,7 +188,7 @@ void proc_slot_free(struct s7_proc *proc)
 	proc->pid = 0;
 	proc->bell_len = 0;
 	atomic_store(&proc->state, PROC_FREE);
-	lock_give(&s7_arena->proc_lock);
+	host_unlock(&s7_arena->proc_lock);
 }
 
 void proc_slot_enter(struct s7_proc *proc)
@@ -231,7 +242,7 @@ int proc_bell_fd(void)
 	lock_take(&bell_lock);
 	if (bell < 0)
 		__atomic_store_n(&bell, bell_open(), __ATOMIC_RELEASE);
-	lock_give(&bell_lock);
+	host_unlock(&bell_lock);
 	return bell;
 }
 
@@ -239,9 +250,13 @@ void proc_bell_ring(uint32_t slot)
 {
 	const struct s7_proc *to = &s7_arena->proc[slot];
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	uint32_t len = __atomic_load_n(&to->bell_len, __ATOMIC_ACQUIRE);
-	int fd = proc_bell_fd();
+	uint32_t len;
+	int fd;
 
+	if (slot >= S7_PROCS_MAX)
+		return; /* the waiter was reaped while it was about to be rung */
+	len = __atomic_load_n(&to->bell_len, __ATOMIC_ACQUIRE);
+	fd = proc_bell_fd();
 	if (!len || len > sizeof(to->bell_name) || fd < 0)
 		return;
 	memcpy(name.sun_path, to->bell_name, len);

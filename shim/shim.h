@@ -144,6 +144,7 @@ void wait_ring_process(
 void wait_forked(void); /* in a forked child: this thread has no waiter record any more */
 void wait_reap_process(uint32_t slot); /* that process is dead: frees its waiters, the watcher role,
 					  what its calls held */
+void wait_handler_returned(void); /* ... and is over */
 void wait_interrupted(void); /* a program's handler ran: if this thread is about to sleep it must
 				not; signal safe */
 /* calls_epoll.c: the socket became SIDE_DUAL or SIDE_KERNEL (file.side): fd goes into the real
@@ -174,6 +175,14 @@ void keeper_need(void);
  */
 extern __thread uint32_t s7_sig_interrupts __attribute__((tls_model("initial-exec")));
 void sig_run_deferred(void); /* s7_host_ops.deferred */
+
+/* Gives back a lock that is no instance's (inst_unlock sees to those): a handler that it put off runs. */
+static inline void host_unlock(struct s7_lock *lock)
+{
+	lock_give(lock);
+	if (s7_unlikely(s7_lock_pending && !s7_lock_depth))
+		sig_run_deferred();
+}
 
 /* ---- errno, at one place ---- */
 static inline long ret_errno(long ret)

@@ -98,6 +98,7 @@ static void run_handler(const struct sigaction *act, int sig, siginfo_t *info, v
 		act->sa_sigaction(sig, info, context);
 	else
 		act->sa_handler(sig);
+	wait_handler_returned();
 }
 
 static void defer(int sig, const siginfo_t *info, void *context)

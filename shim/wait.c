@@ -34,6 +34,9 @@ static pthread_key_t waiter_key;
 
 static __thread struct s7_waiter *wait_me __attribute__((tls_model("initial-exec")));
 __thread uint32_t wait_handlers;
+/* A signal handler slept in the midst of this thread's own sleep: it used up the rings and the nodes of
+ * that, which must look again. */
+static __thread bool slept_inside;
 
 /* How long the ports without a descriptor may be left alone: this thread's view. */
 static __thread struct {
@@ -226,12 +229,23 @@ void wait_interrupted(void)
 		bell_write(self);
 }
 
+void wait_handler_returned(void)
+{
+	if (!slept_inside)
+		return;
+	slept_inside = false;
+	if (wait_me)
+		bell_write(wait_me);
+}
+
 /* ---- queues ---- */
 
 void wait_arm(struct s7_waiter *self)
 {
 	if (!self)
 		return;
+	if (atomic_load_explicit(&self->state, memory_order_relaxed) == WAITER_SLEEPING)
+		slept_inside = true;
 	atomic_store_explicit(&self->rung, 0, memory_order_relaxed);
 	atomic_store(&self->state, WAITER_SLEEPING);
 }

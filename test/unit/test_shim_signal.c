@@ -20,6 +20,10 @@ void wait_interrupted(void)
 	interrupted++;
 }
 
+void wait_handler_returned(void)
+{
+}
+
 static void note(int sig)
 {
 	ran++;
