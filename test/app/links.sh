@@ -94,7 +94,7 @@ offloads() # offloads LINK PID: what the link can do is used; over memif nothing
 		"$S7_CLI" ss -s -p "$2" | grep -q 'vhost0 .*tx-csum.*rx-csum.*tso.*lro' && ok "vhost: checksums, TSO and LRO are the link's" ||
 			not_ok "vhost: $("$S7_CLI" ss -s -p "$2" | grep vhost0)"
 	else
-		[ "$segs" -le $((frames + frames / 20)) ] && ok "$1: a segment a frame ($segs, $frames)" ||
+		[ "$segs" -gt 0 ] && [ "$segs" -le $((frames + frames / 20)) ] && ok "$1: a segment a frame ($segs, $frames)" ||
 			not_ok "$1: $segs segments in $frames frames"
 	fi
 }
