@@ -96,18 +96,30 @@ S7_EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 static int listen_stack(struct s7_sock *sk, int fd, int backlog)
 {
+	bool again = sk->bits & SKB_LISTENING;
 	int err = 0;
 
+	if (sk->proto != PROTO_TCP)
+		return -EOPNOTSUPP;
+	if (sk->bits & SKB_CONNECTED)
+		return -EINVAL;
 	if (!(sk->bits & SKB_BOUND))
 		err = kernel_side_autobind(sk, fd);
 	if (err)
 		return err;
 	if (sk->file.side == SIDE_KERNEL)
 		return (int)s7_sys2(SYS_listen, fd, backlog);
-	err = sock_listen(sk, backlog, host_now());
+	err = kernel_side_listen(sk, fd, backlog);
 	if (err)
 		return err;
-	return kernel_side_listen(sk, fd, backlog);
+	err = sock_listen(sk, backlog, host_now());
+	if (sk->file.side != SIDE_DUAL)
+		return err;
+	if (!err)
+		epoll_side_changed(sk, fd); /* only now the kernel's half has something to tell */
+	else if (!again)
+		s7_sys2(SYS_shutdown, fd, SHUT_RD); /* neither half listens */
+	return err;
 }
 
 S7_EXPORT int listen(int fd, int backlog)
@@ -121,6 +133,16 @@ S7_EXPORT int listen(int fd, int backlog)
 
 /* ---- connect ---- */
 
+/* The state alone decides; a failed attempt leaves a fresh socket. 1: go on. */
+static int connect_outcome(struct s7_sock *sk, int fd)
+{
+	int err = sock_connect_state(sk, host_now());
+
+	if (err < 0 && err != -EISCONN && err != -EALREADY)
+		kernel_side_again(sk, fd);
+	return err;
+}
+
 static int connect_finish(struct s7_sock *sk, int fd)
 {
 	s7_time timeout = sk->sndtimeo;
@@ -129,12 +151,7 @@ static int connect_finish(struct s7_sock *sk, int fd)
 	err = wait_sock(sk, fd, EPOLLOUT, deadline_of(timeout), !timeout);
 	if (err == -EAGAIN)
 		return -EINPROGRESS;
-	if (err)
-		return err;
-	inst_lock(sk->inst, host_now());
-	err = sk_take_error(sk);
-	inst_unlock(sk->inst);
-	return err;
+	return err ? err : connect_outcome(sk, fd);
 }
 
 /* The destination is the stack's. */
@@ -149,43 +166,71 @@ static int connect_stack(struct s7_sock *sk, int fd, const struct s7_ip *ip, uin
 		epoll_side_changed(sk, fd);
 	}
 	keeper_need();
-	if ((err != -EINPROGRESS && err != -EALREADY) || is_nonblocking(sk))
+	if (err != -EINPROGRESS || is_nonblocking(sk))
 		return err;
 	return connect_finish(sk, fd);
+}
+
+/*
+ * The destination is the kernel's. A datagram socket goes there when the kernel has agreed: until then what it
+ * received stays. 1: the socket is the kernel's now and the kernel shall connect it.
+ */
+static int connect_kernel(struct s7_sock *sk, int fd, const struct s7_ip *ip,
+			  const struct sockaddr *addr, socklen_t len)
+{
+	bool broadcast = ip_v4(ip) == INADDR_BROADCAST && ip_is_v4(ip);
+	long err;
+
+	if (sk->proto == PROTO_TCP && (broadcast || ip_is_multicast(ip)))
+		return -ENETUNREACH;
+	if (broadcast && (sk->bits & SKB_CONNECTED) && !(sk->bits & SKB_BROADCAST))
+		return -EACCES;
+	if (sk->proto == PROTO_UDP) {
+		err = s7_sys3(SYS_connect, fd, addr, len);
+		if (err < 0)
+			return (int)err;
+	}
+	kernel_side_hand_over(sk, fd);
+	return sk->proto == PROTO_TCP;
 }
 
 /* Returns 1 when the socket is the kernel's now and the kernel shall connect it. */
 static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
 {
-	bool under_way = sk->proto == PROTO_TCP && (sk->bits & (SKB_CONNECTED | SKB_LISTENING));
 	enum s7_route_owner owner = ROUTE_KERNEL;
 	struct s7_ip ip;
 	uint16_t port;
 	uint32_t scope;
 	int err;
 
-	if (len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC) {
-		s7_sys3(SYS_connect, fd, addr, len);
+	if (len < sizeof(addr->sa_family))
+		return -EINVAL;
+	if (!user_ok(addr, len))
+		return -EFAULT;
+	if (addr->sa_family == AF_UNSPEC) {
+		if (!sock_was_accepted(sk))
+			s7_sys3(SYS_connect, fd, addr, len);
 		err = sock_disconnect(sk, host_now());
-		kernel_side_again(sk);
+		kernel_side_again(sk, fd);
 		return err;
 	}
+	err = connect_outcome(sk, fd);
+	if (err == -EALREADY && !is_nonblocking(sk))
+		return connect_finish(sk, fd);
+	if (err != 1)
+		return err;
 	err = sock_addr_read(sk, addr, len, &ip, &port, &scope);
 	if (err)
 		return err;
 	if (ip_is_any(&ip))
 		ip = ip_from_v4(htonl(INADDR_LOOPBACK));
-	if (under_way || (sk->proto == PROTO_TCP && sk->file.side == SIDE_STACK && sk->flow.rport))
-		return connect_stack(sk, fd, &ip, port);
-
 	if (ip_is_v4(&ip))
 		owner = sock_route_owner(sk, &ip, host_now());
 	if (owner == ROUTE_STACK)
 		return connect_stack(sk, fd, &ip, port);
 	if (owner == ROUTE_NONE || !sk->inst->params.kernel_fallback)
 		return -ENETUNREACH;
-	kernel_side_hand_over(sk, fd);
-	return 1;
+	return connect_kernel(sk, fd, &ip, addr, len);
 }
 
 S7_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)

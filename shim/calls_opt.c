@@ -51,14 +51,22 @@ static int kernel_allows(const struct s7_sock *sk, int level, int name, const vo
 }
 
 /* The kernel has taken an option that the stack has not. */
-static int only_kernel(struct s7_sock *sk, int fd, int level, int name)
+static int only_kernel(struct s7_sock *sk, int fd, int level, int name, const void *val,
+		       socklen_t len)
 {
+	int err;
+
 	if (sk->file.side == SIDE_OPEN && sk->inst->params.kernel_fallback) {
 		shim_log(LOG_INFO,
 			 "descriptor %d goes to the kernel: only it has option %d of level %d", fd,
 			 name, level);
 		kernel_side_hand_over(sk, fd);
 		return 0;
+	}
+	if (!has_own_kernel(sk)) {
+		err = kernel_allows(sk, level, name, val, len);
+		if (err)
+			return err; /* nobody would have it */
 	}
 	shim_log(LOG_WARN, "descriptor %d: option %d of level %d is not to be had on the stack", fd,
 		 name, level);
@@ -78,7 +86,7 @@ static int set_option(struct s7_sock *sk, int fd, int level, int name, const voi
 	if (err < 0)
 		return err;
 	err = sock_setsockopt(sk, level, name, val, len, host_now());
-	return err == OPT_ASK_KERNEL ? only_kernel(sk, fd, level, name) : err;
+	return err == OPT_ASK_KERNEL ? only_kernel(sk, fd, level, name, val, len) : err;
 }
 
 S7_EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
@@ -110,7 +118,7 @@ S7_EXPORT int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	struct s7_sock *sk = fd_sock(fd);
 
 	/* unbound: the kernel's answer is the same */
-	if (!sk || sk->file.side == SIDE_OPEN)
+	if (!sk || (sk->file.side == SIDE_OPEN && !sk->flow.lport))
 		return real.getsockname(fd, addr, len);
 	return (int)ret_errno(sock_getname(sk, false, addr, len));
 }

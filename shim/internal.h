@@ -41,16 +41,20 @@ void early_drop_all(void);
 
 /* ---- kernel_side.c ---- */
 int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len);
-/* The kernel socket is bound: gives the stack's the same name, decides the side. 0, -errno. */
-int kernel_side_bound(struct s7_sock *sk, int fd);
+/* The kernel socket is bound (chosen: to a port that the program named): gives the stack's the same
+ * name, decides the side. 0, -errno. */
+int kernel_side_bound(struct s7_sock *sk, int fd, bool chosen);
 /* Binds to every address and a port that the kernel picks, on both sides. */
 int kernel_side_autobind(struct s7_sock *sk, int fd);
 /* Source address and port for a connection to dst, reserved in the kernel where it has the address
  * too. */
 int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t dport);
-/* The socket has no peer any more: the side that its binding gives. */
-void kernel_side_again(struct s7_sock *sk);
-/* The stack's part of a listener is about to listen: so does the kernel's, if it serves too. */
+/*
+ * The socket has no peer any more: the side that its binding gives. One that was accepted gets a
+ * kernel socket of its own under fd.
+ */
+void kernel_side_again(struct s7_sock *sk, int fd);
+/* The kernel's part of a listener listens first, if it serves too: it may refuse. */
 int kernel_side_listen(struct s7_sock *sk, int fd, int backlog);
 
 /* ---- boot.c ---- */

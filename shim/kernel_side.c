@@ -80,7 +80,7 @@ static int kernel_name(struct s7_sock *sk, int fd, struct s7_ip *ret_ip, uint16_
 	return sock_addr_read(sk, (struct sockaddr *)&name, len, ret_ip, ret_port, &scope);
 }
 
-int kernel_side_bound(struct s7_sock *sk, int fd)
+int kernel_side_bound(struct s7_sock *sk, int fd, bool chosen)
 {
 	enum s7_side side;
 	struct s7_ip ip;
@@ -102,7 +102,8 @@ int kernel_side_bound(struct s7_sock *sk, int fd)
 		return err;
 
 	inst_lock(sk->inst, host_now());
-	sk->bits |= SKB_BOUND_PORT; /* the kernel socket keeps it too, whatever comes */
+	if (chosen)
+		sk->bits |= SKB_BOUND_PORT;
 	if (!ip_is_any(&ip))
 		sk->bits |= SKB_BOUND_ADDR;
 	sk->file.side = side;
@@ -134,12 +135,24 @@ static bool stack_has(struct s7_sock *sk, const struct sockaddr *addr, socklen_t
 	return side_of_local(sk, &ip) != SIDE_KERNEL;
 }
 
+/* The stack's socket was bound and is no more; its kernel socket may still be. */
+static bool fd_keeps_port(const struct s7_sock *sk)
+{
+	return sk->proto == PROTO_TCP && !(sk->bits & SKB_BOUND) && sk->flow.lport;
+}
+
 /* bind(2) on the kernel socket, with IP_FREEBIND when the kernel lacks the address and the stack
  * has it. */
 static int kernel_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
 {
 	long err = s7_sys3(SYS_bind, fd, addr, len);
 
+	if (err == -EINVAL && fd_keeps_port(sk)) {
+		/* the only way to make the kernel let go of a port that it chose */
+		s7_sys2(SYS_listen, fd, 0);
+		s7_sys2(SYS_shutdown, fd, SHUT_RD);
+		err = s7_sys3(SYS_bind, fd, addr, len);
+	}
 	if (err != -EADDRNOTAVAIL || !stack_has(sk, addr, len))
 		return (int)err;
 	err = set_freebind(sk, fd);
@@ -148,16 +161,35 @@ static int kernel_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, 
 	return (int)err;
 }
 
+/* A bind that succeeded named a port: it stays over a disconnect. Both families have it at the same place. */
+static bool port_chosen(const struct sockaddr *addr)
+{
+	return ((const struct sockaddr_in *)addr)->sin_port != 0;
+}
+
+/* A bound socket cannot be bound, but what is wrong with the address comes first. */
+static int bind_refused(struct s7_sock *sk, const struct sockaddr *addr, socklen_t len)
+{
+	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return -EINVAL;
+	err = kernel_bind(sk, (int)fd, addr, len);
+	s7_sys1(SYS_close, fd);
+	return err && err != -EADDRINUSE ? (int)err : -EINVAL;
+}
+
 int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
 {
 	int err;
 
-	if (sk->bits & (SKB_BOUND | SKB_CONNECTED))
-		return -EINVAL;
+	if (sk->bits & (SKB_BOUND | SKB_CONNECTED) ||
+	    (sk->file.side != SIDE_OPEN && sock_was_accepted(sk)))
+		return bind_refused(sk, addr, len);
 	err = kernel_bind(sk, fd, addr, len);
 	if (err)
 		return err;
-	return kernel_side_bound(sk, fd);
+	return kernel_side_bound(sk, fd, port_chosen(addr));
 }
 
 int kernel_side_autobind(struct s7_sock *sk, int fd)
@@ -169,10 +201,24 @@ int kernel_side_autobind(struct s7_sock *sk, int fd)
 	return kernel_side_bind(sk, fd, (struct sockaddr *)&any, len);
 }
 
-void kernel_side_again(struct s7_sock *sk)
+/* Puts a kernel socket in the place of the placeholder that accepted connections share. */
+static void replace_placeholder(const struct s7_sock *sk, int fd)
+{
+	long own = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0);
+	long flags = s7_sys3(SYS_fcntl, fd, F_GETFD, 0);
+
+	if (own < 0)
+		return;
+	s7_sys3(SYS_dup3, own, fd, flags > 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0);
+	s7_sys1(SYS_close, own);
+}
+
+void kernel_side_again(struct s7_sock *sk, int fd)
 {
 	enum s7_side side = sk->bits & SKB_BOUND ? side_of(sk, &sk->bind.ip) : SIDE_OPEN;
 
+	if (side == SIDE_OPEN && sk->file.side != SIDE_OPEN && sock_was_accepted(sk))
+		replace_placeholder(sk, fd);
 	sk->file.side = side == SIDE_KERNEL ? SIDE_STACK : side;
 }
 
@@ -251,7 +297,5 @@ int kernel_side_listen(struct s7_sock *sk, int fd, int backlog)
 	if (flags >= 0 && !(flags & O_NONBLOCK))
 		s7_sys3(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
 	err = s7_sys2(SYS_listen, fd, backlog);
-	if (!err)
-		epoll_side_changed(sk, fd); /* only now the kernel's half has something to tell */
 	return (int)err;
 }

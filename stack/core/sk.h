@@ -66,6 +66,7 @@ struct s7_msg {
 	uint64_t skip;	  /* bytes of iov already done (continuing a partial transfer) */
 	struct s7_msg_name name; /* send: destination if valid; recv: filled with the source */
 	uint32_t out_flags;	 /* recv: MSG_TRUNC, MSG_OOB ... for msg_flags */
+	bool bad;		 /* a vector that is no memory: -EFAULT when bytes would move */
 	/* recv, datagrams: what ancillary data reports */
 	struct s7_ip local;
 	uint8_t ttl, tos;
@@ -234,6 +235,15 @@ static inline bool file_try_ref(struct s7_file *file)
 static inline struct s7_sock *file_sock(struct s7_file *file)
 {
 	return s7_container(file, struct s7_sock, file);
+}
+
+/*
+ * Could this be memory of the program? What is surely none (NULL and its page, addresses of the kernel) is told
+ * apart without touching it.
+ */
+static inline bool user_ok(const void *at, uint64_t len)
+{
+	return (uintptr_t)at - 4096 < (1ull << 56) && len < (1ull << 56);
 }
 
 /* Copies between user memory (msg->iov from msg->skip on) and a flat buffer; advance msg->skip. */

@@ -19,11 +19,12 @@ static int get_mtu(struct s7_sock *sk, struct opt_value *ret)
 {
 	struct s7_dst dst;
 
-	if (!(sk->bits & SKB_CONNECTED))
+	/* a connection that ended still has its route */
+	if (!(sk->bits & SKB_CONNECTED) && !sk->flow.rport)
 		return -ENOTCONN;
 	if (dst_lookup(sk->inst, &sk->flow.remote, &sk->flow.local, sk->bound_iface, &dst))
 		return -ENOTCONN;
-	ret->num = (int)dst.mtu;
+	ret->num = (int)s7_min(dst.mtu, UINT16_MAX);
 	return 0;
 }
 

@@ -68,6 +68,20 @@ static int get_cookie(struct s7_sock *sk, struct opt_value *ret)
 	return 0;
 }
 
+static int get_peername(struct s7_sock *sk, struct opt_value *ret)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+
+	if (!(sk->bits & SKB_CONNECTED))
+		return -ENOTCONN;
+	sock_addr_write(sk, &sk->flow.remote, sk->flow.rport, (struct sockaddr *)&addr, &len);
+	if (ret->len > len)
+		return -EINVAL;
+	memcpy(ret->bytes, &addr, ret->len);
+	return 0;
+}
+
 static int get_domain(struct s7_sock *sk, struct opt_value *ret)
 {
 	ret->num = sk->domain;
@@ -266,6 +280,8 @@ static const struct s7_opt socket7_opts[] = {
 	    .text = "only packets of this interface; empty removes"),
 	ROW(SO_BROADCAST, OPT_BOOL, OPT_RW, .bit = SKB_BROADCAST,
 	    .text = "without it a broadcast destination is EACCES"),
+	ROW(SO_PEERNAME, OPT_BYTES, OPT_RD, .get = get_peername,
+	    .text = "as getpeername"),
 	ROW(SO_COOKIE, OPT_BYTES, OPT_RD, .get = get_cookie,
 	    .text = "number of the socket, never reused"),
 	ROW(SO_DEBUG, OPT_BOOL, OPT_RW | OPT_ASK, .bit = SKB_DEBUG, .text = "needs CAP_NET_ADMIN"),

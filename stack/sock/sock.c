@@ -133,6 +133,22 @@ int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time
 	return err;
 }
 
+int sock_connect_state(struct s7_sock *sk, s7_time now)
+{
+	int err = sock_enter(sk, now);
+
+	if (err)
+		return err;
+	err = sk->proto == PROTO_TCP ? tcp_connect_state(sk) : 1;
+	sock_leave(sk->inst);
+	return err;
+}
+
+bool sock_was_accepted(const struct s7_sock *sk)
+{
+	return sk->proto == PROTO_TCP && (tcp_tcb(sk)->bits & TCB_ACCEPTED);
+}
+
 int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now)
 {
 	int err = sock_enter(sk, now);
@@ -220,7 +236,9 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 	struct s7_ip ip;
 	uint16_t port;
 
-	if (!addr || !len)
+	if (peer && !(sk->bits & SKB_CONNECTED))
+		return -ENOTCONN;
+	if (!user_ok(addr, 1) || !user_ok(len, sizeof(*len)))
 		return -EFAULT;
 	if ((int32_t)*len < 0)
 		return -EINVAL;
@@ -278,6 +296,8 @@ static int get_stamp(struct s7_sock *sk, bool nano, void *arg)
 
 	if (!sk->last_rx)
 		return -ENOENT;
+	if (!user_ok(arg, sizeof(struct timespec)))
+		return -EFAULT;
 	wall = (int64_t)sk->last_rx + sk->inst->env->host->realtime_offset();
 	if (nano) {
 		struct timespec ts = { wall / 1000000000, wall % 1000000000 };
@@ -306,6 +326,8 @@ static int ioctl_locked(struct s7_sock *sk, unsigned long request, void *arg)
 		value = sock_ioctls[i].get(sk);
 		if (value < 0)
 			return value;
+		if (!user_ok(arg, sizeof(value)))
+			return -EFAULT;
 		memcpy(arg, &value, sizeof(value));
 		return 0;
 	}

@@ -45,6 +45,10 @@ int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
 /* -EINPROGRESS ... */
 int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
 int sock_disconnect(struct s7_sock *sk, s7_time now); /* connect(AF_UNSPEC) */
+/* What connect() says before it looks at the address, see tcp_connect_state; 1: go on. */
+int sock_connect_state(struct s7_sock *sk, s7_time now);
+/* It came from accept(): no kernel socket of its own stands behind it. */
+bool sock_was_accepted(const struct s7_sock *sk);
 int sock_listen(struct s7_sock *sk, int backlog, s7_time now);
 int sock_accept(struct s7_sock *sk, s7_time now, struct s7_sock **ret_child); /* -EAGAIN */
 int sock_shutdown(struct s7_sock *sk, int how, s7_time now);
@@ -72,7 +76,7 @@ static inline uint32_t sock_ready_locked(struct s7_sock *sk)
 	if (events & EPOLLIN)
 		events |= EPOLLRDNORM;
 	if (events & EPOLLOUT)
-		events |= EPOLLWRNORM | EPOLLWRBAND;
+		events |= EPOLLWRNORM; /* WRBAND: datagram sockets say so themselves */
 	return events;
 }
 
@@ -88,7 +92,7 @@ static inline uint32_t sock_interest(uint32_t events)
 
 /*
  * One iovec and the flags become a message. 0, -EINVAL (a length beyond SSIZE_MAX, a negative
- * count), -EMSGSIZE (more than IOV_MAX), -EFAULT (NULL with a length). A stream's length is cut to
+ * count), -EMSGSIZE (more than IOV_MAX). A stream's length is cut to
  * MAX_RW_COUNT as in Linux.
  */
 int sock_msg_init(struct s7_msg *msg, const struct iovec *iov, size_t iovcnt, uint32_t flags);

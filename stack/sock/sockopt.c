@@ -114,7 +114,7 @@ static int opt_store(struct s7_sock *sk, const struct s7_opt *opt, const struct 
 /* What is wrong before the value is looked at. */
 static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 {
-	bool is_bytes = opt->type == OPT_BYTES;
+	bool is_bytes = opt->type == OPT_BYTES && (opt->access & OPT_WR);
 
 	if ((int32_t)len < 0)
 		return -EINVAL;
@@ -123,7 +123,7 @@ static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 		return -EINVAL;
 	if (!(opt->access & OPT_WR))
 		return -ENOPROTOOPT;
-	return !val && (len || !is_bytes) ? -EFAULT : 0;
+	return !user_ok(val, len) && (len || !is_bytes) ? -EFAULT : 0;
 }
 
 int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, socklen_t len,
@@ -203,7 +203,7 @@ int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_
 		return OPT_ASK_KERNEL;
 	if (!(opt->access & OPT_RD))
 		return -ENOPROTOOPT;
-	if (!len || (!val && *len))
+	if (!user_ok(len, sizeof(*len)) || (!user_ok(val, 1) && *len))
 		return -EFAULT;
 	if ((int32_t)*len < 0)
 		return -EINVAL;

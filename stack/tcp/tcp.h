@@ -51,6 +51,7 @@ enum tcp_bits {
 	TCB_PINGPONG = 1 << 16,	    /* interactive: ACKs ride on answers */
 	TCB_PMTU_LOWERED = 1 << 17,
 	TCB_CC_USER = 1 << 18, /* congestion control chosen by the program */
+	TCB_CONNECTING = 1 << 19, /* connect() was called, its outcome not told */
 };
 
 /* Deadlines that share tcb->timer. */
@@ -291,6 +292,11 @@ void tcp_rcvlowat_changed(struct s7_sock *sk);
 /* connect(AF_UNSPEC): breaks the connection (RST where one is due) and makes the socket fresh
  * again. 0. */
 int tcp_disconnect(struct s7_sock *sk);
+/*
+ * What connect() says for the state alone: -EISCONN, -EALREADY, the outcome of an attempt that ended
+ * (0, told once, or its error: then the socket is fresh again). 1: a new attempt may begin.
+ */
+int tcp_connect_state(struct s7_sock *sk);
 /* Index of a congestion control for params.tcp_cc, or -ENOENT. */
 int tcp_cc_index(const char *name, size_t len);
 /* Accept queue length and limit, as LISTEN sockets show them in rx/tx queue. */

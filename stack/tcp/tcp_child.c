@@ -19,7 +19,7 @@
 
 static void inherit_sock(struct s7_sock *child, const struct s7_sock *parent)
 {
-	child->bits = parent->bits & INHERITED_BITS;
+	child->bits = parent->bits & (INHERITED_BITS | SKB_BOUND_ADDR);
 	child->bound_iface = parent->bound_iface;
 	child->rcvbuf = parent->rcvbuf;
 	child->sndbuf = parent->sndbuf;

@@ -64,6 +64,8 @@ void tcp_done(struct s7_tcp_sock *ts)
 		sk_free(sk);
 		return;
 	}
+	if (!(sk->bits & SKB_BOUND_PORT))
+		sk_unbind(sk); /* getsockname goes on telling the port, as Linux */
 	sk_event(sk, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM | EPOLLRDHUP | EPOLLHUP);
 }
 
@@ -191,7 +193,9 @@ int tcp_shutdown(struct s7_sock *sk, int how)
 	struct s7_tcb *tcb = &ts->tcb;
 
 	if (tcb->state == TCPS_CLOSED) {
-		sk_event(sk, EPOLLHUP);
+		/* marked all the same, as Linux: reads end, writes break */
+		sk->shut |= (uint8_t)(how + 1);
+		sk_event(sk, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLRDHUP | EPOLLHUP);
 		return -ENOTCONN;
 	}
 	if (tcb->state == TCPS_LISTEN || tcb->state == TCPS_SYN_SENT) {
@@ -218,24 +222,24 @@ int tcp_disconnect(struct s7_sock *sk)
 	struct s7_tcp_sock *ts = tcp_sk(sk);
 	struct s7_tcb *tcb = &ts->tcb;
 
-	if (tcb->state == TCPS_LISTEN)
+	if (tcb->state == TCPS_LISTEN) {
 		listener_stop(ts);
-	else
+	} else {
+		if (needs_rst(tcb) || tcb->state == TCPS_SYN_SENT)
+			sk->err = ECONNRESET;
 		reset_now(ts);
-	rcvq_purge(ts);
-	if (!(sk->bits & SKB_BOUND_PORT)) {
-		sk_unbind(sk);
-		sk->flow.lport = 0;
 	}
-	sk->flow.local = sk->bits & SKB_BOUND_ADDR ? sk->bind.ip :
-			 sk->domain == AF_INET	   ? ip_from_v4(0) :
-						     (struct s7_ip){ .q = { 0, 0 } };
+	rcvq_purge(ts);
+	if (!(sk->bits & SKB_BOUND_PORT))
+		sk_unbind(sk);
+	if (!(sk->bits & SKB_BOUND_ADDR)) /* an accepted one has its listener's */
+		sk->flow.local = sk->domain == AF_INET ? ip_from_v4(0) :
+							 (struct s7_ip){ .q = { 0, 0 } };
 	memset(&sk->flow.remote, 0, sizeof(sk->flow.remote));
 	sk->flow.rport = 0;
 	sk->flow.iface = S7_IFACE_LO; /* not known: tcp_iface */
 	sk->shut = 0;
-	sk->err = 0;
-	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_NOSPACE;
+	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_NOSPACE | TCB_ACCEPTED;
 	tcb->urg_state = TCPU_NONE;
 	tcb->soft_err = 0;
 	tcb->retries = tcb->backoff = 0;

@@ -50,27 +50,24 @@ void tcp_take_iface(struct s7_tcp_sock *ts)
 		ts->tcb.cc = tcp->cc;
 }
 
-/* What connect() says when it is called again. 1: begin a new connection. */
-static int connect_again(struct s7_sock *sk)
+int tcp_connect_state(struct s7_sock *sk)
 {
 	struct s7_tcb *tcb = &tcp_sk(sk)->tcb;
 	int err;
 
-	if (tcb->state == TCPS_LISTEN)
+	/* a connection that ended counts until somebody disconnects */
+	if (tcb->state == TCPS_LISTEN || tcb->bits & TCB_CONNECT_DONE)
 		return -EISCONN;
-	if (tcb->state == TCPS_CLOSED) {
-		if (!(tcb->bits & TCB_CONNECT_DONE) &&
-		    sk->flow.rport) { /* the attempt failed meanwhile */
-			err = sk_take_error(sk);
-			tcp_disconnect(sk);
-			return err ? err : -ECONNABORTED;
-		}
-		return sk->flow.rport ? -EISCONN : 1; /* was connected: Linux never forgets */
-	}
+	if (!(tcb->bits & TCB_CONNECTING))
+		return 1;
 	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD)
 		return -EALREADY;
-	if (tcb->bits & TCB_CONNECT_DONE)
-		return -EISCONN;
+	if (tcb->state == TCPS_CLOSED) { /* the attempt failed meanwhile */
+		err = sk_take_error(sk);
+		tcp_disconnect(sk);
+		return err ? err : -ECONNABORTED;
+	}
+	tcb->bits &= ~(uint32_t)TCB_CONNECTING;
 	tcb->bits |= TCB_CONNECT_DONE;
 	return 0;
 }
@@ -92,7 +89,7 @@ static int connect_flow(struct s7_tcp_sock *ts, const struct s7_ip *ip, uint16_t
 	sk->flow.rport = port;
 	sk->flow.iface = ts->tcb.dst.iface;
 	sk->flow.kind = FLOW_TCP;
-	if (!sk->flow.lport)
+	if (!(sk->bits & SKB_BOUND)) /* what stands there is a former port */
 		sk->flow.lport =
 			sk_pick_port(inst, IPPROTO_TCP, &sk->flow.local, &sk->flow.remote, port);
 	if (!sk->flow.lport)
@@ -116,7 +113,7 @@ int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 {
 	struct s7_tcp_sock *ts = tcp_sk(sk);
 	struct s7_tcb *tcb = &ts->tcb;
-	int err = connect_again(sk);
+	int err = tcp_connect_state(sk);
 
 	if (err != 1)
 		return err;
@@ -127,9 +124,9 @@ int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 		forget_peer(sk);
 		return err;
 	}
-	sk->shut = 0;
 	sk->err = 0;
-	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER;
+	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_ACCEPTED;
+	tcb->bits |= TCB_CONNECTING;
 	tcp_take_iface(ts);
 	tcp_own_port(ts);
 	tcb->iss = tcp_isn(sk->inst, &sk->flow);
@@ -167,7 +164,8 @@ int tcp_listen(struct s7_sock *sk, int backlog)
 	struct s7_tcp_sock *ts = tcp_sk(sk);
 	uint32_t max = backlog_max(sk);
 
-	if (ts->tcb.state != TCPS_CLOSED && ts->tcb.state != TCPS_LISTEN)
+	if (ts->tcb.bits & (TCB_CONNECTING | TCB_CONNECT_DONE) ||
+	    (ts->tcb.state != TCPS_CLOSED && ts->tcb.state != TCPS_LISTEN))
 		return -EINVAL;
 	ts->tcb.backlog = (uint32_t)backlog > max ? max : (uint32_t)backlog;
 	if (ts->tcb.state == TCPS_LISTEN)
@@ -175,7 +173,6 @@ int tcp_listen(struct s7_sock *sk, int backlog)
 	if (!sk->bind.linked)
 		return -EINVAL; /* the caller binds first, the kernel chose the port */
 	sk->shut = 0;
-	sk->err = 0;
 	sk->bind.listening = true;
 	sk->bits |= SKB_LISTENING;
 	tcp_set_state(ts, TCPS_LISTEN);

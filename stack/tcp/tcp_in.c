@@ -54,7 +54,7 @@ static enum s7_drop seg_read(struct s7_inst *inst, const struct s7_pkt *pkt, con
 		return DROP_TCP_OPTIONS;
 	if (h->flags & TCPF_SYN && h->flags & (TCPF_FIN | TCPF_RST))
 		return DROP_TCP_FLAGS;
-	if (rx->broadcast || !h->src || !h->dst)
+	if (rx->broadcast)
 		return DROP_TCP_FLAGS;
 	return DROP_NONE;
 }

@@ -336,8 +336,6 @@ int tcp_at_mark(const struct s7_sock *sk)
 {
 	const struct s7_tcb *tcb = tcb_of(sk);
 
-	if (tcb->state == TCPS_LISTEN)
-		return -EINVAL;
 	return tcb->urg_state != TCPU_NONE && tcb->rcv_up == tcb->copied_seq;
 }
 

@@ -169,7 +169,7 @@ static ssize_t nothing_to_read(struct s7_sock *sk)
 	if (sk->err)
 		return sk_take_error(sk);
 	if (sk->shut & SK_SHUT_RD)
-		return tcb->state == TCPS_CLOSED && !(tcb->bits & TCB_DONE) ? -ENOTCONN : 0;
+		return 0;
 	if (tcb->state == TCPS_CLOSED)
 		return tcb->bits & TCB_DONE ? 0 : -ENOTCONN;
 	return -EAGAIN;

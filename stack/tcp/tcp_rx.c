@@ -274,6 +274,8 @@ static bool fin_take(struct s7_tcp_sock *ts)
 	case TCPS_ESTABLISHED:
 		tcp_set_state(ts, TCPS_CLOSE_WAIT);
 		tcb->bits |= TCB_PINGPONG; /* the program's FIN will likely carry the ACK */
+		if (tcb->rcv_nxt - tcb->irs == 2)
+			tcb->bits |= TCB_ACK_NOW; /* no data ever came: as Linux */
 		if (!(tcb->bits & TCB_ACK_NOW))
 			tcp_delack_arm(ts);
 		break;

@@ -145,9 +145,12 @@ static int udp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port
 
 void udp_disconnect(struct s7_sock *sk)
 {
+	bool was_connected;
+
 	udp_sock(sk)->dst_valid = false;
-	if (!(sk->bits & SKB_CONNECTED))
+	if (!(sk->bits & (SKB_CONNECTED | SKB_BOUND)))
 		return;
+	was_connected = sk->bits & SKB_CONNECTED;
 	udp_leave_flow(sk);
 	sk->bits &= ~(uint32_t)SKB_CONNECTED;
 	sk->flow.local = udp_bound_ip(sk);
@@ -160,7 +163,7 @@ void udp_disconnect(struct s7_sock *sk)
 	}
 	/* it shared the port before and nobody's rights have changed since; a newcomer without
 	 * SO_REUSE* keeps it out */
-	if (port_insert(&sk->inst->ports, &sk->bind))
+	if (was_connected && port_insert(&sk->inst->ports, &sk->bind))
 		sk->err = EADDRINUSE;
 }
 

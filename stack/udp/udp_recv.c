@@ -9,6 +9,7 @@
  * memory is the calling thread's.
  */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "stack/udp/udp.h"
 
@@ -89,6 +90,14 @@ static void udp_copy_out(const struct s7_pkt *pkt, struct s7_msg *msg, uint32_t 
 	}
 }
 
+/* Only who would wait is told that reading was shut down, as Linux. */
+static ssize_t udp_nothing(const struct s7_sock *sk, const struct s7_msg *msg)
+{
+	bool waits = !(msg->flags & MSG_DONTWAIT) && !(atomic_load(&sk->file.status) & O_NONBLOCK);
+
+	return waits && sk->shut & SK_SHUT_RD ? 0 : -EAGAIN;
+}
+
 ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg)
 {
 	struct s7_udp_sock *us = udp_sock(sk);
@@ -100,7 +109,7 @@ ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg)
 	if (sk->err)
 		return sk_take_error(sk);
 	if (!pkt)
-		return sk->shut & SK_SHUT_RD ? 0 : -EAGAIN;
+		return udp_nothing(sk, msg);
 
 	whole = pkt->total;
 	len = (uint32_t)s7_min(msg->len, whole);

@@ -79,6 +79,7 @@ static bool skipped(int level, int name)
 		{ SOL_SOCKET, SO_MEMINFO, SO_COOKIE },	   { SOL_SOCKET, SO_BINDTODEVICE, SO_BINDTODEVICE },
 		{ IPPROTO_TCP, TCP_MAXSEG, TCP_MAXSEG },   { IPPROTO_TCP, TCP_INFO, TCP_INFO },
 		{ IPPROTO_TCP, TCP_CONGESTION, TCP_MD5SIG },
+		{ SOL_SOCKET, SO_PEERNAME, SO_PEERNAME },   { IPPROTO_TCP, TCP_TIMESTAMP, TCP_TIMESTAMP },
 	};
 
 	for (size_t i = 0; i < COUNT(skip); i++)
@@ -112,10 +113,35 @@ static void try_option(int kind, int level, int name)
 	}
 }
 
+/* What the stack has not: a socket that it serves already says so, a fresh one goes to the kernel. */
+static bool is_kernel_only(int level, int name)
+{
+	static const struct range only[] = {
+		{ SOL_SOCKET, SO_DONTROUTE, SO_DONTROUTE }, { SOL_SOCKET, SO_NO_CHECK, SO_PRIORITY },
+		{ SOL_SOCKET, SO_BSDCOMPAT, SO_BSDCOMPAT }, { SOL_SOCKET, 36, 37 },
+		{ SOL_SOCKET, 41, 47 },
+		{ IPPROTO_IP, IP_OPTIONS, IP_OPTIONS },	    { IPPROTO_IP, IP_RECVOPTS, IP_RETOPTS },
+		{ IPPROTO_IP, IP_RECVERR, IP_RECVERR },	    { IPPROTO_IP, IP_PASSSEC, IP_TRANSPARENT },
+		{ IPPROTO_IP, 20, 21 },			    { IPPROTO_IP, 23, 24 },
+		{ IPPROTO_TCP, 16, 17 },		    { IPPROTO_TCP, 19, 23 },
+		{ IPPROTO_TCP, 27, 27 },
+	};
+
+	for (size_t i = 0; i < COUNT(only); i++)
+		if (only[i].level == level && name >= only[i].first && name <= only[i].last)
+			return true;
+	return false;
+}
+
+static bool is_served(int kind)
+{
+	return kind != 0 && kind != 3;
+}
+
 static void try_level(int kind, int level, int first, int last)
 {
 	for (int name = first; name <= last; name++)
-		if (!skipped(level, name))
+		if (!skipped(level, name) && !(is_served(kind) && is_kernel_only(level, name)))
 			try_option(kind, level, name);
 }
 
@@ -279,4 +305,18 @@ CASE(opts_levels)
 		T(getsockopt(fd, IPPROTO_UDP, name, &v, &len));
 	T(setsockopt(fd, IPPROTO_UDP, UDP_CORK, &v, sizeof(v)));
 	say("%d", get_int(fd, IPPROTO_UDP, UDP_CORK));
+}
+
+/* Justified: success without effect is worse than no. */
+CASE(opts_kernel_only)
+{
+	for (int name = 1; name < 48; name++)
+		if (is_kernel_only(SOL_SOCKET, name) && !skipped(SOL_SOCKET, name))
+			try_option(2, SOL_SOCKET, name);
+	for (int name = 1; name < 25; name++)
+		if (is_kernel_only(IPPROTO_IP, name))
+			try_option(2, IPPROTO_IP, name);
+	for (int name = 1; name < 28; name++)
+		if (is_kernel_only(IPPROTO_TCP, name) && !skipped(IPPROTO_TCP, name))
+			try_option(2, IPPROTO_TCP, name);
 }

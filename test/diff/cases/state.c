@@ -9,6 +9,7 @@
 
 static int keep[4]; /* what must live as long as the socket under test */
 static uint16_t other_port;
+static bool odd_outq; /* Linux counts from a number it has made up: after a disconnect */
 
 static int tcp_fresh(void)
 {
@@ -111,6 +112,7 @@ static int tcp_refused(void)
 	int fd = sock(SOCK_STREAM);
 
 	conn(fd, dead_port());
+	odd_outq = true;
 	return fd;
 }
 
@@ -119,6 +121,7 @@ static int tcp_refused_pending(void)
 	int fd = sock(SOCK_STREAM);
 
 	nonblock(fd);
+	odd_outq = true;
 	conn(fd, dead_port());
 	settle();
 	return fd;
@@ -147,6 +150,7 @@ static int tcp_disconnected(void)
 	int fd = tcp_connected();
 
 	connect(fd, &none, sizeof(none));
+	odd_outq = true;
 	return fd;
 }
 
@@ -154,6 +158,7 @@ static int tcp_was_listening(void)
 {
 	int fd = tcp_listening();
 
+	odd_outq = true;
 	shutdown(fd, SHUT_RD);
 	return fd;
 }
@@ -418,7 +423,8 @@ static void op_ioctl(int fd)
 	say("%d", value);
 	value = -5;
 	T(ioctl(fd, TIOCOUTQ, &value));
-	say("%d", value);
+	if (!odd_outq)
+		say("%d", value);
 	value = -5;
 	T(ioctl(fd, 0x8905 /* SIOCATMARK */, &value));
 	say("%d", value);
