@@ -16,6 +16,7 @@ static int options(int argc, char **argv, struct ss_format *format)
 					       { "pid", required_argument, NULL, 'p' },
 					       { "count", no_argument, NULL, 'n' },
 					       { "stats", no_argument, NULL, 's' },
+					       { "usage", no_argument, NULL, 'u' },
 					       { NULL, 0, NULL, 0 } };
 	int opt;
 
@@ -26,6 +27,9 @@ static int options(int argc, char **argv, struct ss_format *format)
 			break;
 		case 's':
 			format->counters = true;
+			break;
+		case 'u':
+			format->usage = true;
 			break;
 		case 'n':
 			format->count_only = true;
@@ -49,7 +53,7 @@ int ss_main(int argc, char **argv)
 	int err = options(argc, argv, &format);
 
 	if (err) {
-		fprintf(stderr, "usage: sock7 ss [-p PID] [-s] [--json | --count]\n");
+		fprintf(stderr, "usage: sock7 ss [-p PID] [-s] [--json | --count | --usage]\n");
 		return err;
 	}
 	count = ss_find(format.pid, arenas, SS_ARENAS_MAX);
@@ -60,7 +64,8 @@ int ss_main(int argc, char **argv)
 			format.pid ? " under that pid" : "");
 		return TOOL_NOT_OK;
 	}
-	ss_print_head(&format);
+	if (!format.usage)
+		ss_print_head(&format);
 	for (i = 0; i < count; i++) {
 		err = ss_map(&arenas[i], &arena);
 		if (err) {
@@ -68,8 +73,11 @@ int ss_main(int argc, char **argv)
 				err == -EPROTO ? "of another version of sock7" : strerror(-err));
 			continue;
 		}
-		ss_print_socks(arena, &format);
-		if (format.counters && !format.count_only)
+		if (format.usage)
+			ss_print_usage(arena, &format);
+		else
+			ss_print_socks(arena, &format);
+		if (format.counters && !format.count_only && !format.usage)
 			ss_print_counters(arena, &format);
 		ss_unmap(arena);
 	}

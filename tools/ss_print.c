@@ -260,6 +260,30 @@ static void print_use(const struct s7_arena *arena, const struct s7_inst *inst,
 		    "TIME_WAIT entries");
 }
 
+/*
+ * What is in use, in a line an instance: two of them compare as text, so nothing stands there that
+ * moves by itself.
+ */
+void ss_print_usage(const struct s7_arena *arena, struct ss_format *format)
+{
+	uint32_t k, objects = 0;
+
+	for (k = 0; k < arena->slab_count && k < S7_SLABS_MAX; k++)
+		if (inside(arena, arena->slab[k], sizeof(*arena->slab[k])) &&
+		    !arena->slab[k]->is_cache)
+			objects += arena->slab[k]->used;
+	for (k = 0; k < arena->inst_count && k < S7_INSTS_MAX; k++) {
+		const struct s7_inst *inst = arena->inst[k];
+
+		if (!inside(arena, inst, sizeof(*inst)))
+			continue;
+		printf("instance %u sockets %u flows %u packets free %u\n", k, inst->sock_count,
+		       inst->flows.count, inst->pkts_free);
+		format->lines++;
+	}
+	printf("objects %u\n", objects);
+}
+
 void ss_print_counters(const struct s7_arena *arena, struct ss_format *format)
 {
 	uint32_t k, i;

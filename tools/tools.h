@@ -40,12 +40,14 @@ struct ss_format {
 	bool json;
 	bool counters;
 	bool count_only; /* print nothing but how many */
+	bool usage;	 /* print nothing but what is in use */
 	uint32_t pid;	/* only this process's sockets, 0 all */
 	uint32_t lines; /* objects printed so far */
 };
 
 void ss_print_head(const struct ss_format *format);
 void ss_print_socks(const struct s7_arena *arena, struct ss_format *format);
+void ss_print_usage(const struct s7_arena *arena, struct ss_format *format);
 void ss_print_counters(const struct s7_arena *arena, struct ss_format *format);
 
 #endif

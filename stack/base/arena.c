@@ -49,7 +49,11 @@ int slab_init(struct s7_slab *slab, struct s7_arena *arena, uint32_t size, uint3
 	slab->size = (uint32_t)s7_round_up(size, size > S7_CACHELINE ? S7_CACHELINE : 8);
 	slab->max = max;
 	slab->base = arena_take(arena, (uint64_t)slab->size * max, S7_CACHELINE);
-	return slab->base ? 0 : -ENOMEM;
+	if (!slab->base)
+		return -ENOMEM;
+	if (arena->slab_count < S7_SLABS_MAX)
+		arena->slab[arena->slab_count++] = slab;
+	return 0;
 }
 
 void *slab_alloc_raw(struct s7_slab *slab)

@@ -57,6 +57,7 @@ struct s7_slab {
 	uint32_t high;	/* objects ever used: beyond is untouched memory */
 	uint32_t used;	/* objects in use */
 	uint32_t peak;
+	bool is_cache;	/* objects stay until there is want of them: no use to be told */
 	/* id of the first free object, 0 = none; where the links are: arena.c */
 	uint32_t free;
 };

@@ -132,6 +132,7 @@ struct s7_inst {
 
 	uint32_t iface_count;
 	uint32_t pkt_cached;
+	uint32_t pkts_free; /* of the pool, as the last quiet drive saw it */
 	struct s7_pkt *pkt_cache[INST_PKT_CACHE];
 	struct s7_iface iface[S7_IFACES_MAX];
 

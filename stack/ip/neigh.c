@@ -39,10 +39,14 @@ static void neigh_set(struct s7_neigh *neigh, enum neigh_state state)
 
 int neigh_init(struct s7_inst *inst)
 {
+	int err;
+
 	inst->neigh = arena_take(inst->arena, sizeof(*inst->neigh), S7_CACHELINE);
 	if (!inst->neigh)
 		return -ENOMEM;
-	return slab_init(&inst->neigh->slab, inst->arena, sizeof(struct s7_neigh), NEIGH_MAX);
+	err = slab_init(&inst->neigh->slab, inst->arena, sizeof(struct s7_neigh), NEIGH_MAX);
+	inst->neigh->slab.is_cache = true;
+	return err;
 }
 
 static struct s7_neigh **neigh_bucket(struct s7_inst *inst, uint8_t iface, const struct s7_ip *ip)
