@@ -222,6 +222,8 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 	err = sock_addr_read(sk, addr, len, &ip, &port, &scope);
 	if (err)
 		return err;
+	if ((sk->bits & SKB_V6ONLY) && ip_is_v4(&ip))
+		return -ENETUNREACH;
 	if (ip_is_any(&ip))
 		ip = ip_from_v4(htonl(INADDR_LOOPBACK));
 	if (ip_is_v4(&ip))

@@ -170,6 +170,8 @@ S7_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	struct s7_epoll *ep;
 	int ret;
 
+	if (op != EPOLL_CTL_DEL && !user_ok(event, sizeof(*event)))
+		return (int)ret_errno(-EFAULT);
 	/* an inner set without a set of ours beside the outer one: ours still counts */
 	if (file)
 		return (int)ret_errno(ctl_ours(epfd, op, fd, file, event));

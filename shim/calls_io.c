@@ -7,7 +7,7 @@
  * kernel's ESPIPE is the right answer. Fortified variants check their room first, as libc's do.
  * Context: any thread of the program, signal handlers included where POSIX allows.
  * Defines: read __read_chk readv write writev pread pread64 pwrite pwrite64 preadv preadv64 pwritev
- * pwritev64 lseek lseek64 send sendto sendmsg sendmmsg recv __recv_chk recvfrom __recvfrom_chk
+ * pwritev64 preadv2 preadv64v2 pwritev2 pwritev64v2 lseek lseek64 send sendto sendmsg sendmmsg recv __recv_chk recvfrom __recvfrom_chk
  * recvmsg recvmmsg.
  */
 #include "shim/io.h"
@@ -67,6 +67,8 @@ S7_EXPORT ssize_t readv(int fd, const struct iovec *iov, int cnt)
 		return real.readv(fd, iov, cnt);
 	if (cnt < 0 || cnt > IOV_MAX)
 		return ret_errno(-EINVAL);
+	if (cnt && !user_ok(iov, sizeof(*iov)))
+		return ret_errno(-EFAULT);
 	if (iov_is_empty(iov, cnt))
 		return 0;
 	return ret_errno(io_recv(sk, fd, &hdr, 0));
@@ -82,6 +84,8 @@ S7_EXPORT ssize_t writev(int fd, const struct iovec *iov, int cnt)
 		return real.writev(fd, iov, cnt);
 	if (cnt < 0 || cnt > IOV_MAX)
 		return ret_errno(-EINVAL);
+	if (cnt && !user_ok(iov, sizeof(*iov)))
+		return ret_errno(-EFAULT);
 	return ret_errno(io_send(sk, fd, &hdr, 0));
 }
 
@@ -120,7 +124,7 @@ S7_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	struct s7_sock *sk;
 
-	if (s7_unlikely(!msg))
+	if (s7_unlikely(!user_ok(msg, sizeof(*msg))))
 		return real.sendmsg(fd, msg, flags);
 	sk = send_sock(fd, msg->msg_name, msg->msg_namelen);
 	if (!sk)
@@ -134,7 +138,7 @@ S7_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 	struct s7_sock *sk;
 	ssize_t n = 0;
 
-	if (!cnt || !msgs)
+	if (!cnt || !user_ok(msgs, sizeof(*msgs)))
 		return real.sendmmsg(fd, msgs, cnt, flags);
 	if (!send_sock(fd, msgs[0].msg_hdr.msg_name, msgs[0].msg_hdr.msg_namelen))
 		return real.sendmmsg(fd, msgs, cnt, flags);
@@ -180,7 +184,7 @@ S7_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sock
 
 	if (!sk)
 		return real.recvfrom(fd, buf, len, flags, addr, alen);
-	if (addr && !alen)
+	if (addr && !user_ok(alen, sizeof(*alen)))
 		return ret_errno(-EFAULT);
 	if (addr) {
 		hdr.msg_name = addr;
@@ -204,7 +208,7 @@ S7_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct s7_sock *sk = fd_sock(fd);
 
-	if (!sk || !msg)
+	if (!sk || !user_ok(msg, sizeof(*msg)))
 		return real.recvmsg(fd, msg, flags);
 	return ret_errno(io_recv(sk, fd, msg, flags));
 }
@@ -248,7 +252,7 @@ S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 	s7_time start, deadline = S7_NEVER;
 	int ret;
 
-	if (!sk || !msgs)
+	if (!sk || !user_ok(msgs, sizeof(*msgs)))
 		return real.recvmmsg(fd, msgs, cnt, flags, timeout);
 	if (timeout &&
 	    (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000))
@@ -264,6 +268,58 @@ S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 		timeout->tv_nsec = (long)(left % S7_SEC);
 	}
 	return (int)ret_errno(ret);
+}
+
+/* ---- the second generation: position -1 means none, RWF_NOWAIT is MSG_DONTWAIT ---- */
+
+#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
+
+static ssize_t readv2(int fd, const struct iovec *iov, int cnt, int flags)
+{
+	if (flags & ~RWF_KNOWN)
+		return ret_errno(-EOPNOTSUPP);
+	if (!(flags & RWF_NOWAIT) || cnt <= 0 || cnt > IOV_MAX)
+		return readv(fd, iov, cnt);
+	return recvmsg(fd,
+		       &(struct msghdr){ .msg_iov = (struct iovec *)(uintptr_t)iov,
+					 .msg_iovlen = (size_t)cnt },
+		       MSG_DONTWAIT);
+}
+
+static ssize_t writev2(int fd, const struct iovec *iov, int cnt, int flags)
+{
+	if (flags & ~RWF_KNOWN)
+		return ret_errno(-EOPNOTSUPP);
+	if (!(flags & RWF_NOWAIT) || cnt <= 0 || cnt > IOV_MAX)
+		return writev(fd, iov, cnt);
+	return sendmsg(fd,
+		       &(struct msghdr){ .msg_iov = (struct iovec *)(uintptr_t)iov,
+					 .msg_iovlen = (size_t)cnt },
+		       MSG_DONTWAIT);
+}
+
+S7_EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int cnt, off_t off, int flags)
+{
+	if (off != -1 || !fd_sock(fd))
+		return real.preadv2(fd, iov, cnt, off, flags);
+	return readv2(fd, iov, cnt, flags);
+}
+
+S7_EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int cnt, off64_t off, int flags)
+{
+	return preadv2(fd, iov, cnt, off, flags);
+}
+
+S7_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int cnt, off_t off, int flags)
+{
+	if (off != -1 || !fd_sock(fd))
+		return real.pwritev2(fd, iov, cnt, off, flags);
+	return writev2(fd, iov, cnt, flags);
+}
+
+S7_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int cnt, off64_t off, int flags)
+{
+	return pwritev2(fd, iov, cnt, off, flags);
 }
 
 /* ---- no positions in a stream: the kernel says so of its socket ---- */

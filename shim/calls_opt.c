@@ -21,7 +21,7 @@
 #include "shim/io.h"
 #include "stack/base/sys.h"
 
-#define STATUS_FLAGS ((uint32_t)(O_NONBLOCK | O_ASYNC))
+#define STATUS_FLAGS ((uint32_t)(O_NONBLOCK | O_ASYNC | O_APPEND))
 #define STACK_NO_IOCTL (-515) /* ENOIOCTLCMD */
 
 /* The program's own kernel socket stands behind: not the placeholder of accepted connections. */

@@ -26,6 +26,8 @@ int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout,
 
 static bool poll_is_ours(const struct pollfd *fds, nfds_t cnt)
 {
+	if (cnt && s7_unlikely(!user_ok(fds, sizeof(*fds))))
+		return false;
 	for (nfds_t i = 0; i < cnt; i++)
 		if (s7_unlikely(fd_get(fds[i].fd) != NULL))
 			return true;
@@ -339,6 +341,9 @@ static bool select_is_ours(const struct select_sets *sets, int cnt)
 
 	if (!s7_fds.limit)
 		return false;
+	for (int k = 0; k < 3; k++)
+		if (word[k] && !user_ok(word[k], 1))
+			return false; /* EFAULT is libc's to tell */
 	cnt = select_count(cnt);
 	for (int at = 0; at < cnt; at += 64) {
 		unsigned long bits = 0;

@@ -218,15 +218,25 @@ static ssize_t send_run(struct send_op *op)
 static int send_name(struct send_op *op, const struct msghdr *hdr)
 {
 	struct s7_msg_name *name = &op->msg.name;
+	const struct sockaddr *addr = hdr->msg_name;
+	struct sockaddr_in any;
 	uint32_t scope;
 	int err;
 
-	err = sock_addr_read(op->sk, hdr->msg_name, hdr->msg_namelen, &name->ip, &name->port,
+	if (op->sk->domain == AF_INET && hdr->msg_namelen >= sizeof(any) &&
+	    user_ok(addr, sizeof(any)) && addr->sa_family == AF_UNSPEC) {
+		memcpy(&any, addr, sizeof(any)); /* taken for AF_INET by Linux */
+		any.sin_family = AF_INET;
+		addr = (const struct sockaddr *)&any;
+	}
+	err = sock_addr_read(op->sk, addr, hdr->msg_namelen, &name->ip, &name->port,
 			     &scope);
 	if (err)
 		return err;
 	if (!name->port)
 		return -EINVAL;
+	if ((op->sk->bits & SKB_V6ONLY) && ip_is_v4(&name->ip))
+		return -ENETUNREACH;
 	name->valid = true;
 	if (op->sk->file.side == SIDE_STACK)
 		return 0;

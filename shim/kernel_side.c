@@ -80,6 +80,21 @@ static int kernel_name(struct s7_sock *sk, int fd, struct s7_ip *ret_ip, uint16_
 	return sock_addr_read(sk, (struct sockaddr *)&name, len, ret_ip, ret_port, &scope);
 }
 
+/* Puts a kernel socket that knows nothing yet in the place of the one under fd. */
+static void fresh_kernel_socket(const struct s7_sock *sk, int fd)
+{
+	int addr = !!(sk->bits & SKB_REUSEADDR), port = !!(sk->bits & SKB_REUSEPORT);
+	long own = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0);
+	long flags = s7_sys3(SYS_fcntl, fd, F_GETFD, 0);
+
+	if (own < 0)
+		return;
+	s7_sys6(SYS_setsockopt, own, SOL_SOCKET, SO_REUSEADDR, (long)&addr, sizeof(addr), 0);
+	s7_sys6(SYS_setsockopt, own, SOL_SOCKET, SO_REUSEPORT, (long)&port, sizeof(port), 0);
+	s7_sys3(SYS_dup3, own, fd, flags > 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0);
+	s7_sys1(SYS_close, own);
+}
+
 int kernel_side_bound(struct s7_sock *sk, int fd, bool chosen)
 {
 	enum s7_side side;
@@ -97,9 +112,12 @@ int kernel_side_bound(struct s7_sock *sk, int fd, bool chosen)
 		kernel_side_hand_over(sk, fd);
 		return 0;
 	}
-	err = sock_bind(sk, &ip, port, host_now());
-	if (err)
+	err = chosen && sock_port_held(sk, &ip, port, host_now()) ? -EADDRINUSE :
+		      sock_bind(sk, &ip, port, host_now());
+	if (err) {
+		fresh_kernel_socket(sk, fd); /* the kernel had agreed: its socket is bound */
 		return err;
+	}
 
 	inst_lock(sk->inst, host_now());
 	if (chosen)
@@ -201,24 +219,12 @@ int kernel_side_autobind(struct s7_sock *sk, int fd)
 	return kernel_side_bind(sk, fd, (struct sockaddr *)&any, len);
 }
 
-/* Puts a kernel socket in the place of the placeholder that accepted connections share. */
-static void replace_placeholder(const struct s7_sock *sk, int fd)
-{
-	long own = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0);
-	long flags = s7_sys3(SYS_fcntl, fd, F_GETFD, 0);
-
-	if (own < 0)
-		return;
-	s7_sys3(SYS_dup3, own, fd, flags > 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0);
-	s7_sys1(SYS_close, own);
-}
-
 void kernel_side_again(struct s7_sock *sk, int fd)
 {
 	enum s7_side side = sk->bits & SKB_BOUND ? side_of(sk, &sk->bind.ip) : SIDE_OPEN;
 
 	if (side == SIDE_OPEN && sk->file.side != SIDE_OPEN && sock_was_accepted(sk))
-		replace_placeholder(sk, fd);
+		fresh_kernel_socket(sk, fd); /* the placeholder is everybody's */
 	sk->file.side = side == SIDE_KERNEL ? SIDE_STACK : side;
 }
 

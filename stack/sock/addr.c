@@ -48,7 +48,9 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 	uint16_t port;
 	int err;
 
-	if (!addr || len < sizeof(family))
+	if (len && !user_ok(addr, len))
+		return -EFAULT;
+	if (len < sizeof(family))
 		return -EINVAL;
 	memcpy(&family, addr, sizeof(family));
 	if (sk->domain == AF_INET) {

@@ -64,8 +64,9 @@ static ssize_t recv_bad(struct s7_sock *sk, struct s7_msg *msg)
 	uint32_t there = sk_ops(sk)->inq(sk);
 	ssize_t n;
 
-	if (!there)
-		return sk_ops(sk)->recv(sk, msg); /* no byte to move */
+	/* no byte to move, or none to copy */
+	if (!there || (sk->proto == PROTO_TCP && msg->flags & MSG_TRUNC && !(msg->flags & MSG_OOB)))
+		return sk_ops(sk)->recv(sk, msg);
 	if (sk->proto == PROTO_TCP)
 		return -EFAULT;
 	n = sk_ops(sk)->recv(sk, &none);

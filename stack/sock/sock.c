@@ -133,6 +133,37 @@ int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time
 	return err;
 }
 
+/* SO_REUSEADDR on both sides allows it; who waits in TIME_WAIT or for its handshake asks the newcomer alone. */
+static bool flow_holds(const struct s7_sock *sk, struct s7_flow *flow, const struct s7_ip *ip,
+		       uint16_t port)
+{
+	const struct s7_sock *other = s7_container(flow, struct s7_sock, flow);
+
+	if (flow->proto != IPPROTO_TCP || flow->lport != port ||
+	    (!ip_is_any(ip) && !ip_equal(ip, &flow->local)))
+		return false;
+	if (flow->kind != FLOW_TCP)
+		return !(sk->bits & SKB_REUSEADDR);
+	if (other == sk || other->bind.linked)
+		return false; /* the port table judges */
+	return !(sk->bits & other->bits & (SKB_REUSEADDR | SKB_REUSEPORT));
+}
+
+bool sock_port_held(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now)
+{
+	const struct s7_flow_table *flows = &sk->inst->flows;
+	bool held = false;
+
+	if (sk->proto != PROTO_TCP || !flows->count)
+		return false;
+	inst_lock(sk->inst, now);
+	for (uint32_t i = 0; i <= flows->mask && !held; i++)
+		for (struct s7_flow *flow = flows->bucket[i]; flow && !held; flow = flow->next)
+			held = flow_holds(sk, flow, ip, port);
+	inst_unlock(sk->inst);
+	return held;
+}
+
 int sock_connect_state(struct s7_sock *sk, s7_time now)
 {
 	int err = sock_enter(sk, now);

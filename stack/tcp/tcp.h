@@ -52,6 +52,7 @@ enum tcp_bits {
 	TCB_PMTU_LOWERED = 1 << 17,
 	TCB_CC_USER = 1 << 18, /* congestion control chosen by the program */
 	TCB_CONNECTING = 1 << 19, /* connect() was called, its outcome not told */
+	TCB_FIN_IN = 1 << 20,	  /* the peer's FIN was taken: reads end before errors are told */
 };
 
 /* Deadlines that share tcb->timer. */
@@ -153,7 +154,7 @@ struct s7_tcb {
 	uint32_t notsent_lowat;
 	int32_t linger2_s;	   /* 0: default, < 0: none */
 	uint8_t syn_retries;
-	uint8_t defer_accept_s;
+	uint16_t defer_accept_s;
 	uint8_t soft_err_count;
 	uint8_t pad;
 	int32_t soft_err;

@@ -30,6 +30,7 @@
 #define TCP_CORK_NS (200 * S7_MS)
 #define TCP_NO_PKT_NS (10 * S7_MS) /* pool empty: look again */
 #define TCP_QUICKACKS 16
+#define TCP_ANSWER_NS (40 * S7_MS) /* what leaves so soon behind data is an answer to it */
 #define TCP_DUP_THRESH 3
 #define TCP_REORDERING_MAX 300 /* segments */
 #define TCP_CHALLENGES_PER_S 1000

@@ -65,9 +65,11 @@ int tcp_set_quickack(struct s7_sock *sk, int value)
 		return 0;
 	if (tcb->quickacks < TCP_QUICKACKS)
 		tcb->quickacks = TCP_QUICKACKS;
-	if (tcb->delack_at && (tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT))
-		tcp_send_ack(tcp_sk(sk));
-	if (!(value & 1))
+	if (!tcb->delack_at ||
+	    (tcb->state != TCPS_ESTABLISHED && tcb->state != TCPS_CLOSE_WAIT))
+		return 0;
+	tcp_send_ack(tcp_sk(sk));
+	if (!(value & 1)) /* this once */
 		tcb->bits |= TCB_PINGPONG;
 	return 0;
 }
@@ -192,17 +194,18 @@ int tcp_get_linger2(const struct s7_sock *sk)
  * that comes to. */
 int tcp_set_defer_accept(struct s7_sock *sk, int seconds)
 {
-	uint32_t period = 1, step = 1;
+	uint32_t period = 1, step = 1, count = 1;
 
 	if (seconds <= 0) {
 		tcb_of(sk)->defer_accept_s = 0;
 		return 0;
 	}
-	while (period < (uint32_t)seconds && period < 127) {
-		step *= 2;
+	/* told in retransmissions of the SYN-ACK, at most 255, as Linux does */
+	for (; period < (uint32_t)seconds && count < 255; count++) {
+		step = (uint32_t)s7_min(step * 2, TCP_RTO_MAX_US / 1000000);
 		period += step;
 	}
-	tcb_of(sk)->defer_accept_s = (uint8_t)period;
+	tcb_of(sk)->defer_accept_s = (uint16_t)period;
 	return 0;
 }
 
@@ -227,7 +230,11 @@ int tcp_set_window_clamp(struct s7_sock *sk, int bytes)
 
 int tcp_get_window_clamp(const struct s7_sock *sk)
 {
-	return (int)tcb_of(sk)->window_clamp;
+	const struct s7_tcb *tcb = tcb_of(sk);
+
+	if (!tcb->window_clamp && tcp_synchronized(tcb))
+		return (int)(sk->rcvbuf / 2); /* what the buffer allows */
+	return (int)tcb->window_clamp;
 }
 
 int tcp_set_notsent_lowat(struct s7_sock *sk, int bytes)

@@ -311,7 +311,9 @@ static void burst_send(struct s7_tcp_sock *ts, struct burst *b)
 		b->first->tso_mss = (uint16_t)tcb->mss;
 		segs = (b->bytes + tcb->mss - 1) / tcb->mss;
 	}
-	if (tcb->delack_at) /* an answer to what just came: interactive */
+	/* an answer to what just came: interactive */
+	if (tcb->delack_at || (tcb->bytes_received &&
+			       ts->sk.inst->now - ts->sk.last_rx < TCP_ANSWER_NS))
 		tcb->bits |= TCB_PINGPONG;
 	out_acked(tcb);
 	tcb->bytes_sent += b->bytes;

@@ -166,6 +166,8 @@ static ssize_t nothing_to_read(struct s7_sock *sk)
 {
 	const struct s7_tcb *tcb = tcp_tcb(sk);
 
+	if (tcb->bits & TCB_FIN_IN)
+		return 0;
 	if (sk->err)
 		return sk_take_error(sk);
 	if (sk->shut & SK_SHUT_RD)

@@ -269,7 +269,7 @@ static bool fin_take(struct s7_tcp_sock *ts)
 
 	tcb->rcv_nxt++;
 	ts->sk.shut |= SK_SHUT_RD;
-	tcb->bits |= TCB_DONE;
+	tcb->bits |= TCB_DONE | TCB_FIN_IN;
 	switch (tcb->state) {
 	case TCPS_ESTABLISHED:
 		tcp_set_state(ts, TCPS_CLOSE_WAIT);
@@ -362,17 +362,20 @@ static void step_data(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg
 	finish(ts);
 }
 
-/* Data for a program that closed: it will never read it (RFC 9293 3.6.1, as Linux: RST). */
+/* Data for a program that closed, or shut both ways: it will never read it (RFC 9293 3.6.1, as
+ * Linux: RST). */
 static bool step_after_close(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
+	bool orphan = tcb->bits & TCB_ORPHAN, shut = tcb->state >= TCPS_FIN_WAIT_1 &&
+						     ts->sk.shut & SK_SHUT_RD;
 
-	if (!(tcb->bits & TCB_ORPHAN) || !seg->len || !tcp_may_receive(tcb) ||
+	if ((!orphan && !shut) || !seg->len || !tcp_may_receive(tcb) ||
 	    seq_leq(seg->h.seq + seg->len, tcb->rcv_nxt))
 		return true;
 	pkt_drop(ts->sk.inst, pkt, DROP_TCP_AFTER_CLOSE);
 	tcp_send_rst(ts);
-	tcp_done(ts);
+	tcp_done_error(ts, ECONNRESET);
 	return false;
 }
 

@@ -130,9 +130,28 @@ CASE(names_reuse_after_close)
 	close(c);
 	settle();
 	T(bind(l, (struct sockaddr *)&at, sizeof(at)));
+}
+
+CASE(names_reuse_allowed)
+{
+	struct sockaddr_in at = loop_addr(dead_port());
+	int l = sock(SOCK_STREAM), c = sock(SOCK_STREAM), s;
+
 	T(set_int(l, SOL_SOCKET, SO_REUSEADDR, 1));
 	T(bind(l, (struct sockaddr *)&at, sizeof(at)));
 	T(listen(l, 1));
+	T(connect(c, (struct sockaddr *)&at, sizeof(at)));
+	s = F(accept(l, NULL, NULL));
+	close(l);
+	for (int round = 0; round < 3; round++) {
+		l = sock(SOCK_STREAM);
+		T(set_int(l, SOL_SOCKET, SO_REUSEADDR, 1));
+		T(bind(l, (struct sockaddr *)&at, sizeof(at)));
+		T(listen(l, 1));
+		close(l);
+		close(round ? c : s);
+		settle();
+	}
 }
 
 CASE(names_mapped)
