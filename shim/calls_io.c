@@ -7,7 +7,8 @@
  * kernel's ESPIPE is the right answer. Fortified variants check their room first, as libc's do.
  * Context: any thread of the program, signal handlers included where POSIX allows.
  * Defines: read __read_chk readv write writev pread pread64 pwrite pwrite64 preadv preadv64 pwritev
- * pwritev64 preadv2 preadv64v2 pwritev2 pwritev64v2 lseek lseek64 send sendto sendmsg sendmmsg recv __recv_chk recvfrom __recvfrom_chk
+ * pwritev64 preadv2 preadv64v2 pwritev2 pwritev64v2 lseek lseek64 send sendto
+ * sendmsg sendmmsg recv __recv_chk recvfrom __recvfrom_chk
  * recvmsg recvmmsg.
  */
 #include "shim/io.h"

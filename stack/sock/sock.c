@@ -133,7 +133,7 @@ int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time
 	return err;
 }
 
-/* SO_REUSEADDR on both sides allows it; who waits in TIME_WAIT or for its handshake asks the newcomer alone. */
+/* SO_REUSEADDR on both sides allows it; in TIME_WAIT, or without a socket yet, the newcomer's. */
 static bool flow_holds(const struct s7_sock *sk, struct s7_flow *flow, const struct s7_ip *ip,
 		       uint16_t port)
 {

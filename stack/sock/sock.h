@@ -48,8 +48,8 @@ int sock_disconnect(struct s7_sock *sk, s7_time now); /* connect(AF_UNSPEC) */
 /* What connect() says before it looks at the address, see tcp_connect_state; 1: go on. */
 int sock_connect_state(struct s7_sock *sk, s7_time now);
 /*
- * Whether connections (TIME_WAIT included) that are not bound themselves keep a bind away from (ip, port), as the
- * children of a closed listener do. Looks at every flow: for bind() alone.
+ * Whether connections (TIME_WAIT included) that are not bound themselves keep a bind away from
+ * (ip, port), as the children of a closed listener do. Looks at every flow: for bind() alone.
  */
 bool sock_port_held(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
 /* It came from accept(): no kernel socket of its own stands behind it. */

@@ -294,8 +294,8 @@ void tcp_rcvlowat_changed(struct s7_sock *sk);
  * again. 0. */
 int tcp_disconnect(struct s7_sock *sk);
 /*
- * What connect() says for the state alone: -EISCONN, -EALREADY, the outcome of an attempt that ended
- * (0, told once, or its error: then the socket is fresh again). 1: a new attempt may begin.
+ * What connect() says for the state alone: -EISCONN, -EALREADY, the outcome of an attempt that
+ * ended (0, told once, or its error: then the socket is fresh again). 1: a new attempt may begin.
  */
 int tcp_connect_state(struct s7_sock *sk);
 /* Index of a congestion control for params.tcp_cc, or -ENOENT. */
