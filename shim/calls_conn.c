@@ -172,8 +172,9 @@ static int connect_stack(struct s7_sock *sk, int fd, const struct s7_ip *ip, uin
 }
 
 /*
- * The destination is the kernel's. A datagram socket goes there when the kernel has agreed: until then what it
- * received stays. 1: the socket is the kernel's now and the kernel shall connect it.
+ * The destination is the kernel's. A datagram socket goes there when the kernel has agreed:
+ * until then what it received stays.
+ * 1: the socket is the kernel's now and the kernel shall connect it.
  */
 static int connect_kernel(struct s7_sock *sk, int fd, const struct s7_ip *ip,
 			  const struct sockaddr *addr, socklen_t len)

@@ -179,7 +179,7 @@ static int kernel_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, 
 	return (int)err;
 }
 
-/* The program named the port: it stays over a disconnect. Both families have it at the same place. */
+/* The program named the port: it stays over a disconnect. The same place in both families. */
 static bool port_chosen(const struct sockaddr *addr)
 {
 	return ((const struct sockaddr_in *)addr)->sin_port != 0;

@@ -238,8 +238,8 @@ static inline struct s7_sock *file_sock(struct s7_file *file)
 }
 
 /*
- * Could this be memory of the program? What is surely none (NULL and its page, addresses of the kernel) is
- * told apart without touching it.
+ * Could this be memory of the program? What is surely none (NULL and its page, addresses of the
+ * kernel) is told apart without touching it.
  */
 static inline bool user_ok(const void *at, uint64_t len)
 {
