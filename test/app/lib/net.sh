@@ -85,6 +85,12 @@ wait_port() # wait_port NS IP PORT: until something answers (at most 10 s)
 	return 1
 }
 
+# A preload that is not there would leave everything to the kernel, and every test would pass.
+if [ ! -e "$S7_LIB" ]; then
+	echo "not ok - $S7_LIB is missing: cmake --preset release && cmake --build --preset release"
+	exit 1
+fi
+
 ok() { S7_PASSED=$((S7_PASSED + 1)); echo "ok - $*"; }
 not_ok() { S7_FAILED=$((S7_FAILED + 1)); echo "not ok - $*"; }
 skip() { S7_SKIPPED=$((S7_SKIPPED + 1)); echo "ok - # skip $*"; }
