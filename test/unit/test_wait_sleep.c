@@ -7,6 +7,7 @@
  */
 #include "shim/real.c"
 #include "shim/wait.c"
+#include "shim/wait_hold.c"
 #include "shim/wait_sock.c"
 
 #include <criterion/criterion.h>
