@@ -156,6 +156,7 @@ struct s7_inst {
 	/* loopback: sent on lo, not yet received */
 	struct s7_pkt *lo_head, **lo_tail;
 	uint32_t lo_count;
+	uint32_t pkts_most; /* packets that were ever free at once */
 
 	struct s7_batch batch;
 
@@ -225,6 +226,14 @@ void pkt_free_slow(struct s7_inst *inst, struct s7_pkt *pkt);
 /* Drops this holder's reference of every buffer in the chain. NULL is legal. */
 void pkt_free(struct s7_inst *inst, struct s7_pkt *pkt);
 struct s7_pkt *pkt_alloc(struct s7_inst *inst);
+/*
+ * How many packets one queue may hold that only its own peer or program empties: without limit
+ * while 2/part of all are free, then an equal share, one when less than 1/part is left, and in the
+ * end none. So stuck queues do not take what the others and the acknowledgements need.
+ */
+uint32_t pkt_share(struct s7_inst *inst, uint32_t part);
+#define PKT_SHARE_SEND 4    /* of what is sent less, so that acknowledgements find room */
+#define PKT_SHARE_RECEIVE 8
 /*
  * A copy of len bytes at offset of a chain in fresh buffers (chained when longer than one). NULL:
  * no packets.

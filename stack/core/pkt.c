@@ -10,6 +10,7 @@
 #include "stack/core/inst.h"
 
 #define CACHE_HALF (INST_PKT_CACHE / 2)
+#define SHARE_LAST 8 /* of what is kept for single packets, this part is for those that nobody keeps */
 
 static inline void *inst_pool(const struct s7_inst *inst)
 {
@@ -58,6 +59,21 @@ struct s7_pkt *pkt_alloc(struct s7_inst *inst)
 	pkt = inst->pkt_cache[--inst->pkt_cached];
 	pkt_fresh(pkt);
 	return pkt;
+}
+
+uint32_t pkt_share(struct s7_inst *inst, uint32_t part)
+{
+	uint32_t free = inst->pkt_cached + inst_pool_ops(inst)->available(inst_pool(inst)), kept;
+
+	if (s7_unlikely(free > inst->pkts_most))
+		inst->pkts_most = free;
+	kept = inst->pkts_most / part;
+	if (s7_likely(free >= 2 * kept))
+		return UINT32_MAX;
+	/* were every socket to take its share at once, a third would be left */
+	if (free > kept)
+		return 1 + (free - kept) / (inst->sock_count + 1);
+	return free >= kept / SHARE_LAST;
 }
 
 /* The stock is full: half of it goes back to the pool. */

@@ -45,6 +45,8 @@ static int inst_tables(struct s7_inst *inst)
 				inst->params.max_sockets * WAIT_NODES_PER_SOCKET + 1024);
 	for (uint32_t i = 0; !err && i < inst_step_count; i++)
 		err = inst_steps[i](inst);
+	if (!err && inst->env->pool[inst->index].ops)
+		pkt_share(inst, 1); /* notes how many there are */
 	return err;
 }
 

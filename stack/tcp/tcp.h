@@ -44,6 +44,7 @@ enum tcp_bits {
 	TCB_OWNS_PORT = 1 << 9,	    /* counted by sk_own_port for the connection */
 	TCB_DONE = 1 << 10,	    /* was connected once: reads give 0, not -ENOTCONN */
 	TCB_NOSPACE = 1 << 11,	    /* somebody waits for room to send */
+	TCB_STARVED = 1 << 21,	    /* ... and it is packets that lack: nothing can be written */
 	TCB_ACCEPTED = 1 << 12,	    /* passive child, given out by accept */
 	TCB_CHILD = 1 << 13,	    /* in the accept queue of tcb->listener */
 	TCB_CONNECT_DONE = 1 << 14, /* the program has learned the outcome of connect */
@@ -215,7 +216,6 @@ struct s7_tcp_inst {
 	uint64_t key[2][2]; /* ISN and cookies; timestamps */
 	s7_time challenge_at; /* start of the second that challenge_left belongs to */
 	uint32_t challenge_left;
-	uint32_t pool_seen; /* most packets that were ever free at once */
 };
 
 static inline struct s7_tcp_sock *tcp_sk(struct s7_sock *sk)

@@ -120,6 +120,7 @@ void tcp_space_check(struct s7_tcp_sock *ts)
 	struct s7_sock *sk = &ts->sk;
 	uint64_t want;
 
+	tcb->bits &= ~(uint32_t)TCB_STARVED; /* something went, or time: worth another look */
 	if (!(tcb->bits & TCB_NOSPACE))
 		return;
 	if (!(sk->bits & SKB_SNDBUF_LOCK) && !tcp_pool_low(sk->inst, 4)) {

@@ -122,7 +122,7 @@ static inline bool tcp_writeable(const struct s7_sock *sk)
 	const struct s7_tcb *tcb = tcp_tcb(sk);
 	uint32_t used = tcp_wmem(tcb);
 
-	return used < sk->sndbuf && sk->sndbuf - used >= used / 2 &&
+	return used < sk->sndbuf && sk->sndbuf - used >= used / 2 && !(tcb->bits & TCB_STARVED) &&
 	       (!tcb->notsent_lowat || tcb->write_seq - tcb->snd_nxt < tcb->notsent_lowat);
 }
 

@@ -16,12 +16,7 @@
 
 bool tcp_pool_low(struct s7_inst *inst, uint32_t part)
 {
-	const struct s7_pool_ops *ops = inst->env->pool[inst->index].ops;
-	uint32_t free = ops->available(inst->env->pool[inst->index].pool);
-
-	if (free > inst->tcp->pool_seen)
-		inst->tcp->pool_seen = free;
-	return free < inst->tcp->pool_seen / part;
+	return pkt_share(inst, part) != UINT32_MAX;
 }
 
 void tcp_pkt_trim(struct s7_pkt *pkt, uint32_t n)

@@ -14,7 +14,6 @@
  */
 #include "stack/tcp/tcp_int.h"
 
-#define OO_PKTS_FREE 64	      /* so many whatever the state of the pool */
 #define BYTES_PER_PKT_MIN 256 /* of the receive buffer, for each packet held */
 
 static struct s7_pkt *oo_prev(const struct s7_pkt *pkt)
@@ -133,7 +132,7 @@ void tcp_reass_add(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t seq, uin
 	uint32_t end = seq + len, limit;
 
 	if (tcb->oo_pkts > ts->sk.rcvbuf / BYTES_PER_PKT_MIN ||
-	    (tcb->oo_pkts > OO_PKTS_FREE && tcp_pool_low(ts->sk.inst, 8))) {
+	    tcb->oo_pkts >= pkt_share(ts->sk.inst, PKT_SHARE_RECEIVE)) {
 		pkt_drop(ts->sk.inst, pkt, DROP_TCP_REASS_FULL);
 		return;
 	}

@@ -70,6 +70,21 @@ static void queue_in_order(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const str
 	tcb->bytes_received += seg->len;
 }
 
+/*
+ * The pool is low and the program does not read: the peer sends again what is dropped here. What lies beyond a hole goes
+ * first (RFC 2018 section 8 allows it).
+ */
+static bool must_refuse(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (s7_likely(tcb->rq_pkts < pkt_share(ts->sk.inst, PKT_SHARE_RECEIVE)))
+		return false;
+	tcp_reass_purge(ts);
+	tcb->bits |= TCB_ACK_NOW;
+	return true;
+}
+
 /* The end of every segment's road: new room may let data go, which carries the ACK. */
 static void finish(struct s7_tcp_sock *ts)
 {
@@ -104,7 +119,9 @@ static void rx_fast(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *
 		drop(ts, pkt, DROP_TCP_BAD_ACK);
 		return;
 	}
-	if (seg->len) {
+	if (s7_unlikely(seg->len && must_refuse(ts))) {
+		drop(ts, pkt, DROP_TCP_RCVBUF);
+	} else if (seg->len) {
 		tcp_pkt_trim(pkt, seg->h.hdr_len);
 		queue_in_order(ts, pkt, seg);
 		ack_schedule(ts, seg->len);
@@ -339,6 +356,11 @@ static void step_data(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg
 	if (seg->h.seq != tcb->rcv_nxt) {
 		tcp_reass_add(ts, pkt, seg->h.seq, seg->len, fin);
 		tcb->bits |= TCB_ACK_NOW;
+		finish(ts);
+		return;
+	}
+	if (seg->len && must_refuse(ts)) {
+		pkt_drop(ts->sk.inst, pkt, DROP_TCP_RCVBUF);
 		finish(ts);
 		return;
 	}

@@ -32,8 +32,20 @@ static uint32_t chunk_max(const struct s7_tcb *tcb)
 	return (uint32_t)s7_min(tcb->mss, S7_PKT_ROOM);
 }
 
-/* The unsent tail if it has room, else a fresh chunk. NULL: sndbuf is full, or no packets. */
-static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts)
+/* No packet to be had: looks again soon, as no ACK may come that would say when. */
+static struct s7_pkt *no_packet(struct s7_tcp_sock *ts)
+{
+	ts->tcb.bits |= TCB_STARVED;
+	if (!ts->tcb.at[TCPD_CORK])
+		tcp_deadline_set(ts, TCPD_CORK, ts->sk.inst->now + TCP_NO_PKT_NS);
+	return NULL;
+}
+
+/*
+ * The unsent tail if it has room, else a fresh chunk. NULL: sndbuf is full, or no packets. `share`: so many chunks this
+ * socket may hold.
+ */
+static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts, uint32_t share)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	struct s7_pkt *chunk = tcb->sq.tail;
@@ -42,12 +54,12 @@ static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts)
 		return chunk;
 	if (!tcp_sendable(&ts->sk))
 		return NULL;
+	if (tcb->sq.count >= share)
+		return no_packet(ts);
 	chunk = pkt_alloc(ts->sk.inst);
 	if (!chunk) {
 		ts->sk.inst->drop[DROP_NO_PKT]++;
-		if (!tcb->at[TCPD_CORK]) /* no ACK may come that would say when to try again */
-			tcp_deadline_set(ts, TCPD_CORK, ts->sk.inst->now + TCP_NO_PKT_NS);
-		return NULL;
+		return no_packet(ts);
 	}
 	memset(&chunk->tcp, 0, sizeof(chunk->tcp));
 	chunk->tcp.seq = tcb->write_seq;
@@ -78,6 +90,7 @@ static void chunk_fill(struct s7_tcp_sock *ts, struct s7_pkt *chunk, struct s7_m
 static ssize_t queue_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t share = pkt_share(ts->sk.inst, PKT_SHARE_SEND);
 	uint64_t left = msg->len - msg->skip;
 	ssize_t done = 0;
 
@@ -85,7 +98,7 @@ static ssize_t queue_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 		struct s7_pkt *chunk;
 		uint32_t len;
 
-		chunk = tail_chunk(ts);
+		chunk = tail_chunk(ts, share);
 		if (!chunk) {
 			tcb->bits |= TCB_NOSPACE;
 			break;
@@ -129,7 +142,7 @@ ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg)
 	tcp_output(ts);
 	if (!cork)
 		tcb->bits &= ~(uint32_t)TCB_CORK;
-	if (tcb->bits & TCB_NOSPACE)
+	if ((tcb->bits & (TCB_NOSPACE | TCB_STARVED)) == TCB_NOSPACE)
 		tcp_space_check(ts); /* autotuning may have made room at once */
 	return done;
 }

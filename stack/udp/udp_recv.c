@@ -31,7 +31,8 @@ void udp_enqueue(struct s7_udp_sock *us, struct s7_pkt *pkt)
 {
 	struct s7_sock *sk = &us->sk;
 
-	if (us->rx_truesize > sk->rcvbuf) {
+	if (us->rx_truesize > sk->rcvbuf ||
+	    s7_unlikely(us->rx_count >= pkt_share(sk->inst, PKT_SHARE_RECEIVE))) {
 		sk->drops++;
 		pkt_drop(sk->inst, pkt, DROP_UDP_RCVBUF);
 		return;

@@ -16,6 +16,28 @@ static void node_init(struct s7_wait *node, struct s7_waiter *waiter, bool exclu
 	node->waiter = waiter;
 }
 
+Test(core_wake, second_event_rings_the_second_exclusive_thread)
+{
+	struct mini *m = mini_new(0, true);
+	struct s7_waiter waiter[3];
+	struct s7_wait node[3];
+	struct s7_list waitq;
+
+	list_init(&waitq);
+	for (int i = 0; i < 3; i++) {
+		node_init(&node[i], &waiter[i], true);
+		wait_add(&waitq, &node[i]);
+	}
+	inst_lock(m->inst, m->inst->now);
+	wait_wake(m->inst, &waitq, EPOLLIN);
+	cr_assert(waiter[0].rung && !waiter[1].rung && !waiter[2].rung);
+	wait_wake(m->inst, &waitq, EPOLLIN);
+	cr_assert(waiter[1].rung && !waiter[2].rung, "the first has its own connection to see to");
+	m->inst->wake_count = 0;
+	inst_unlock(m->inst);
+	cr_assert_eq(mini_free(m), 0);
+}
+
 Test(core_wake, event_rings_all_others_and_one_exclusive)
 {
 	struct mini *m = mini_new(0, true);
