@@ -92,7 +92,8 @@ def fix_block(block, indent):
         texts = [re.sub(r"^\s*\* ?", "", line) for line in block[at:]]
         while end < len(block) and texts[0] and not starts_paragraph(texts[end - at]):
             end += 1
-        simple = not texts[0].startswith((" ", "\t", "-"))
+        columns = any("   " in text.strip() for text in texts[:end - at])
+        simple = not columns and not texts[0].startswith((" ", "\t", "-"))
         if simple and any(width(line) > COLUMNS for line in block[at:end]):
             done += wrapped(indent, " ".join(text.strip() for text in texts[:end - at]))
         else:
@@ -114,6 +115,14 @@ def fix_comments(lines):
             plain_block = lines[end].strip() == "*/"
             done += [line] + (fix_block(lines[at + 1:end], indent) if plain_block else lines[at + 1:end])
             done.append(lines[end])
+            at = end + 1
+            continue
+        if line.strip().startswith("/* ") and "*/" not in line and width(line) > COLUMNS:
+            # a block that begins in its first line: begin below it
+            end = next(n for n in range(at, len(lines)) if lines[n].rstrip().endswith("*/"))
+            block = [indent + " * " + line.strip()[3:], *lines[at + 1:end + 1]]
+            block[-1] = block[-1].rstrip()[:-2].rstrip()
+            done += [indent + "/*", *fix_block(block, indent), indent + " */"]
             at = end + 1
             continue
         if width(line) > COLUMNS and alone and not line.endswith("\\"):

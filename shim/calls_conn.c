@@ -288,7 +288,8 @@ static int accept_stack(struct s7_sock *sk, struct sockaddr *addr, socklen_t *le
 	fd = fd_placeholder_dup(sk->domain, flags);
 	if (fd < 0)
 		return fd;
-	if ((uint32_t)fd >= s7_fds.limit) { /* no table entry: a bare placeholder would be of no use */
+	/* no table entry: a bare placeholder would be of no use */
+	if ((uint32_t)fd >= s7_fds.limit) {
 		s7_sys1(SYS_close, fd);
 		return -EMFILE;
 	}

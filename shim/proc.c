@@ -86,8 +86,10 @@ static bool has_arena(uint32_t pid)
 	return len < 0 || !strncmp(link, want, sizeof(want) - 1);
 }
 
-/* /proc does not show it, but the kernel knows it (another user's under hidepid, no /proc in a chroot): it is
- * taken for alive. A zombie shows. */
+/*
+ * /proc does not show it, but the kernel knows it (another user's under hidepid, no /proc in a
+ * chroot): it is taken for alive. A zombie shows.
+ */
 static bool is_hidden(uint32_t pid)
 {
 	char path[32];

@@ -176,7 +176,10 @@ void keeper_need(void);
 extern __thread uint32_t s7_sig_interrupts __attribute__((tls_model("initial-exec")));
 void sig_run_deferred(void); /* s7_host_ops.deferred */
 
-/* Gives back a lock that is no instance's (inst_unlock sees to those): a handler that it put off runs. */
+/*
+ * Gives back a lock that is no instance's (inst_unlock sees to those): a handler that it put off
+ * runs.
+ */
 static inline void host_unlock(struct s7_lock *lock)
 {
 	lock_give(lock);

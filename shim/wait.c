@@ -34,8 +34,10 @@ static pthread_key_t waiter_key;
 
 static __thread struct s7_waiter *wait_me __attribute__((tls_model("initial-exec")));
 __thread uint32_t wait_handlers;
-/* A signal handler slept in the midst of this thread's own sleep: it used up the rings and the nodes of
- * that, which must look again. */
+/*
+ * A signal handler slept in the midst of this thread's own sleep: it used up the rings and the
+ * nodes of that, which must look again.
+ */
 static __thread bool slept_inside;
 
 /* How long the ports without a descriptor may be left alone: this thread's view. */

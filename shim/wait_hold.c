@@ -2,12 +2,15 @@
 /*
  * wait_hold.c - what a blocking call keeps alive while it waits
  *
- * Idea: another thread may close the descriptor of a call that waits; the call goes on, as in Linux, so it holds a
- * reference. The reference is written down in the thread's waiter record (arena), because the call may not come back:
- * its process is killed (the reaper gives it back), its thread is cancelled (a cleanup handler does), or a
- * signal handler leaves by longjmp (the thread's next blocking call does: a frame that is not above its own is gone).
- * Bound: WAITER_HOLDS calls inside each other by handlers; a deeper one holds nothing and finds its socket closed at worst.
- * Context: own thread, no lock held; hold_drop_all also the reaper's. Callers: io.c, calls_conn.c, wait.c.
+ * Idea: another thread may close the descriptor of a call that waits; the call goes on, as in
+ * Linux, so it holds a reference. The reference is written down in the thread's waiter record
+ * (arena), because the call may not come back: its process is killed (the reaper gives it back),
+ * its thread is cancelled (a cleanup handler does), or a signal handler leaves by longjmp (the
+ * thread's next blocking call does: a frame that is not above its own is gone).
+ * Bound: WAITER_HOLDS calls inside each other by handlers; a deeper one holds nothing and finds its
+ * socket closed at worst.
+ * Context: own thread, no lock held; hold_drop_all also the reaper's. Callers: io.c, calls_conn.c,
+ * wait.c.
  */
 #include "shim/wait_int.h"
 

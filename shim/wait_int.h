@@ -47,8 +47,8 @@ bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *wa
 void wait_unqueue(struct s7_waiter *self);
 
 /*
- * Keeps the file alive through a blocking call, whatever becomes of its descriptor. -EBADF: it is gone already. The end
- * is also a cleanup handler for cancellation.
+ * Keeps the file alive through a blocking call, whatever becomes of its descriptor. -EBADF: it is
+ * gone already. The end is also a cleanup handler for cancellation.
  */
 struct wait_hold {
 	struct s7_waiter *self; /* NULL: nothing is held */

@@ -30,8 +30,8 @@ int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t 
 }
 
 /*
- * The thread that died held the lock in the middle of something. Whom it had marked to be rung is rung by the unlock to
- * come.
+ * The thread that died held the lock in the middle of something. Whom it had marked to be rung is
+ * rung by the unlock to come.
  */
 static void inst_repair(struct s7_inst *inst)
 {
@@ -74,7 +74,8 @@ void inst_unlock(struct s7_inst *inst)
 		wake[i] = inst->wake[i];
 	inst->wake_count = 0;
 	inst->stat[STAT_WAKES] += n;
-	lock_depth_add_(1); /* no handler between the unlock and the rings: it might not come back */
+	/* no handler between the unlock and the rings: it might not come back */
+	lock_depth_add_(1);
 	lock_give(&inst->lock);
 	for (uint32_t i = 0; i < n; i++)
 		host->ring(wake[i]);

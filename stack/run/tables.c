@@ -42,10 +42,19 @@ const s7_wait_fn s7_wait_epoll = epoll_node_event;
 uint64_t inst_layout(void)
 {
 	static const size_t sizes[] = {
-		sizeof(struct s7_arena),      sizeof(struct s7_proc),	  sizeof(struct s7_inst),
-		sizeof(struct s7_iface),      sizeof(struct s7_sock),	  sizeof(struct s7_tcp_sock),
-		sizeof(struct s7_udp_sock),   sizeof(struct s7_flow),	  sizeof(struct s7_epoll),
-		offsetof(struct s7_inst, stat), offsetof(struct s7_inst, flows), STAT_COUNT, DROP_COUNT,
+		sizeof(struct s7_arena),
+		sizeof(struct s7_proc),
+		sizeof(struct s7_inst),
+		sizeof(struct s7_iface),
+		sizeof(struct s7_sock),
+		sizeof(struct s7_tcp_sock),
+		sizeof(struct s7_udp_sock),
+		sizeof(struct s7_flow),
+		sizeof(struct s7_epoll),
+		offsetof(struct s7_inst, stat),
+		offsetof(struct s7_inst, flows),
+		STAT_COUNT,
+		DROP_COUNT,
 	};
 	uint64_t stamp = 0xcbf29ce484222325ull; /* FNV-1a */
 

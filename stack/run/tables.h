@@ -12,8 +12,8 @@
 extern const s7_timer_fn inst_timers[TIMER_KIND_COUNT];
 
 /*
- * A stamp of the structs in the arena. Two builds of different layout are told apart by it before one reads what the
- * other wrote (`sock7 ss` of another version).
+ * A stamp of the structs in the arena. Two builds of different layout are told apart by it before
+ * one reads what the other wrote (`sock7 ss` of another version).
  */
 uint64_t inst_layout(void);
 

@@ -336,7 +336,8 @@ int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll
 			 int max)
 {
 	struct s7_epoll_part *part = &ep->part[inst->index];
-	uint32_t left = part->ready_count; /* what is reported goes to the tail: not looked at twice */
+	/* what is reported goes to the tail: not looked at twice */
+	uint32_t left = part->ready_count;
 	int n = 0;
 
 	if (!left)

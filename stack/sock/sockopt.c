@@ -190,7 +190,8 @@ static void value_write(const struct s7_opt *opt, const struct opt_value *value,
 	}
 	if (*len > size)
 		*len = size;
-	memcpy(val, from, *len);
+	if (*len)
+		memcpy(val, from, *len);
 }
 
 int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_t *len, s7_time now)

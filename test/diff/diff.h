@@ -2,9 +2,10 @@
 /*
  * diff.h - what a case of the differential test says, and the sockets it starts from
  *
- * A case is a function that prints a transcript: what it did and what it got. It runs once on the kernel
- * and once on sock7, in a process of its own, and both transcripts must be equal; so it prints no
- * descriptor numbers, no ports (pN: the Nth port seen) and no times, only whether a bound was kept.
+ * A case is a function that prints a transcript: what it did and what it got. It runs once on the
+ * kernel and once on sock7, in a process of its own, and both transcripts must be equal; so it
+ * prints no descriptor numbers, no ports (pN: the Nth port seen) and no times, only whether a bound
+ * was kept.
  */
 #ifndef S7_TEST_DIFF_H
 #define S7_TEST_DIFF_H

@@ -2,10 +2,10 @@
 /*
  * s7diff.c - runs the cases of the differential test and has their vocabulary
  *
- * s7diff -l          names of all cases
- * s7diff CASE        runs one, transcript to standard output
- * s7diff -o DIR [CASE...]   runs each (all) in a process of its own, transcript to DIR/CASE; a case that dies or
- *                           hangs says so in its last line
+ * s7diff -l               names of all cases
+ * s7diff CASE             runs one, transcript to standard output
+ * s7diff -o DIR [CASE...] runs each (all) in a process of its own, transcript to DIR/CASE; a case
+ *                         that dies or hangs says so in its last line
  * Plain libc: nothing here knows of sock7.
  */
 #include "test/diff/diff.h"
@@ -96,12 +96,13 @@ void say_addr(const char *text, const void *addr, socklen_t len)
 	char host[INET6_ADDRSTRLEN];
 
 	if (len >= sizeof(*in) && in->sin_family == AF_INET)
-		say("%s: len %u %s:%s", text, len, inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host)),
+		say("%s: len %u %s:%s", text, len,
+		    inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host)),
 		    port_name(ntohs(in->sin_port)));
 	else if (len >= sizeof(*in6) && in6->sin6_family == AF_INET6)
 		say("%s: len %u [%s]:%s scope %u", text, len,
-		    inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host)), port_name(ntohs(in6->sin6_port)),
-		    in6->sin6_scope_id);
+		    inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host)),
+		    port_name(ntohs(in6->sin6_port)), in6->sin6_scope_id);
 	else
 		say("%s: len %u family %d", text, len, len >= 2 ? in->sin_family : -1);
 }
@@ -145,8 +146,9 @@ void say_events(const char *text, uint32_t events)
 
 void say_poll(const char *text, int fd, int ms)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND |
-						  POLLWRNORM | POLLWRBAND | POLLRDHUP };
+	struct pollfd pfd = { .fd = fd,
+			      .events = POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND |
+				      POLLWRNORM | POLLWRBAND | POLLRDHUP };
 	int n = poll(&pfd, 1, ms);
 
 	if (n <= 0)

@@ -2,8 +2,9 @@
 /*
  * pat.h - what the pattern programs share: a scenario table, the far side's commands, errno by name
  *
- * A program is a table of scenarios; `prog` lists their names, `prog NAME` runs one. What it prints must be the same on
- * kernel sockets and on sock7, so nothing is printed that may differ between two runs on the kernel.
+ * A program is a table of scenarios; `prog` lists their names, `prog NAME` runs one. What it prints
+ * must be the same on kernel sockets and on sock7, so nothing is printed that may differ between
+ * two runs on the kernel.
  */
 #ifndef S7_TEST_PAT_H
 #define S7_TEST_PAT_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * pat_fork.c - servers made of processes: a child a connection, prefork, daemon, descriptors handed on
+ * pat_fork.c - servers made of processes: a child a connection, prefork, daemon, passed descriptors
  */
 #include "pat.h"
 
@@ -36,7 +36,9 @@ static void child_each(void)
 	say("left", wait(NULL));
 }
 
-/* Each connection is taken by exactly one of the children; none hangs, none is left out for ever. */
+/*
+ * Each connection is taken by exactly one of the children; none hangs, none is left out for ever.
+ */
 static void prefork_n(int count, int each)
 {
 	int lfd = server(), status, good = 0;
@@ -340,7 +342,8 @@ static void shared_flags(void)
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
-	printf("nonblock %d, cloexec %d\n", !!(fcntl(fd, F_GETFL) & O_NONBLOCK), fcntl(fd, F_GETFD));
+	printf("nonblock %d, cloexec %d\n", !!(fcntl(fd, F_GETFL) & O_NONBLOCK),
+	       fcntl(fd, F_GETFD));
 	say("read", read(fd, &byte, 1));
 }
 
@@ -401,7 +404,8 @@ static void udp_workers(void)
 			struct sockaddr_in from;
 			socklen_t len = sizeof(from);
 			char buf[100];
-			ssize_t n = recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+			ssize_t n =
+				recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
 
 			sendto(fd, buf, (size_t)n, 0, (struct sockaddr *)&from, len);
 		}

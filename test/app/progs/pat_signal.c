@@ -71,7 +71,8 @@ static void eintr_with(int flags)
 		alarm_ms(150, 0);
 		say("connect", connect(con, (struct sockaddr *)&in, sizeof(in)));
 		fcntl(con, F_SETFL, O_NONBLOCK);
-		say("connect again", connect(con, (struct sockaddr *)&in, sizeof(in)) < 0 && errno == EALREADY);
+		say("connect again",
+		    connect(con, (struct sockaddr *)&in, sizeof(in)) < 0 && errno == EALREADY);
 		close(con);
 	}
 	/* with a time-out no restart, whatever the flags */

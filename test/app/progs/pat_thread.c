@@ -27,7 +27,10 @@ static void *blocked_read(void *arg)
 	return NULL;
 }
 
-/* close() of a descriptor in which another thread waits: as in Linux the wait goes on, data still reaches it. */
+/*
+ * close() of a descriptor in which another thread waits: as in Linux the wait goes on, data still
+ * reaches it.
+ */
 static void close_under_reader(void)
 {
 	int lfd = server(), fd = accepted(lfd);
@@ -283,7 +286,10 @@ static void epoll_add_wakes(void)
 	say("close takes it out", close(fd) + epoll_wait(ep, &ev, 1, 100));
 }
 
-/* Descriptors are closed, reused and read by others all the time: nothing may crash, hang or mix up. */
+/*
+ * Descriptors are closed, reused and read by others all the time: nothing may crash, hang or mix
+ * up.
+ */
 static int churn_fd[16];
 
 static void *churn_user(void *arg)

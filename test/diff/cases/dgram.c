@@ -10,7 +10,9 @@ CASE(dgram_truncation)
 {
 	struct sockaddr_in from;
 	struct iovec iov = { buf, 3 };
-	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &from, .msg_namelen = sizeof(from) };
+	struct msghdr hdr = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_name = &from, .msg_namelen = sizeof(from)
+	};
 	int a, b, n;
 
 	udp_pair(&a, &b);

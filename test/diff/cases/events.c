@@ -179,7 +179,8 @@ CASE(events_epoll_dup_close)
 CASE(events_epoll_connect)
 {
 	uint16_t port;
-	int ep = epoll_create1(0), l = tcp_listener(4, &port), c = sock(SOCK_STREAM), d = sock(SOCK_STREAM);
+	int ep = epoll_create1(0), l = tcp_listener(4, &port), c = sock(SOCK_STREAM),
+	    d = sock(SOCK_STREAM);
 
 	nonblock(c);
 	nonblock(d);

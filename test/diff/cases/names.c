@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * names.c - addresses and descriptors: truncated names, who may bind what, IPv6 sockets that speak IPv4, dup, fork
+ * names.c - addresses and descriptors: truncated names, who may bind what, IPv4 over IPv6, dup, fork
  */
 #include "test/diff/diff.h"
 
@@ -66,7 +66,9 @@ CASE(names_accept)
 	fd = F(accept(l, NULL, NULL));
 }
 
-/* Second socket binds while the first one is there: the flags of both, listening or not, addresses. */
+/*
+ * Second socket binds while the first one is there: the flags of both, listening or not, addresses.
+ */
 static void conflict(int type, int flags1, int flags2, bool listens, uint32_t ip1, uint32_t ip2)
 {
 	struct sockaddr_in at = loop_addr(0);
@@ -204,7 +206,8 @@ CASE(names_mapped_udp)
 	to = loop_addr(port_of(a));
 	T(sendto(b, "four", 4, 0, (struct sockaddr *)&to, sizeof(to)));
 	settle();
-	say_bytes("recv", buf, recvfrom(a, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&addr, &len));
+	say_bytes("recv", buf,
+		  recvfrom(a, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&addr, &len));
 	say_addr("from", &addr, len);
 	T(sendto(a, "back", 4, 0, (struct sockaddr *)&addr, len));
 	settle();

@@ -2,15 +2,15 @@
 /*
  * opts.c - options: values around every limit, lengths from 0 to 8, in several states
  *
- * Each option on a socket of its own: set, then what get shows. Options whose value is a measurement or a
- * name of the kernel's are left out (opts_special has some of them).
+ * Each option on a socket of its own: set, then what get shows. Options whose value is a
+ * measurement or a name of the kernel's are left out (opts_special has some of them).
  */
 #include "test/diff/diff.h"
 
 #include <linux/filter.h>
 
-static const int values[] = { -1, 0, 1, 2, 5, 64, 127, 255, 256, 1000, 32767, 65535, 65536, 1 << 20, 1 << 30,
-			      INT32_MAX, INT32_MIN };
+static const int values[] = { -1,   0,	   1,	  2,	 5,	  64,	   127,	      255,	256,
+			      1000, 32767, 65535, 65536, 1 << 20, 1 << 30, INT32_MAX, INT32_MIN };
 
 struct range {
 	int level, first, last;
@@ -71,15 +71,22 @@ static void show(int fd, int level, int name, socklen_t len)
 static bool skipped(int level, int name)
 {
 	static const struct range skip[] = {
-		{ SOL_SOCKET, SO_RCVBUF, SO_RCVBUF },	   { SOL_SOCKET, SO_SNDBUF, SO_SNDBUF },
-		{ SOL_SOCKET, SO_PEERCRED, SO_PEERCRED },  { SOL_SOCKET, SO_RCVTIMEO, SO_SNDTIMEO },
-		{ SOL_SOCKET, SO_LINGER, SO_LINGER },	   { SOL_SOCKET, SO_ATTACH_FILTER, SO_DETACH_FILTER },
-		{ SOL_SOCKET, SO_RCVBUFFORCE, SO_RCVBUFFORCE }, { SOL_SOCKET, SO_SNDBUFFORCE, SO_SNDBUFFORCE },
+		{ SOL_SOCKET, SO_RCVBUF, SO_RCVBUF },
+		{ SOL_SOCKET, SO_SNDBUF, SO_SNDBUF },
+		{ SOL_SOCKET, SO_PEERCRED, SO_PEERCRED },
+		{ SOL_SOCKET, SO_RCVTIMEO, SO_SNDTIMEO },
+		{ SOL_SOCKET, SO_LINGER, SO_LINGER },
+		{ SOL_SOCKET, SO_ATTACH_FILTER, SO_DETACH_FILTER },
+		{ SOL_SOCKET, SO_RCVBUFFORCE, SO_RCVBUFFORCE },
+		{ SOL_SOCKET, SO_SNDBUFFORCE, SO_SNDBUFFORCE },
 		{ SOL_SOCKET, SO_INCOMING_CPU, SO_ATTACH_REUSEPORT_EBPF },
-		{ SOL_SOCKET, SO_MEMINFO, SO_COOKIE },	   { SOL_SOCKET, SO_BINDTODEVICE, SO_BINDTODEVICE },
-		{ IPPROTO_TCP, TCP_MAXSEG, TCP_MAXSEG },   { IPPROTO_TCP, TCP_INFO, TCP_INFO },
+		{ SOL_SOCKET, SO_MEMINFO, SO_COOKIE },
+		{ SOL_SOCKET, SO_BINDTODEVICE, SO_BINDTODEVICE },
+		{ IPPROTO_TCP, TCP_MAXSEG, TCP_MAXSEG },
+		{ IPPROTO_TCP, TCP_INFO, TCP_INFO },
 		{ IPPROTO_TCP, TCP_CONGESTION, TCP_MD5SIG },
-		{ SOL_SOCKET, SO_PEERNAME, SO_PEERNAME },   { IPPROTO_TCP, TCP_TIMESTAMP, TCP_TIMESTAMP },
+		{ SOL_SOCKET, SO_PEERNAME, SO_PEERNAME },
+		{ IPPROTO_TCP, TCP_TIMESTAMP, TCP_TIMESTAMP },
 	};
 
 	for (size_t i = 0; i < COUNT(skip); i++)
@@ -113,17 +120,25 @@ static void try_option(int kind, int level, int name)
 	}
 }
 
-/* What the stack has not: a socket that it serves already says so, a fresh one goes to the kernel. */
+/*
+ * What the stack has not: a socket that it serves already says so, a fresh one goes to the kernel.
+ */
 static bool is_kernel_only(int level, int name)
 {
 	static const struct range only[] = {
-		{ SOL_SOCKET, SO_DONTROUTE, SO_DONTROUTE }, { SOL_SOCKET, SO_NO_CHECK, SO_PRIORITY },
-		{ SOL_SOCKET, SO_BSDCOMPAT, SO_BSDCOMPAT }, { SOL_SOCKET, 36, 37 },
+		{ SOL_SOCKET, SO_DONTROUTE, SO_DONTROUTE },
+		{ SOL_SOCKET, SO_NO_CHECK, SO_PRIORITY },
+		{ SOL_SOCKET, SO_BSDCOMPAT, SO_BSDCOMPAT },
+		{ SOL_SOCKET, 36, 37 },
 		{ SOL_SOCKET, 41, 47 },
-		{ IPPROTO_IP, IP_OPTIONS, IP_OPTIONS },	    { IPPROTO_IP, IP_RECVOPTS, IP_RETOPTS },
-		{ IPPROTO_IP, IP_RECVERR, IP_RECVERR },	    { IPPROTO_IP, IP_PASSSEC, IP_TRANSPARENT },
-		{ IPPROTO_IP, 20, 21 },			    { IPPROTO_IP, 23, 24 },
-		{ IPPROTO_TCP, 16, 17 },		    { IPPROTO_TCP, 19, 23 },
+		{ IPPROTO_IP, IP_OPTIONS, IP_OPTIONS },
+		{ IPPROTO_IP, IP_RECVOPTS, IP_RETOPTS },
+		{ IPPROTO_IP, IP_RECVERR, IP_RECVERR },
+		{ IPPROTO_IP, IP_PASSSEC, IP_TRANSPARENT },
+		{ IPPROTO_IP, 20, 21 },
+		{ IPPROTO_IP, 23, 24 },
+		{ IPPROTO_TCP, 16, 17 },
+		{ IPPROTO_TCP, 19, 23 },
 		{ IPPROTO_TCP, 27, 27 },
 	};
 
@@ -162,12 +177,15 @@ static void buffers(int type)
 	for (size_t i = 0; i < COUNT(values); i++) {
 		int fd = sock(type);
 
-		say("%d: %s %s", values[i], err_name(set_int(fd, SOL_SOCKET, SO_RCVBUF, values[i]) ? errno : 0),
+		say("%d: %s %s", values[i],
+		    err_name(set_int(fd, SOL_SOCKET, SO_RCVBUF, values[i]) ? errno : 0),
 		    err_name(set_int(fd, SOL_SOCKET, SO_SNDBUF, values[i]) ? errno : 0));
-		say("  %d %d", get_int(fd, SOL_SOCKET, SO_RCVBUF), get_int(fd, SOL_SOCKET, SO_SNDBUF));
+		say("  %d %d", get_int(fd, SOL_SOCKET, SO_RCVBUF),
+		    get_int(fd, SOL_SOCKET, SO_SNDBUF));
 		say("  force %d %d", set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, values[i]),
 		    set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, values[i]));
-		say("  %d %d", get_int(fd, SOL_SOCKET, SO_RCVBUF), get_int(fd, SOL_SOCKET, SO_SNDBUF));
+		say("  %d %d", get_int(fd, SOL_SOCKET, SO_RCVBUF),
+		    get_int(fd, SOL_SOCKET, SO_SNDBUF));
 		close(fd);
 	}
 }
@@ -181,14 +199,16 @@ CASE(opts_buffers_udp)
 {
 	int fd = sock(SOCK_DGRAM);
 
-	say("default %d %d", get_int(fd, SOL_SOCKET, SO_RCVBUF), get_int(fd, SOL_SOCKET, SO_SNDBUF));
+	say("default %d %d", get_int(fd, SOL_SOCKET, SO_RCVBUF),
+	    get_int(fd, SOL_SOCKET, SO_SNDBUF));
 	buffers(SOCK_DGRAM);
 }
 
 CASE(opts_times)
 {
-	static const struct timeval times[] = { { 0, 0 }, { 0, 1 }, { 1, 500000 }, { 0, 999999 }, { 0, 1000000 },
-						{ 0, -1 }, { -1, 0 }, { INT64_MAX, 0 }, { 100000, 4000 } };
+	static const struct timeval times[] = { { 0, 0 },      { 0, 1 },	 { 1, 500000 },
+						{ 0, 999999 }, { 0, 1000000 },	 { 0, -1 },
+						{ -1, 0 },     { INT64_MAX, 0 }, { 100000, 4000 } };
 
 	for (size_t i = 0; i < COUNT(times); i++) {
 		struct timeval got = { 7, 7 };
@@ -211,7 +231,8 @@ CASE(opts_times)
 
 CASE(opts_linger)
 {
-	static const struct linger lingers[] = { { 0, 0 }, { 1, 0 }, { 1, 5 }, { 0, 5 }, { 1, -1 }, { 7, INT32_MAX } };
+	static const struct linger lingers[] = { { 0, 0 }, { 1, 0 },  { 1, 5 },
+						 { 0, 5 }, { 1, -1 }, { 7, INT32_MAX } };
 
 	for (size_t i = 0; i < COUNT(lingers); i++) {
 		struct linger got = { 9, 9 };
@@ -231,7 +252,8 @@ CASE(opts_linger)
 
 CASE(opts_congestion)
 {
-	static const char *const names[] = { "reno", "cubic", "nonesuch", "", "cubiccubiccubiccubic" };
+	static const char *const names[] = { "reno", "cubic", "nonesuch", "",
+					     "cubiccubiccubiccubic" };
 	char got[32];
 	socklen_t len;
 
@@ -255,7 +277,8 @@ CASE(opts_maxseg)
 	for (size_t i = 0; i < COUNT(values); i++) {
 		int fd = sock(SOCK_STREAM);
 
-		say("%d: %s", values[i], err_name(set_int(fd, IPPROTO_TCP, TCP_MAXSEG, values[i]) ? errno : 0));
+		say("%d: %s", values[i],
+		    err_name(set_int(fd, IPPROTO_TCP, TCP_MAXSEG, values[i]) ? errno : 0));
 		say("  %d", get_int(fd, IPPROTO_TCP, TCP_MAXSEG));
 		close(fd);
 	}

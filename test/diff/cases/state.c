@@ -388,7 +388,8 @@ static void op_recvfrom(int fd)
 	socklen_t len = sizeof(addr);
 	char buf[64] = "";
 
-	say_bytes("recvfrom", buf, recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&addr, &len));
+	say_bytes("recvfrom", buf,
+		  recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&addr, &len));
 	say_addr("from", &addr, len);
 }
 
@@ -441,7 +442,8 @@ static void op_info(int fd)
 	say("DOMAIN %d", get_int(fd, SOL_SOCKET, SO_DOMAIN));
 	say("MAXSEG %d", get_int(fd, IPPROTO_TCP, TCP_MAXSEG) > 0);
 	say("TTL %d", get_int(fd, IPPROTO_IP, IP_TTL));
-	say("MTU %s", err_name(get_int(fd, IPPROTO_IP, IP_MTU) < 0 ? -get_int(fd, IPPROTO_IP, IP_MTU) : 0));
+	say("MTU %s",
+	    err_name(get_int(fd, IPPROTO_IP, IP_MTU) < 0 ? -get_int(fd, IPPROTO_IP, IP_MTU) : 0));
 	if (get_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM) {
 		struct tcp_info info = { 0 };
 		socklen_t len = sizeof(info);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * stream.c - bytes of a TCP connection: flags, partial transfers, time-outs, urgent data, ends, timing
+ * stream.c - bytes of a TCP connection: flags, partial transfers, time-outs, urgent data, ends
  */
 #include "test/diff/diff.h"
 
@@ -86,7 +86,9 @@ CASE(stream_small_writes)
 		say_bytes("second", buf, recv(s, buf, sizeof(buf), 0));
 		say_took("in 30 ms", from, 9, 35);
 	}
-	/* request and answer, then two small writes in a row: now Linux delays the acknowledgement */
+	/*
+	 * request and answer, then two small writes in a row: now Linux delays the acknowledgement
+	 */
 	for (int round = 0; round < 3; round++) {
 		send(c, "q", 1, 0);
 		recv(s, buf, sizeof(buf), 0);
@@ -298,7 +300,9 @@ CASE(stream_rcvlowat)
 
 CASE(stream_vectors)
 {
-	struct iovec v[4] = { { (void *)"ab", 2 }, { NULL, 0 }, { (void *)"cde", 3 }, { (void *)"", 0 } };
+	struct iovec v[4] = {
+		{ (void *)"ab", 2 }, { NULL, 0 }, { (void *)"cde", 3 }, { (void *)"", 0 }
+	};
 	char x[2] = "", y[8] = "";
 	struct iovec w[3] = { { x, 2 }, { NULL, 0 }, { y, 8 } };
 	struct msghdr hdr = { .msg_iov = w, .msg_iovlen = 3 };
@@ -322,7 +326,8 @@ CASE(stream_vectors)
 	T(writev(c, v, 4));
 	settle();
 	T(recvmsg(s, &hdr, 0));
-	say("flags %x namelen %u controllen %zu", hdr.msg_flags, hdr.msg_namelen, hdr.msg_controllen);
+	say("flags %x namelen %u controllen %zu", hdr.msg_flags, hdr.msg_namelen,
+	    hdr.msg_controllen);
 	hdr.msg_iovlen = 1025;
 	T(recvmsg(s, &hdr, MSG_DONTWAIT));
 	T(sendmsg(s, &hdr, MSG_DONTWAIT));
