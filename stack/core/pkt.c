@@ -10,7 +10,8 @@
 #include "stack/core/inst.h"
 
 #define CACHE_HALF (INST_PKT_CACHE / 2)
-#define SHARE_LAST 8 /* of what is kept for single packets, this part is for those that nobody keeps */
+/* of what is kept for single packets, this part is for those that nobody keeps */
+#define SHARE_LAST 8
 
 static inline void *inst_pool(const struct s7_inst *inst)
 {

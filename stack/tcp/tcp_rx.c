@@ -71,8 +71,8 @@ static void queue_in_order(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const str
 }
 
 /*
- * The pool is low and the program does not read: the peer sends again what is dropped here. What lies beyond a hole goes
- * first (RFC 2018 section 8 allows it).
+ * The pool is low and the program does not read: the peer sends again what is dropped here. What
+ * lies beyond a hole goes first (RFC 2018 section 8 allows it).
  */
 static bool must_refuse(struct s7_tcp_sock *ts)
 {

@@ -42,8 +42,8 @@ static struct s7_pkt *no_packet(struct s7_tcp_sock *ts)
 }
 
 /*
- * The unsent tail if it has room, else a fresh chunk. NULL: sndbuf is full, or no packets. `share`: so many chunks this
- * socket may hold.
+ * The unsent tail if it has room, else a fresh chunk. NULL: sndbuf is full, or no packets. `share`:
+ * so many chunks this socket may hold.
  */
 static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts, uint32_t share)
 {
