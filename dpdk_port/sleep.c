@@ -11,8 +11,10 @@
  * Context: the instance's lock, except port_sleep_fd.
  * Callers: port.c, the stack through port_netdev_ops.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -98,6 +100,35 @@ int port_sleep_fd(void *dev, uint16_t queue)
 	return port->sleep_fd[queue];
 }
 
+/* What poll says of a descriptor beyond readiness. */
+static bool fd_broken(int fd)
+{
+	struct pollfd state = { .fd = fd };
+	const struct timespec now = { 0 };
+
+	return s7_sys6(SYS_ppoll, (long)&state, 1, (long)&now, 0, 0, 0) > 0;
+}
+
+/*
+ * A packet socket whose netdev went down or away has an error pending, which would end every sleep at once. Reading it
+ * clears it; a descriptor that stays broken is not slept on any more (the queue is polled now and then).
+ */
+static void level_check(struct s7_port *port, uint16_t queue)
+{
+	int fd = port->sleep_fd[queue], err = 0;
+	socklen_t len = sizeof(err);
+
+	if (s7_likely(fd < 0 || !fd_broken(fd)))
+		return;
+	s7_sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, (long)&err, (long)&len, 0);
+	port_say(CONF_LOG_WARN, "interface %s: %s: frames come again when it is up; if it was removed, "
+		 "restart the program", port->vdev, strerrordesc_np(err ? err : ENODEV));
+	if (fd_broken(fd)) {
+		port->sleep[queue] = SLEEP_NONE;
+		port->sleep_fd[queue] = -1;
+	}
+}
+
 static void counter_drain(int fd)
 {
 	uint64_t count;
@@ -127,6 +158,8 @@ int port_sleep_begin(void *dev, uint16_t queue)
 		return 1;
 	rte_eth_tx_done_cleanup(port->id, queue,
 				0); /* what was sent comes home before the line falls quiet */
+	if (port->sleep[queue] == SLEEP_LEVEL)
+		level_check(port, queue);
 	if (port->sleep[queue] != SLEEP_COUNTER && port->sleep[queue] != SLEEP_EPOLL)
 		return 0;
 	rte_eth_dev_rx_intr_enable(port->id, queue);
