@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * names.c - addresses and descriptors: truncated names, who may bind what, IPv4 over IPv6, dup,
- * fork
+ * names.c - addresses and descriptors: truncated names, who binds what, IPv4 over IPv6, dup, fork
  */
 #include "test/diff/diff.h"
 
