@@ -38,6 +38,7 @@ struct port_stash {
 struct port_queue {
 	uint64_t tx_dropped; /* too long for one buffer, or no buffer to copy to */
 	struct port_stash stash;
+	bool rx_seek; /* recover.c: where the kernel is in the ring is not known yet */
 } S7_ALIGNED(S7_CACHELINE);
 
 struct s7_port {
@@ -123,6 +124,10 @@ uint16_t offload_rx_flags(uint64_t ol_flags);
 
 /* ---- rxtx.c, sleep.c ---- */
 extern const struct s7_netdev_ops port_netdev_ops;
+/* recover.c */
+void port_recover(void *dev, uint16_t queue);
+void port_rx_seek(struct s7_port *port, uint16_t queue);
+
 uint16_t port_rx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
 uint16_t port_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
 uint16_t port_rx_raw(struct s7_port *port, uint16_t queue, struct s7_pkt **pkts, uint16_t n);

@@ -76,6 +76,8 @@ uint16_t port_rx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t
 	struct port_stash *stash = &port->queue[queue].stash;
 	uint16_t i;
 
+	if (s7_unlikely(port->queue[queue].rx_seek))
+		port_rx_seek(port, queue);
 	if (s7_likely(!stash->count))
 		return port_rx_raw(port, queue, pkts, n);
 	n = (uint16_t)s7_min(n, stash->count);
@@ -299,4 +301,5 @@ const struct s7_netdev_ops port_netdev_ops = {
 	.sleep_end = port_sleep_end,
 	.link = port_link,
 	.stats = port_stats,
+	.recover = port_recover,
 };

@@ -61,6 +61,21 @@ static inline void list_splice_tail(struct s7_list *to, struct s7_list *from)
 	list_init(from);
 }
 
+/*
+ * Who changed the list died in the middle: the way forward is whole at any instant, the way back is made anew.
+ * Returns how many nodes there are.
+ */
+static inline uint32_t list_mend(struct s7_list *head)
+{
+	struct s7_list *pos;
+	uint32_t count = 0;
+
+	for (pos = head; pos->next != head; pos = pos->next, count++)
+		pos->next->prev = pos;
+	head->prev = pos;
+	return count;
+}
+
 #define list_entry(node, type, member) s7_container(node, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 

@@ -69,6 +69,12 @@ struct s7_netdev_ops {
 	int (*link)(void *dev);
 
 	void (*stats)(void *dev, struct s7_netdev_stats *ret_stats);
+
+	/*
+	 * The thread that held the lock died, perhaps within a burst: find out where the device is.
+	 * May be NULL. What the burst had in hand is lost.
+	 */
+	void (*recover)(void *dev, uint16_t queue);
 };
 
 /* Where packets come from. One pool an instance; called under that instance's lock. */

@@ -80,8 +80,10 @@ uint32_t pkt_share(struct s7_inst *inst, uint32_t part)
 /* The stock is full: half of it goes back to the pool. */
 void pkt_free_slow(struct s7_inst *inst, struct s7_pkt *pkt)
 {
-	inst_pool_ops(inst)->free(inst_pool(inst), inst->pkt_cache + CACHE_HALF, CACHE_HALF);
+	/* first: who dies in between shall lose them, not have them in both places */
 	inst->pkt_cached = CACHE_HALF;
+	atomic_signal_fence(memory_order_seq_cst);
+	inst_pool_ops(inst)->free(inst_pool(inst), inst->pkt_cache + CACHE_HALF, CACHE_HALF);
 	inst->pkt_cache[inst->pkt_cached++] = pkt;
 }
 

@@ -106,15 +106,26 @@ static bool needs_rst(const struct s7_tcb *tcb)
 		tcb->state != TCPS_LAST_ACK;
 }
 
+/*
+ * The thread that worked on this socket died there. Its queues may be half changed: they are let go
+ * unread, since a packet lost is better than one that is freed twice. A listener goes on.
+ */
 void tcp_abort(struct s7_sock *sk, int err)
 {
 	struct s7_tcp_sock *ts = tcp_sk(sk);
+	struct s7_tcb *tcb = &ts->tcb;
 
-	if (ts->tcb.state == TCPS_LISTEN) {
-		listener_stop(ts);
+	if (tcb->state == TCPS_LISTEN) {
+		tcb->accept_len = list_mend(&tcb->accept_queue);
+		list_mend(&tcb->requests);
 		return;
 	}
-	if (needs_rst(&ts->tcb))
+	memset(&tcb->sq, 0, sizeof(tcb->sq));
+	tcb->rq_head = tcb->rq_tail = tcb->oo_head = tcb->oo_tail = NULL;
+	tcb->rq_bytes = tcb->rq_pkts = tcb->oo_bytes = tcb->oo_pkts = 0;
+	if (tcb->state == TCPS_CLOSED)
+		return;
+	if (needs_rst(tcb))
 		tcp_send_rst(ts);
 	tcp_done_error(ts, err);
 }

@@ -207,14 +207,15 @@ static void udp_close(struct s7_sock *sk)
 	sk_free(sk);
 }
 
+/* The thread that worked on it died there: what was queued is lost, the socket goes on for others. */
 static void udp_abort(struct s7_sock *sk, int err)
 {
-	udp_cork_drop(udp_sock(sk));
-	udp_purge(udp_sock(sk));
-	if (atomic_load(&sk->file.refs))
-		sk_error(sk, err);
-	else
-		udp_close(sk);
+	struct s7_udp_sock *us = udp_sock(sk);
+
+	(void)err;
+	us->cork = NULL;
+	us->rx_head = us->rx_tail = NULL;
+	us->rx_count = us->rx_truesize = 0;
 }
 
 static uint32_t udp_inq(struct s7_sock *sk)
