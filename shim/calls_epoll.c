@@ -11,6 +11,8 @@
  * Context: any thread, no lock held. Not restarted after a handler.
  * Defines: epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2.
  */
+#include <pthread.h>
+
 #include "shim/io.h"
 #include "shim/poll_int.h"
 #include "shim/wait_int.h"
@@ -363,7 +365,9 @@ static int ep_queue(const struct ep_call *call, struct s7_waiter *self, s7_time 
 /* One sleep. > 0 events, 0 nothing yet, -errno. */
 static int ep_sleep(const struct ep_call *call, s7_time now)
 {
-	struct pollfd kfd = { .fd = call->epfd, .events = POLLIN };
+	/* closed by another thread, or another file's by now: not asked any more */
+	struct pollfd kfd = { .fd = fd_epoll(call->epfd) == call->ep ? call->epfd : -1,
+			      .events = POLLIN };
 	struct s7_waiter *self = wait_self();
 	bool queued;
 	int n, slept;
@@ -388,7 +392,7 @@ static int ep_sleep(const struct ep_call *call, s7_time now)
 	return !n && slept < 0 ? slept : n;
 }
 
-static int ep_block(const struct ep_call *call, s7_time now)
+static int ep_turns(const struct ep_call *call, s7_time now)
 {
 	struct wait_call wait;
 	int n;
@@ -404,6 +408,20 @@ static int ep_block(const struct ep_call *call, s7_time now)
 								 true, now), now);
 		n = ep_sleep(call, now);
 	}
+	return n;
+}
+
+/* Another thread may close the set meanwhile: the call goes on, as in Linux. */
+static int ep_block(const struct ep_call *call, s7_time now)
+{
+	struct wait_hold hold;
+	int n;
+
+	if (wait_hold_begin(&hold, &call->ep->file))
+		return -EBADF;
+	pthread_cleanup_push(wait_hold_end, &hold);
+	n = ep_turns(call, now);
+	pthread_cleanup_pop(1);
 	return n;
 }
 

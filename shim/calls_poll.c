@@ -74,6 +74,8 @@ void poll_set_free(struct poll_set *set)
 
 static uint32_t file_events(struct s7_file *file, uint32_t inst)
 {
+	if (!atomic_load(&file->refs)) /* closed by another thread: what is left may linger on */
+		return POLLNVAL;
 	if (file->kind == FILE_EPOLL)
 		return epoll_part_readable(file_epoll(file), inst) ? EPOLLIN | EPOLLRDNORM : 0;
 	return file->kind == FILE_SOCK ? sock_ready_locked(file_sock(file)) : POLLNVAL;

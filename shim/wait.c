@@ -265,6 +265,11 @@ bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *wa
 
 	if (!node)
 		return false;
+	/* the last descriptor may have gone since the caller looked */
+	if (!file_try_ref(file)) {
+		slab_free(&inst->waits, node);
+		return false;
+	}
 	list_init(&node->node);
 	node->events = events;
 	node->kind = WAIT_THREAD;
@@ -272,7 +277,6 @@ bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *wa
 	node->inst = (uint8_t)inst->index;
 	node->waiter = self;
 	node->file = file;
-	file_ref(file);
 	node->chain = self->nodes;
 	self->nodes = node;
 	wait_add(waitq, node);

@@ -275,3 +275,17 @@ Test(wait, a_dead_process_gives_all_back)
 	cr_expect_eq(atomic_load(&m->inst->sleepers), 0);
 	wait_forked(); /* the record is nobody's */
 }
+
+Test(wait, nothing_is_queued_on_what_is_gone)
+{
+	struct mini *m = bed();
+	struct s7_sock *sk = udp(m, 9);
+
+	atomic_store(&sk->file.refs, 0); /* its closer waits for the lock */
+	inst_lock(m->inst, host_now());
+	cr_assert_not(wait_queue(wait_self(), m->inst, &sk->waitq, &sk->file, EPOLLIN, false));
+	cr_assert(list_empty(&sk->waitq));
+	cr_assert_eq(m->inst->waits.used, 0);
+	cr_assert_eq(atomic_load(&sk->file.refs), 0);
+	inst_unlock(m->inst);
+}
