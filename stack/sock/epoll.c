@@ -227,13 +227,24 @@ void epoll_clear_twin(struct s7_epitem *item)
 	atomic_fetch_sub_explicit(&item->ep->twin_items, 1, memory_order_relaxed);
 }
 
+/*
+ * An exclusive item goes with an event that rang nobody else (its process was killed meanwhile): the
+ * next one shall hear of it.
+ */
+static void item_pass_on(struct s7_inst *inst, const struct s7_epitem *item)
+{
+	if (item->wait.exclusive && item->is_ready && item->file->kind == FILE_SOCK)
+		wait_wake(inst, &file_sock(item->file)->waitq, item_poll(item) & item->events);
+}
+
 static void item_free(struct s7_inst *inst, struct s7_epitem *item)
 {
 	struct s7_epoll *ep = item->ep;
 	struct s7_epoll_part *part = &ep->part[item->inst];
 
-	item_unready(part, item);
 	list_del(&item->wait.node);
+	item_pass_on(inst, item);
+	item_unready(part, item);
 	list_del(&item->all);
 	part->item_count--;
 	atomic_fetch_sub_explicit(&ep->item_count, 1, memory_order_relaxed);

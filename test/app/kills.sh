@@ -105,7 +105,8 @@ for i in $(seq "${S7_KILLS:-50}"); do
 	usleep $((RANDOM * 12)) 2>/dev/null || sleep 0.$((RANDOM % 400 + 100))
 	get 100 && continue
 	bad=$((bad + 1))
-	[ $bad = 1 ] && { echo "# kill $i: not served"; stacks; }
+	echo "# kill $i: not served: $(tail -1 curl.err)"
+	[ $bad = 1 ] && stacks >stacks.out
 done
 [ $bad = 0 ] && ok "${S7_KILLS:-50} kills under load: served after each" || not_ok "${S7_KILLS:-50} kills under load: $bad times not served"
 kill "$load" 2>/dev/null
@@ -134,6 +135,8 @@ lost=$(($(packets use.before) - $(packets use.after)))
 [ "$lost" -le $((${S7_KILLS:-50} * 64)) ] && ok "packets lost in kills: $lost" || not_ok "packets lost in kills: $lost"
 
 # --- stopped, not dead: nobody takes its lock; all go on when it does
+died() { "$tool" ss -p "$master" -s | awk '$2 == "OWNER_DIED" {print $3}'; }
+before=$(died)
 set -- $(workers)
 in_c timeout 30 wrk -t1 -c20 -d5 --timeout 10 http://$S7_IP_S/100 >wrk.out 2>&1 &
 load=$!
@@ -144,11 +147,12 @@ for i in 1 2 3; do
 	kill -CONT "$1"
 done
 wait $load
-died=$("$tool" ss -p "$master" -s | awk '$2 == "OWNER_DIED" {print $3}')
+[ "$(died)" = "$before" ] && ok "a stopped process is not taken for dead" || not_ok "a stopped process was taken for dead"
 served "after SIGSTOP for 2 s and SIGCONT"
 
 # --- the master: its workers go on; everything: the port is the kernel's again
 kill -9 "$master"
+disown -a
 sleep 0.7
 served "the master killed: its workers serve"
 for p in $(ip netns pids "$S7_NS_S"); do kill -9 "$p"; done
