@@ -2,9 +2,10 @@
 /*
  * inject.c - frames that no decent host sends, for test/app/hostile.sh
  *
- * inject DEVICE SERVER-MAC SERVER-IP OWN-IP SCENARIO [COUNT]. Everything goes out of a packet socket; numbers come from a
- * fixed seed, so that a run can be repeated. Scenarios that need a connection play a host of their own (GHOST), whose
- * address the client's kernel does not have, so that nobody resets what they open.
+ * inject DEVICE SERVER-MAC SERVER-IP OWN-IP SCENARIO [COUNT]. Everything goes out of a packet
+ * socket; numbers come from a fixed seed, so that a run can be repeated. Scenarios that need a
+ * connection play a host of their own (GHOST), whose address the client's kernel does not have, so
+ * that nobody resets what they open.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -220,8 +221,8 @@ static size_t ghost_recv(uint8_t *f, uint16_t port, int ms)
 
 		if (n >= 42 && f[12] == 8 && f[13] == 6)
 			ghost_arp(f);
-		if (n >= 54 && f[12] == 8 && f[13] == 0 && get32(f + 30) == GHOST && f[23] == IPPROTO_TCP &&
-		    (!port || (f[36] << 8 | f[37]) == port))
+		if (n >= 54 && f[12] == 8 && f[13] == 0 && get32(f + 30) == GHOST &&
+		    f[23] == IPPROTO_TCP && (!port || (f[36] << 8 | f[37]) == port))
 			return (size_t)n;
 	}
 	return 0;
@@ -289,7 +290,10 @@ static void garbage(void)
 	}
 }
 
-/* Every frame, cut at every length; and with the IP length told the truth, so that the inner layer is short. */
+/*
+ * Every frame, cut at every length; and with the IP length told the truth, so that the inner layer
+ * is short.
+ */
 static void truncated(void)
 {
 	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
@@ -335,7 +339,8 @@ static void checksums(void)
 
 static void ip_headers(void)
 {
-	static const uint32_t sources[] = { 0, 0xffffffff, 0xe0000001, 0x7f000001, 0x0a4d00ff, 0x0a4d0001, 0xf0000001 };
+	static const uint32_t sources[] = { 0,		0xffffffff, 0xe0000001, 0x7f000001,
+					    0x0a4d00ff, 0x0a4d0001, 0xf0000001 };
 	uint8_t f[FRAME];
 
 	for (int vihl = 0; vihl < 256; vihl++) {
@@ -346,7 +351,10 @@ static void ip_headers(void)
 			f[14] = (uint8_t)vihl;
 			put16(f + 16, len == 0 ? 40 : len == 1 ? 10 : 60000);
 			put16(f + 24, 0);
-			put16(f + 24, fold(sum(f + 14, (size_t)(vihl & 15) * 4 < 40 ? (size_t)(vihl & 15) * 4 : 40, 0)));
+			put16(f + 24,
+			      fold(sum(f + 14,
+				       (size_t)(vihl & 15) * 4 < 40 ? (size_t)(vihl & 15) * 4 : 40,
+				       0)));
 			frame_send(f, n);
 		}
 	}
@@ -442,7 +450,8 @@ static void fragments(void)
 	}
 	for (long k = 0; k < how_many(20000); k++, id++) /* never completed */
 		one_fragment((uint16_t)rnd(), 8 * (rnd() % 100), 1400, true, IPPROTO_UDP);
-	for (int k = 0; k < 8192; k++) /* one datagram of 8-byte crumbs, backwards, the first missing */
+	/* one datagram of 8-byte crumbs, backwards, the first missing */
+	for (int k = 0; k < 8192; k++)
 		one_fragment(7, 8u * (uint32_t)(8190 - k % 8190), 8, true, IPPROTO_UDP);
 }
 
@@ -471,7 +480,10 @@ static void flags(void)
 {
 	for (int port = 0; port < 3; port++) {
 		for (int k = 0; k < 256; k++) {
-			struct pkt p = pkt_to(IPPROTO_TCP, port == 0 ? HTTP : port == 1 ? REDIS : 81);
+			struct pkt p = pkt_to(IPPROTO_TCP,
+					      port == 0		  ? HTTP
+						      : port == 1 ? REDIS
+								  : 81);
 
 			p.flags = (uint8_t)k;
 			p.ack = rnd();
@@ -505,7 +517,8 @@ static void syn_flood(void)
 /* The four-tuples of any connection of this client: every port, any number. */
 static void blind(void)
 {
-	static const uint8_t kinds[] = { RST, RST | ACK, FIN | ACK, ACK, SYN, SYN | ACK, PSH | ACK, 0 };
+	static const uint8_t kinds[] = { RST, RST | ACK, FIN | ACK, ACK,
+					 SYN, SYN | ACK, PSH | ACK, 0 };
 
 	for (long k = 0; k < how_many(60000); k++) {
 		struct pkt p = pkt_to(IPPROTO_TCP, HTTP);
@@ -536,7 +549,10 @@ static void arp(void)
 			f[14 + rnd() % 8] ^= (uint8_t)(1 + rnd() % 255);
 		for (int i = 22; i < 28; i++)
 			f[i] = (uint8_t)rnd();
-		/* others' addresses; the server's own; never this client's: any host would believe that */
+		/*
+		 * others' addresses; the server's own; never this client's: any host would believe
+		 * that
+		 */
 		put32(f + 28, k % 4 == 0 ? server_ip : k % 4 == 1 ? 0 : k % 4 == 2 ? 0xffffffff :
 				       0x0a4d0000 + 3 + rnd() % 190);
 		memcpy(f + 32, server_mac, 6);
@@ -550,7 +566,8 @@ static void icmp_errors(void)
 	uint8_t quote[600], f[FRAME];
 
 	for (long k = 0; k < how_many(20000); k++) {
-		struct pkt in = pkt_to(k % 5 ? IPPROTO_TCP : IPPROTO_UDP, 0), p = pkt_to(IPPROTO_ICMP, 0);
+		struct pkt in = pkt_to(k % 5 ? IPPROTO_TCP : IPPROTO_UDP, 0),
+			   p = pkt_to(IPPROTO_ICMP, 0);
 		size_t n;
 
 		in.src = server_ip;
@@ -595,7 +612,8 @@ static void zero_window(void)
 	}
 	printf("%ld connections\n", made);
 	fflush(stdout);
-	for (time_t end = time(NULL) + 8; time(NULL) < end;) { /* every probe is answered: still closed */
+	/* every probe is answered: still closed */
+	for (time_t end = time(NULL) + 8; time(NULL) < end;) {
 		struct pkt p = pkt_to(IPPROTO_TCP, HTTP);
 		size_t n = ghost_recv(f, 0, 200);
 
@@ -613,7 +631,10 @@ static void zero_window(void)
 	for (int k = 0; k < how_many(100); k++) {
 		struct pkt p = pkt_to(IPPROTO_TCP, HTTP);
 
-		/* the exact number is not known here: a RST that is not exact must not end them (RFC 5961) */
+		/*
+		 * the exact number is not known here: a RST that is not exact must not end them
+		 * (RFC 5961)
+		 */
 		p.src = GHOST;
 		p.sport = (uint16_t)(20000 + k);
 		p.flags = RST;
@@ -621,7 +642,10 @@ static void zero_window(void)
 	}
 }
 
-/* In a connection: acknowledge what was never sent, windows and urgent pointers of all sizes, data from the past and future. */
+/*
+ * In a connection: acknowledge what was never sent, windows and urgent pointers of all sizes, data
+ * from the past and future.
+ */
 static void inside(void)
 {
 	uint8_t f[FRAME];
@@ -676,7 +700,9 @@ static void link_open(const char *device)
 		perror(device);
 		exit(1);
 	}
-	link_addr = (struct sockaddr_ll){ .sll_family = AF_PACKET, .sll_ifindex = ifr.ifr_ifindex, .sll_halen = 6,
+	link_addr = (struct sockaddr_ll){ .sll_family = AF_PACKET,
+					  .sll_ifindex = ifr.ifr_ifindex,
+					  .sll_halen = 6,
 					  .sll_protocol = htons(ETH_P_ALL) };
 	if (bind(sock, (struct sockaddr *)&link_addr, sizeof(link_addr)))
 		perror("bind");
@@ -688,8 +714,10 @@ int main(int argc, char **argv)
 {
 	unsigned int m[6];
 
-	if (argc < 6 || sscanf(argv[2], "%x:%x:%x:%x:%x:%x", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6) {
-		fprintf(stderr, "usage: inject DEVICE SERVER-MAC SERVER-IP OWN-IP SCENARIO [COUNT]\n");
+	if (argc < 6 ||
+	    sscanf(argv[2], "%x:%x:%x:%x:%x:%x", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6) {
+		fprintf(stderr,
+			"usage: inject DEVICE SERVER-MAC SERVER-IP OWN-IP SCENARIO [COUNT]\n");
 		return 2;
 	}
 	link_open(argv[1]);
