@@ -45,18 +45,20 @@ static void close_under_reader(void)
 
 static void shutdown_wakes(void)
 {
-	int lfd = server(), fd = accepted(lfd);
+	int lfd = server(), fd = accepted(lfd), ret;
 	pthread_t t = start(blocked_read, &fd);
 
 	nap_ms(200);
-	say("shutdown", shutdown(fd, SHUT_RD));
+	ret = shutdown(fd, SHUT_RD);
 	pthread_join(t, NULL);
+	say("shutdown", ret);
 	close(fd);
 	fd = accepted(lfd);
 	t = start(blocked_read, &fd);
 	nap_ms(100);
-	say("shutdown both", shutdown(fd, SHUT_RDWR));
+	ret = shutdown(fd, SHUT_RDWR);
 	pthread_join(t, NULL);
+	say("shutdown both", ret);
 	printf("peer: %s\n", peer("recv 1"));
 }
 
@@ -70,12 +72,13 @@ static void *blocked_accept(void *arg)
 
 static void shutdown_listener(void)
 {
-	int lfd = server();
+	int lfd = server(), ret;
 	pthread_t t = start(blocked_accept, &lfd);
 
 	nap_ms(200);
-	say("shutdown", shutdown(lfd, SHUT_RDWR));
+	ret = shutdown(lfd, SHUT_RDWR);
 	pthread_join(t, NULL);
+	say("shutdown", ret);
 	printf("conn: %s\n", peer("conn %d", PORT));
 	say("close", close(lfd));
 }
@@ -270,13 +273,14 @@ static void *wait_one(void *arg)
 
 static void epoll_add_wakes(void)
 {
-	int lfd = server(), fd = accepted(lfd), ep = epoll_create1(0);
+	int lfd = server(), fd = accepted(lfd), ep = epoll_create1(0), ret;
 	struct epoll_event ev = { .events = EPOLLOUT };
 	pthread_t t = start(wait_one, &ep);
 
 	nap_ms(200);
-	say("add", epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
+	ret = epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
 	pthread_join(t, NULL);
+	say("add", ret);
 	ev.events = EPOLLIN;
 	say("mod", epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev));
 	t = start(wait_one, &ep);
