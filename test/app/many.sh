@@ -44,7 +44,7 @@ in_use() { sock7 ss -p "$pid" -s | awk '$1 == "use" {print $2, $3}'; }
 time_waits() { in_use | awk '$1 == "tcp_time_wait" {n = $2} END {print n + 0}'; }
 usage() { in_use | awk '{use[$1] = $2} END {use["flows"] -= use["tcp_time_wait"]; use["timers"] -= use["tcp_time_wait"]
 	for (name in use) if (name != "tcp_time_wait" && use[name]) print name "=" use[name]}' | sort | tr '\n' ' '; }
-connections() { sock7 ss -p "$pid" | awk 'NR > 1 && $2 != "LISTEN"' | wc -l; }
+connections() { sock7 ss -p "$(pgrep -P "$pid")" | awk 'NR > 1 && $2 != "LISTEN"' | wc -l; }
 sleep 1
 use_before=$(usage)
 in_c timeout 240 python3 conns.py $S7_IP_S ${S7_CONNS:-100000} >conns.out 2>&1 &&
