@@ -110,8 +110,9 @@ static bool fd_broken(int fd)
 }
 
 /*
- * A packet socket whose netdev went down or away has an error pending, which would end every sleep at once. Reading it
- * clears it; a descriptor that stays broken is not slept on any more (the queue is polled now and then).
+ * A packet socket whose netdev went down or away has an error pending, which would end every sleep
+ * at once. Reading it clears it; a descriptor that stays broken is not slept on any more (the queue
+ * is polled now and then).
  */
 static void level_check(struct s7_port *port, uint16_t queue)
 {
@@ -121,8 +122,10 @@ static void level_check(struct s7_port *port, uint16_t queue)
 	if (s7_likely(fd < 0 || !fd_broken(fd)))
 		return;
 	s7_sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, (long)&err, (long)&len, 0);
-	port_say(CONF_LOG_WARN, "interface %s: %s: frames come again when it is up; if it was removed, "
-		 "restart the program", port->vdev, strerrordesc_np(err ? err : ENODEV));
+	port_say(CONF_LOG_WARN,
+		 "interface %s: %s: frames come again when it is up; if it was removed, "
+		 "restart the program",
+		 port->vdev, strerrordesc_np(err ? err : ENODEV));
 	if (fd_broken(fd)) {
 		port->sleep[queue] = SLEEP_NONE;
 		port->sleep_fd[queue] = -1;

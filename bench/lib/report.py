@@ -20,7 +20,10 @@ def machine():
 def row(scenario, link, unit, ours, other, lower_is_better=False, note=""):
     """Medians of interleaved runs; ratio > 1 means that sock7 is better."""
     a, b = statistics.median(ours), statistics.median(other)
-    ratio = (b / a if a else 0) if lower_is_better else (a / b if b else 0)
+    if a == b:
+        ratio = 1
+    else:
+        ratio = (b / a if a else 0) if lower_is_better else (a / b if b else 0)
     return {"scenario": scenario, "link": link, "unit": unit, "ours": round(a, 3), "other": round(b, 3),
             "ratio": round(ratio, 3), "ours_min": round(min(ours), 3), "ours_max": round(max(ours), 3),
             "other_min": round(min(other), 3), "other_max": round(max(other), 3), "runs": len(ours),

@@ -62,8 +62,8 @@ static inline void list_splice_tail(struct s7_list *to, struct s7_list *from)
 }
 
 /*
- * Who changed the list died in the middle: the way forward is whole at any instant, the way back is made anew.
- * Returns how many nodes there are.
+ * Who changed the list died in the middle: the way forward is whole at any instant, the way back is
+ * made anew. Returns how many nodes there are.
  */
 static inline uint32_t list_mend(struct s7_list *head)
 {

@@ -30,9 +30,10 @@ int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t 
 }
 
 /*
- * The thread that died held the lock in the middle of something. What it may have had in hand (staged
- * packets, the packet freed last) is lost rather than used twice; the socket it was changing says in its
- * abort what is kept. Whom it had marked to be rung is rung by the unlock to come.
+ * The thread that died held the lock in the middle of something. What it may have had in hand
+ * (staged packets, the packet freed last) is lost rather than used twice; the socket it was
+ * changing says in its abort what is kept. Whom it had marked to be rung is rung by the unlock to
+ * come.
  */
 static void inst_repair(struct s7_inst *inst)
 {

@@ -228,8 +228,8 @@ void epoll_clear_twin(struct s7_epitem *item)
 }
 
 /*
- * An exclusive item goes with an event that rang nobody else (its process was killed meanwhile): the
- * next one shall hear of it.
+ * An exclusive item goes with an event that rang nobody else (its process was killed meanwhile):
+ * the next one shall hear of it.
  */
 static void item_pass_on(struct s7_inst *inst, const struct s7_epitem *item)
 {

@@ -207,7 +207,9 @@ static void udp_close(struct s7_sock *sk)
 	sk_free(sk);
 }
 
-/* The thread that worked on it died there: what was queued is lost, the socket goes on for others. */
+/*
+ * The thread that worked on it died there: what was queued is lost, the socket goes on for others.
+ */
 static void udp_abort(struct s7_sock *sk, int err)
 {
 	struct s7_udp_sock *us = udp_sock(sk);

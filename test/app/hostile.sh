@@ -104,7 +104,7 @@ attack()
 back()
 {
 	paste -d' ' <(echo "$used_before") <(echo "$used_after") |
-		awk '/instance/ {bad += $14 > $5 || $16 > $7 || $19 < $10} /objects/ {bad += $6 > $3} END {exit bad > 0 || !NR}'
+		awk '/instance/ {bad += $15 > $5 || $17 > $7 || $20 < $10} /objects/ {bad += $6 > $3} END {exit bad > 0 || !NR}'
 }
 only=("$@")
 used_before=$(usage)
