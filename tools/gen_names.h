@@ -64,6 +64,7 @@ static const struct opt_name socket_names[] = {
 	{ "SO_PASSSEC", SO_PASSSEC, NULL },
 	{ "SO_PEEK_OFF", SO_PEEK_OFF, NULL },
 	{ "SO_PEERCRED", SO_PEERCRED, NULL },
+	{ "SO_PEERNAME", SO_PEERNAME, NULL },
 	{ "SO_PEERSEC", SO_PEERSEC, NULL },
 	{ "SO_PRIORITY", SO_PRIORITY, NULL },
 	{ "SO_PROTOCOL", SO_PROTOCOL, NULL },

@@ -74,8 +74,11 @@ import socket
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('', 80)); s.listen()
 s.settimeout(4); c, a = s.accept(); c.sendall(b'kernel'); c.close()" &
 server=$!
-sleep 0.3
-[ "$(in_c timeout 4 bash -c "cat </dev/tcp/$S7_IP_S/80")" = kernel ] && ok "after kill -9 of all the kernel serves the port again" ||
+for i in $(seq 30); do
+	said=$(in_c timeout 4 bash -c "cat </dev/tcp/$S7_IP_S/80" 2>/dev/null) && break
+	sleep 0.1
+done
+[ "$said" = kernel ] && ok "after kill -9 of all the kernel serves the port again" ||
 	not_ok "after kill -9 of all the kernel serves the port again"
 wait $server
 finish
