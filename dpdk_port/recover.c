@@ -2,18 +2,20 @@
 /*
  * recover.c - a packet ring after a process was killed in the middle of a burst
  *
- * Idea: net_af_packet notes how far it got in its rings at the end of a burst only. Killed before that, it
- * would go on at a place where the kernel is not any more, and nothing would move again. The kernel goes
- * through each ring frame by frame, so its place can be found, at most one burst ahead of the driver's:
- * - rx: the next frame that the kernel fills is at its place. If none waits, port_rx_burst looks again
- *   (`rx_seek`) until one does.
- * - tx: all free frames of one burst are marked as requests that are longer than a frame. The kernel
- *   (PACKET_LOSS is set by the driver) throws them away from its place on to the end of the marks; the
- *   driver's place is there then, and the marks before the kernel's place are wiped. Frames that the dead
- *   burst had filled in between are sent.
- * Other drivers: memif, vhost and af_xdp publish their index last, so a burst is repeated; net_ring too.
+ * Idea: net_af_packet notes how far it got in its rings at the end of a burst only. Killed before
+ * that, it would go on at a place where the kernel is not any more, and nothing would move again.
+ * The kernel goes through each ring frame by frame, so its place can be found, at most one burst
+ * ahead of the driver's:
+ * - rx: the next frame that the kernel fills is at its place. If none waits, port_rx_burst looks
+ *   again (`rx_seek`) until one does.
+ * - tx: all free frames of one burst are marked as requests that are longer than a frame. The
+ *   kernel (PACKET_LOSS is set by the driver) throws them away from its place on to the end of the
+ *   marks; the driver's place is there then, and the marks before the kernel's place are wiped.
+ *   Frames that the dead burst had filled in between are sent.
+ * Other drivers go on where their indices say.
  * Bound: buffers that the dead burst had in hand are lost, at most PORT_BURST.
- * Context: instance lock, right after its owner died. Callers: the stack through port_netdev_ops; rxtx.c.
+ * Context: instance lock, right after its owner died. Callers: the stack through port_netdev_ops;
+ * rxtx.c.
  */
 #include <linux/if_packet.h>
 #include <sys/socket.h>
@@ -27,7 +29,10 @@
 #define KICKS 64
 #define TOO_LONG 0x7fffffffu
 
-/* The beginning of net_af_packet's queues, private to it: as in the one release that this is built with. */
+/*
+ * The beginning of net_af_packet's queues, private to it: as in the one release that this is built
+ * with.
+ */
 static_assert(RTE_VER_YEAR == 22 && RTE_VER_MONTH == 11, "look whether these are still its structs");
 
 struct packet_rx {
