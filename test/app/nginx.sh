@@ -56,7 +56,8 @@ for workers in 1 2; do
 	done
 	bg_c held curl -sS --max-time 30 --limit-rate 1M -o /dev/null "http://$S7_IP_S/100m"
 	sleep 0.5
-	ours=$("$S7_TOP/build/release/sock7" ss -p "$(cat "$S7_TMP/nginx.pid")" | grep -c "ESTAB.*$S7_IP_S:80 ")
+	ours=$(for p in $(pgrep -P "$(cat "$S7_TMP/nginx.pid")"); do "$S7_TOP/build/release/sock7" ss -p "$p"; done |
+		grep -c "ESTAB.*$S7_IP_S:80 ")
 	kernels=$(in_s ss -Htn state established "sport = :80" | wc -l)
 	[ "$ours" = 1 ] && [ "$kernels" = 0 ] && ok "$workers worker(s): the connection is sock7's, not the kernel's" ||
 		not_ok "$workers worker(s): connections: $ours of sock7, $kernels of the kernel"
