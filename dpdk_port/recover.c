@@ -33,7 +33,7 @@
  * The beginning of net_af_packet's queues, private to it: as in the one release that this is built
  * with.
  */
-static_assert(RTE_VER_YEAR == 22 && RTE_VER_MONTH == 11, "look whether these are still its structs");
+static_assert(RTE_VER_YEAR == 22 && RTE_VER_MONTH == 11, "are these still its structs?");
 
 struct packet_rx {
 	int fd;
