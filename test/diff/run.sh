@@ -32,14 +32,38 @@ done
 mkdir "$tmp/kernel" "$tmp/sock7"
 printf '[global]\nloopback = stack\nlog = warn\nmemory = 64M\n' >"$tmp/sock7.conf"
 
-timeout 100 ip netns exec "$ns_k" "$prog" -o "$tmp/kernel" "$@" &
-k=$!
-timeout 100 ip netns exec "$ns_s" env LD_PRELOAD="$lib" SOCK7_CONF="$tmp/sock7.conf" \
-	"$prog" -o "$tmp/sock7" "$@" 2>"$tmp/sock7.log"
-wait "$k"
+# both NAME...: the cases on the kernel and on sock7 at the same time
+both()
+{
+	local k
+	timeout 100 ip netns exec "$ns_k" "$prog" -o "$tmp/kernel" "$@" &
+	k=$!
+	timeout 100 ip netns exec "$ns_s" env LD_PRELOAD="$lib" SOCK7_CONF="$tmp/sock7.conf" \
+		"$prog" -o "$tmp/sock7" "$@" 2>>"$tmp/sock7.log"
+	wait "$k"
+}
+
+differing() # the names whose transcripts differ without a reason
+{
+	local name
+	for name in "$@"; do
+		cmp -s "$tmp/kernel/$name" "$tmp/sock7/$name" || grep -q "^$name " test/diff/justified.txt || echo "$name"
+	done
+}
+
+names=${*:-$("$prog" -l)}
+both "$@"
+# Some cases ask whether an answer comes within so many ms. On a busy machine either side may miss that: what differs
+# gets two more tries, and only what always differs is a difference.
+for again in 1 2; do
+	# shellcheck disable=SC2086
+	rest=$(differing $names)
+	# shellcheck disable=SC2086
+	[ -z "$rest" ] || both $rest
+done
 
 equal=0 justified=0 different=0
-for name in ${*:-$("$prog" -l)}; do
+for name in $names; do
 	reason=$(sed -n "s/^$name //p" test/diff/justified.txt)
 	if cmp -s "$tmp/kernel/$name" "$tmp/sock7/$name"; then
 		equal=$((equal + 1))
