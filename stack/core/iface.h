@@ -5,6 +5,9 @@
  * Each instance has its own copy (one cache line owner); boot fills all copies alike, the keeper
  * updates them under each instance's lock when the kernel's addresses change. iface[0] is always
  * `lo`.
+ *
+ * IPv4 and IPv6 addresses stand in arrays of their own, so that a packet of one family never walks
+ * those of the other. They are changed by iface_set_addrs (stack/ip/ip.h) alone.
  */
 #ifndef S7_IFACE_H
 #define S7_IFACE_H
@@ -14,7 +17,8 @@
 
 #define S7_IFACES_MAX 9	 /* lo and conf's eight */
 #define S7_IFACE_LO 0
-#define IFACE_ADDRS_MAX 8
+#define IFACE_ADDRS_MAX 8   /* of IPv4 */
+#define IFACE_ADDRS6_MAX 16 /* of IPv6, link-local ones included */
 #define IFACE_STAGE 256
 #define IFACE_LO_MTU 65536
 
@@ -30,9 +34,21 @@ enum s7_iface_flags {
 	IFACE_SUM_PARTIAL = IFACE_SHARED | IFACE_NETDEV,
 };
 
+enum s7_addr_flags {
+	/* the kernel has this address too and answers for it (neighbour discovery, echo, ports
+	 * nobody owns) */
+	ADDR_KERNEL = 1 << 0,
+	ADDR_DEPRECATED = 1 << 1, /* no source address of choice (RFC 4862 5.5.4) */
+	/* set by the stack, never by the caller of iface_set_addrs: */
+	ADDR_TENTATIVE = 1 << 2, /* being checked for duplicates; in use all the same (RFC 4429) */
+	ADDR_DUPLICATE = 1 << 3, /* somebody else has it: not ours */
+	ADDR_AUTO = 1 << 4,	 /* the link-local address made of the MAC */
+};
+
 struct s7_iface_addr {
 	struct s7_ip ip;
 	uint8_t prefix_len; /* of the family */
+	uint8_t flags;	    /* enum s7_addr_flags; IPv4: 0, IFACE_SHARED speaks for all */
 };
 
 /* What TCP takes from the interface that carries a connection, in place of struct s7_params. */
@@ -58,10 +74,12 @@ struct s7_iface {
 	uint32_t spin_us;
 	struct s7_iface_tcp tcp;
 	int ifindex; /* what the program sees: the kernel's, or one that the kernel does not use */
-	struct s7_iface_addr addr[IFACE_ADDRS_MAX];
+	struct s7_iface_addr addr[IFACE_ADDRS_MAX]; /* IPv4 */
 	uint32_t staged;
 	struct s7_pkt *stage[IFACE_STAGE]; /* tx packets until the next flush */
 	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes, tx_dropped;
+	uint32_t addr6_count;
+	struct s7_iface_addr addr6[IFACE_ADDRS6_MAX];
 };
 
 #endif

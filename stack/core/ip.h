@@ -62,4 +62,33 @@ static inline bool ip_is_multicast(const struct s7_ip *ip)
 	return ip_is_v4(ip) ? (ip->b[12] & 0xf0) == 0xe0 : ip->b[0] == 0xff;
 }
 
+/* fe80::/10: means something only together with an interface. */
+static inline bool ip_is_link_local6(const struct s7_ip *ip)
+{
+	return (ip->w[0] & htonl(0xffc00000)) == htonl(0xfe800000);
+}
+
+/*
+ * Does the address need a scope id (RFC 4007): link-local, or a group of link or interface scope?
+ */
+static inline bool ip_needs_scope(const struct s7_ip *ip)
+{
+	return ip_is_link_local6(ip) ||
+	       (ip->b[0] == 0xff && ((ip->b[1] & 15) == 1 || (ip->b[1] & 15) == 2));
+}
+
+/* IPv4 prefixes of a route count from here: they are v4-mapped. */
+#define IP_V4_BITS 96u
+
+/* Bits that two addresses have in common from the left: 0..128. */
+static inline uint32_t ip_common_bits(const struct s7_ip *a, const struct s7_ip *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < 4; i++)
+		if (a->w[i] != b->w[i])
+			return i * 32 + (uint32_t)__builtin_clz(ntohl(a->w[i] ^ b->w[i]));
+	return 128;
+}
+
 #endif

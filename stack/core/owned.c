@@ -5,7 +5,8 @@
  * Open addressing with counts: a listener, its connections and their TIME_WAIT entries hold the
  * same port together. The first holder tells the host (which tells the kernel's BPF map), the last
  * one takes it back. An instance with no shared interface keeps the counts all the same; only the
- * telling is the host's business.
+ * telling is the host's business. The wildcards of the families are two entries: who serves both
+ * (a dual-stack socket) owns both.
  * Bound: 4 entries a socket; when full, the port is not silenced in the kernel (counted by the
  * host's log).
  * Context: instance lock.
@@ -125,9 +126,7 @@ void sk_disown_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip,
 
 bool sk_port_owned(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port)
 {
-	static const struct s7_ip any6;
-	struct s7_ip any4 = ip_from_v4(0);
+	struct s7_ip any = ip_is_v4(ip) ? ip_from_v4(0) : (struct s7_ip){ .q = { 0, 0 } };
 
-	return owned_find(inst, proto, ip, port) || owned_find(inst, proto, &any4, port) ||
-	       owned_find(inst, proto, &any6, port);
+	return owned_find(inst, proto, ip, port) || owned_find(inst, proto, &any, port);
 }

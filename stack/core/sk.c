@@ -13,8 +13,6 @@
 #include <errno.h>
 
 
-#define SK_DEFAULT_TTL 64
-
 static const uint8_t proto_number[PROTO_COUNT] = {
 	[PROTO_TCP] = IPPROTO_TCP,
 	[PROTO_UDP] = IPPROTO_UDP,
@@ -52,6 +50,8 @@ int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_s
 	sk->rcvlowat = 1;
 	sk->ttl = SK_DEFAULT_TTL;
 	sk->mcast_ttl = 1;
+	sk->ip6.hops = sk->ip6.mcast_hops = -1;
+	sk->ip6.mtu_discover = IPV6_PMTUDISC_WANT;
 	sk->cookie = atomic_fetch_add(&inst->arena->next_cookie, 1);
 	list_init(&sk->waitq);
 	list_init(&sk->owner_list);
@@ -87,6 +87,30 @@ void sk_free(struct s7_sock *sk)
 	sk_ops(sk)->free(sk);
 }
 
+/* A dual-stack wildcard is two: packets of either family are ours. */
+static bool owns_both(const struct s7_sock *sk)
+{
+	return ip_is_any(&sk->bind.ip) && !ip_is_v4(&sk->bind.ip) && !sk->bind.v6only;
+}
+
+static void own_bound(struct s7_sock *sk)
+{
+	struct s7_ip any4 = ip_from_v4(0);
+
+	sk_own_port(sk->inst, sk->bind.proto, &sk->bind.ip, sk->bind.port);
+	if (owns_both(sk))
+		sk_own_port(sk->inst, sk->bind.proto, &any4, sk->bind.port);
+}
+
+static void disown_bound(struct s7_sock *sk)
+{
+	struct s7_ip any4 = ip_from_v4(0);
+
+	sk_disown_port(sk->inst, sk->bind.proto, &sk->bind.ip, sk->bind.port);
+	if (owns_both(sk))
+		sk_disown_port(sk->inst, sk->bind.proto, &any4, sk->bind.port);
+}
+
 int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 {
 	int err;
@@ -106,7 +130,7 @@ int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 	sk->flow.local = *ip;
 	sk->flow.lport = port;
 	sk->bits |= SKB_BOUND | SKB_OWNS_PORT;
-	sk_own_port(sk->inst, sk->bind.proto, ip, port);
+	own_bound(sk);
 	return 0;
 }
 
@@ -114,7 +138,7 @@ void sk_unbind(struct s7_sock *sk)
 {
 	port_remove(&sk->inst->ports, &sk->bind);
 	if (sk->bits & SKB_OWNS_PORT)
-		sk_disown_port(sk->inst, sk->bind.proto, &sk->bind.ip, sk->bind.port);
+		disown_bound(sk);
 	sk->bits &= ~(uint32_t)(SKB_BOUND | SKB_OWNS_PORT);
 }
 

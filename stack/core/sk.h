@@ -42,6 +42,8 @@ enum s7_sk_bits {
 	SKB_RECVERR = 1 << 18,
 	SKB_NO_CHECK = 1 << 19,
 	SKB_DEBUG = 1 << 20,
+	SKB_RECVERR6 = 1 << 21,	 /* IPV6_RECVERR */
+	SKB_DONTFRAG6 = 1 << 22, /* IPV6_DONTFRAG */
 	SKB_BOUND = 1 << 24,	   /* bind() succeeded (or an implicit one) */
 	SKB_BOUND_ADDR = 1 << 25,  /* ... with an address that is not a wildcard */
 	SKB_BOUND_PORT = 1 << 26,  /* ... with a port that the program chose */
@@ -73,6 +75,13 @@ struct s7_msg {
 	s7_time rx_time;
 };
 
+/* What an AF_INET6 socket uses towards IPv6 peers, beside the fields for IPv4. */
+struct s7_sk6 {
+	int16_t hops, mcast_hops; /* 0..255, -1: default (64, 1) */
+	uint8_t tclass;
+	uint8_t mtu_discover; /* IPV6_PMTUDISC_*: IPV6_MTU_DISCOVER */
+};
+
 struct s7_sock {
 	struct s7_file file;
 	struct s7_inst *inst;
@@ -93,6 +102,7 @@ struct s7_sock {
 	uint32_t mark, priority;
 	uint8_t tos, ttl; /* ttl 0: default 64 */
 	uint8_t mcast_ttl, mtu_discover;
+	struct s7_sk6 ip6;
 	uint32_t uid;
 	uint32_t creator_pid;
 	uint64_t cookie;
@@ -147,6 +157,21 @@ extern const struct s7_proto_ops udp_proto_ops; /* stack/udp/udp_proto.c */
 
 /* By index, filled in stack/run/tables.c. */
 extern const struct s7_proto_ops *const s7_protos[PROTO_COUNT];
+
+#define SK_DEFAULT_TTL 64 /* and hop limit */
+
+/* Of unicast packets to a peer of either family. */
+static inline uint8_t sk_ttl(const struct s7_sock *sk, bool is_v4)
+{
+	if (is_v4)
+		return sk->ttl ? sk->ttl : SK_DEFAULT_TTL;
+	return sk->ip6.hops < 0 ? SK_DEFAULT_TTL : (uint8_t)sk->ip6.hops;
+}
+
+static inline uint8_t sk_tos(const struct s7_sock *sk, bool is_v4)
+{
+	return is_v4 ? sk->tos : sk->ip6.tclass;
+}
 
 static inline const struct s7_proto_ops *sk_ops(const struct s7_sock *sk)
 {
@@ -205,8 +230,8 @@ int sk_take_error(struct s7_sock *sk);
 void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 void sk_disown_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 /*
- * Whether sock7 owns it (any address or this): may answer RST / port unreachable on a shared
- * netdev.
+ * Whether sock7 owns it (any address of the family or this): may answer RST / port unreachable on a
+ * shared netdev.
  */
 bool sk_port_owned(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 

@@ -6,7 +6,8 @@
  *   1. one of our own addresses, 127/8     -> lo if sock7 carries it, else the kernel
  *   2. longest prefix (dst bound to a device: routes of that device, else on link)
  *   3. nothing matches                     -> the kernel if it may (kernel_fallback), else
- * ENETUNREACH Source: what the caller bound, else the route's preferred source, else an address of
+ * ENETUNREACH. IPv6: a link-local destination has no route but the interface it is named with.
+ * Source: what the caller bound, else the route's preferred source, else an address of
  * the interface in the hop's subnet. A dst stays valid until the route generation changes (routes,
  * path MTUs) or its neighbour entry is recycled. Context: instance lock. Called by: tcp, udp, icmp,
  * sock.
@@ -15,6 +16,7 @@
 #include <linux/rtnetlink.h>
 
 #include "stack/ip/arp.h"
+#include "stack/ip/ip6.h"
 #include "stack/ip/route.h"
 #include "stack/wire/eth.h"
 
@@ -56,6 +58,8 @@ struct s7_iface *ip_local_iface(struct s7_inst *inst, const struct s7_ip *ip)
 {
 	uint32_t i, j;
 
+	if (!ip_is_v4(ip))
+		return ip6_local_iface(inst, ip);
 	for (i = 0; i < inst->iface_count; i++)
 		for (j = 0; j < inst->iface[i].addr_count; j++)
 			if (ip_equal(&inst->iface[i].addr[j].ip, ip))
@@ -77,6 +81,8 @@ static bool local_is_shared(const struct s7_inst *inst, const struct s7_ip *ip)
 {
 	uint32_t i, j;
 
+	if (!ip_is_v4(ip))
+		return ip6_kernel_has(inst, ip);
 	for (i = 1; i < inst->iface_count; i++)
 		for (j = 0; j < inst->iface[i].addr_count; j++)
 			if ((inst->iface[i].flags & IFACE_SHARED) &&
@@ -113,6 +119,9 @@ static struct s7_ip any_source(const struct s7_inst *inst, const struct s7_ip *t
 	return src;
 }
 
+/* What a destination is; the families have their own ways to tell. */
+enum dst_kind { DST_UNICAST, DST_LOCAL, DST_MULTICAST, DST_BROADCAST };
+
 static int dst_to_kernel(struct s7_dst *dst)
 {
 	dst->owner = ROUTE_KERNEL;
@@ -128,14 +137,27 @@ static int dst_to_lo(struct s7_inst *inst, struct s7_dst *dst)
 	dst->iface = S7_IFACE_LO;
 	dst->hop = dst->dst;
 	dst->mtu = inst->iface[S7_IFACE_LO].mtu;
-	if (ip_is_any(&dst->src))
-		dst->src =
-			ip_is_loopback(&dst->dst) ? ip_from_v4(htonl(INADDR_LOOPBACK)) : dst->dst;
+	if (!ip_is_any(&dst->src))
+		return 0;
+	dst->src = dst->dst;
+	if (dst->is_v4 && ip_is_loopback(&dst->dst))
+		dst->src = ip_from_v4(htonl(INADDR_LOOPBACK));
 	return 0;
 }
 
+static struct s7_ip dst_source(struct s7_inst *inst, const struct s7_iface *iface,
+			       const struct s7_dst *dst)
+{
+	struct s7_ip src;
+
+	if (!dst->is_v4)
+		return ip6_source(inst, iface, &dst->dst);
+	src = iface_source(iface, &dst->hop);
+	return ip_is_any(&src) ? any_source(inst, &dst->hop) : src;
+}
+
 /* The interface and the hop are known: source, MTU, neighbour. */
-static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, enum ip4_class class)
+static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, enum dst_kind kind)
 {
 	struct s7_iface *iface = &inst->iface[dst->iface];
 
@@ -143,16 +165,14 @@ static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, enum ip4_class c
 		return -ENETUNREACH;
 	dst->owner = ROUTE_STACK;
 	if (ip_is_any(&dst->src))
-		dst->src = iface_source(iface, &dst->hop);
-	if (ip_is_any(&dst->src))
-		dst->src = any_source(inst, &dst->hop);
-	if (ip_is_any(&dst->src) && class != IP4_BROADCAST)
-		return -ENETUNREACH;
+		dst->src = dst_source(inst, iface, dst);
+	if (ip_is_any(&dst->src) && kind != DST_BROADCAST)
+		return dst->is_v4 ? -ENETUNREACH : -EADDRNOTAVAIL;
 	dst->mtu = pmtu_get(inst, &dst->dst, iface->mtu);
 	if (iface->index == S7_IFACE_LO)
 		return 0;
 	dst->link_len = ETH_LEN;
-	if (class == IP4_BROADCAST || class == IP4_MULTICAST)
+	if (kind != DST_UNICAST)
 		return 0;
 	dst->neigh = neigh_get(inst, iface, &dst->hop);
 	if (!dst->neigh)
@@ -163,18 +183,18 @@ static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, enum ip4_class c
 
 /* No route: a bound device or a limited broadcast needs none. */
 static int dst_without_route(struct s7_inst *inst, struct s7_dst *dst, uint32_t bound_iface,
-			     enum ip4_class class)
+			     enum dst_kind kind)
 {
 	dst->hop = dst->dst;
 	if (bound_iface && bound_iface <= inst->iface_count) {
 		dst->iface = (uint8_t)(bound_iface - 1);
-		return dst_finish(inst, dst, class);
+		return dst_finish(inst, dst, kind);
 	}
 	if (inst->params.kernel_fallback)
 		return dst_to_kernel(dst);
-	if ((class == IP4_BROADCAST || class == IP4_MULTICAST) && inst->iface_count > 1) {
+	if (kind != DST_UNICAST && inst->iface_count > 1) {
 		dst->iface = 1;
-		return dst_finish(inst, dst, class);
+		return dst_finish(inst, dst, kind);
 	}
 	return -ENETUNREACH;
 }
@@ -194,44 +214,97 @@ static int route_refusal(uint8_t type)
 }
 
 static int dst_by_route(struct s7_inst *inst, struct s7_dst *dst, const struct s7_route *route,
-			enum ip4_class class)
+			enum dst_kind kind)
 {
 	if (route->owner == ROUTE_KERNEL)
 		return dst_to_kernel(dst);
 	if (route->owner == ROUTE_NONE || route->iface >= inst->iface_count)
 		return route_refusal(route->type);
 	dst->iface = route->iface;
-	dst->hop = !ip_is_any(&route->via) && class == IP4_OTHER ? route->via : dst->dst;
+	dst->hop = !ip_is_any(&route->via) && kind == DST_UNICAST ? route->via : dst->dst;
 	if (ip_is_any(&dst->src) && !ip_is_any(&route->source))
 		dst->src = route->source;
-	return dst_finish(inst, dst, class);
+	return dst_finish(inst, dst, kind);
+}
+
+static enum dst_kind dst_kind4(const struct s7_inst *inst, const struct s7_dst *dst)
+{
+	switch (ip4_classify(inst, ip_v4(&dst->dst))) {
+	case IP4_LOCAL:
+	case IP4_LOOPBACK:
+		return DST_LOCAL;
+	case IP4_BROADCAST:
+		return DST_BROADCAST;
+	case IP4_MULTICAST:
+		return DST_MULTICAST;
+	default:
+		return DST_UNICAST;
+	}
+}
+
+/* A link-local address of ours is so only on its own interface. */
+static enum dst_kind dst_kind6(struct s7_inst *inst, const struct s7_dst *dst, uint32_t bound_iface)
+{
+	const struct s7_iface *iface;
+
+	if (ip_is_multicast(&dst->dst))
+		return DST_MULTICAST;
+	if (ip_is_link_local6(&dst->dst)) {
+		if (!bound_iface || bound_iface > inst->iface_count)
+			return DST_UNICAST;
+		iface = &inst->iface[bound_iface - 1];
+		return ip6_addr_of(iface, &dst->dst) ? DST_LOCAL : DST_UNICAST;
+	}
+	return ip6_local_iface(inst, &dst->dst) ? DST_LOCAL : DST_UNICAST;
+}
+
+/* An address that names its link needs no route but the link (RFC 4007 6). */
+static int dst_scoped(struct s7_inst *inst, struct s7_dst *dst, uint32_t bound_iface,
+		      enum dst_kind kind)
+{
+	if (bound_iface || kind == DST_MULTICAST)
+		return dst_without_route(inst, dst, bound_iface, kind);
+	return -EINVAL;
+}
+
+/* Of one family; a source of the other one cannot be meant. 0, -EAFNOSUPPORT. */
+static int dst_begin(const struct s7_inst *inst, struct s7_dst *dst, const struct s7_ip *to,
+		     const struct s7_ip *src)
+{
+	memset(dst, 0, sizeof(*dst));
+	dst->dst = *to;
+	dst->is_v4 = ip_is_v4(to);
+	if (ip_is_any(to))
+		dst->dst = dst->is_v4 ? ip_from_v4(htonl(INADDR_LOOPBACK)) :
+					(struct s7_ip){ .b = { [15] = 1 } };
+	if (dst->is_v4)
+		dst->src = ip_from_v4(0);
+	if (src && !ip_is_any(src))
+		dst->src = *src;
+	dst->generation = inst->routes->generation;
+	return ip_is_v4(&dst->src) == dst->is_v4 ? 0 : -EAFNOSUPPORT;
 }
 
 int dst_lookup(struct s7_inst *inst, const struct s7_ip *to, const struct s7_ip *src,
 	       uint32_t bound_iface, struct s7_dst *ret_dst)
 {
 	const struct s7_route *route;
-	enum ip4_class class;
+	enum dst_kind kind;
 	struct s7_dst dst;
 	int err;
 
-	memset(&dst, 0, sizeof(dst));
-	dst.dst = ip_is_any(to) ? ip_from_v4(htonl(INADDR_LOOPBACK)) : *to;
-	dst.src = src && !ip_is_any(src) ? *src : ip_from_v4(0);
-	dst.generation = inst->routes->generation;
-	dst.is_v4 = ip_is_v4(&dst.dst);
-
-	if (!dst.is_v4) {
-		err = inst->params.kernel_fallback ? dst_to_kernel(&dst) : -ENETUNREACH;
+	err = dst_begin(inst, &dst, to, src);
+	if (err)
+		return err;
+	kind = dst.is_v4 ? dst_kind4(inst, &dst) : dst_kind6(inst, &dst, bound_iface);
+	if (kind == DST_LOCAL) {
+		err = dst_to_lo(inst, &dst);
+	} else if (!dst.is_v4 && ip_needs_scope(&dst.dst)) {
+		err = dst_scoped(inst, &dst, bound_iface, kind);
 	} else {
-		class = ip4_classify(inst, ip_v4(&dst.dst));
-		if (class == IP4_LOCAL || class == IP4_LOOPBACK) {
-			err = dst_to_lo(inst, &dst);
-		} else {
-			route = route_find(inst, &dst.dst, bound_iface);
-			err = route ? dst_by_route(inst, &dst, route, class) :
-				      dst_without_route(inst, &dst, bound_iface, class);
-		}
+		route = route_find(inst, &dst.dst, bound_iface);
+		err = route ? dst_by_route(inst, &dst, route, kind) :
+			      dst_without_route(inst, &dst, bound_iface, kind);
 	}
 	if (!err)
 		*ret_dst = dst;

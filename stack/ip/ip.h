@@ -28,7 +28,7 @@ enum s7_route_owner { ROUTE_STACK, ROUTE_KERNEL, ROUTE_NONE };
 
 struct s7_route {
 	struct s7_ip to;
-	uint8_t prefix_len; /* of 128: v4 prefixes count from 96 */
+	uint8_t prefix_len; /* of 128: v4 prefixes count from IP_V4_BITS */
 	uint8_t owner;	    /* enum s7_route_owner; NONE: unreachable, blackhole */
 	uint8_t iface;
 	uint8_t type;	    /* RTN_* */
@@ -39,8 +39,24 @@ struct s7_route {
 
 #define ROUTES_MAX 512
 
-/* Replaces all routes (boot, and when the kernel's change); raises the generation. Sorts itself. */
+/*
+ * Replaces all routes (boot, and when the kernel's change); raises the generation. Sorts itself.
+ * Both families in one table: an IPv4 row is v4-mapped with a prefix of 96..128 (default:
+ * ::ffff:0.0.0.0/96), an IPv6 row is anything else (default: ::/0). Rows for link-local prefixes
+ * and ff00::/8 are given as the kernel has them, one an interface: a destination there is looked up
+ * with its interface. 0, -ENOSPC, -EINVAL.
+ */
 int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t count);
+
+/*
+ * Replaces the addresses of an interface, both families mixed, in the order of preference. Set
+ * iface->flags (IFACE_SHARED) before. An IPv6 address without ADDR_KERNEL is ours alone: we answer
+ * for it, and it is checked for duplicates when new (RFC 4862, one probe, used meanwhile). Without
+ * any link-local address among those given, an interface of Ethernet kind gets the one made of its
+ * MAC. Ways found earlier are looked up again. Returns how many did not fit.
+ */
+uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
+			 const struct s7_iface_addr *addrs, uint32_t count);
 
 struct s7_neigh;
 
@@ -97,6 +113,12 @@ uint32_t ip_pseudo_sum(const struct s7_ip *src, const struct s7_ip *dst, uint8_t
 void eth_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt **pkts, uint32_t count);
 /* A packet that starts at its IP header (lo). */
 void ip_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt);
+
+/*
+ * Does the kernel have the packet's destination too, so that what sock7 does not own is its to
+ * answer?
+ */
+bool ip_kernel_answers(const struct s7_inst *inst, const struct s7_rx *rx);
 
 /* Is it an address of one of this instance's interfaces (127/8 and ::1 with loopback = stack)? */
 bool ip_is_local(const struct s7_inst *inst, const struct s7_ip *ip);

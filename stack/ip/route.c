@@ -3,19 +3,28 @@
  * route.c - longest prefix match, and path MTUs
  *
  * Idea: connections keep their dst, so a lookup happens at connect and for a datagram to a new
- * address; a table sorted by (prefix length down, metric up) is searched linearly over 8-byte (net,
- * mask) pairs, so the first match is the best, and a small direct-mapped cache answers repeated
- * questions in front of it. route_set replaces everything and raises the generation, which makes
- * every dst and every cache entry stale. Path MTUs are direct-mapped by address: two destinations
- * that meet in one slot push each other out, which costs one more ICMP message and nothing else.
+ * address; a table sorted by (family, prefix length down, metric up) is searched linearly, IPv4
+ * over 8-byte (net, mask) pairs, so the first match is the best, and a small direct-mapped cache a
+ * family answers repeated questions in front of it. route_set replaces everything and raises the
+ * generation, which makes every dst and every cache entry stale. Path MTUs are direct-mapped by
+ * address: two destinations that meet in one slot push each other out, which costs one more ICMP
+ * message and nothing else.
  * Context: instance lock. Called by: dst.c, boot and keeper (route_set), icmp.c (ip_pmtu_learn).
  */
 #include "stack/ip/route.h"
 
 #include <errno.h>
 
+/* A prefix of IPv4 addresses? ::/0 and the like are not, although they cover ::ffff:0:0/96. */
+static bool route_is_v4(const struct s7_route *route)
+{
+	return ip_is_v4(&route->to) && route->prefix_len >= IP_V4_BITS;
+}
+
 static int route_order(const struct s7_route *a, const struct s7_route *b)
 {
+	if (route_is_v4(a) != route_is_v4(b))
+		return route_is_v4(a) ? -1 : 1;
 	if (a->prefix_len != b->prefix_len)
 		return a->prefix_len > b->prefix_len ? -1 : 1;
 	if (a->metric != b->metric)
@@ -40,14 +49,13 @@ int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t coun
 		table->route[j] = routes[i];
 	}
 	table->count = count;
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && route_is_v4(&table->route[i]); i++) {
 		const struct s7_route *route = &table->route[i];
-		bool v4 = ip_is_v4(&route->to) && route->prefix_len >= 96;
 
-		/* an IPv6 row: a mask of zero and a net of one matches no IPv4 address */
-		table->v4[i].mask = v4 ? ip4_mask(route->prefix_len - 96u) : 0;
-		table->v4[i].net = v4 ? ip_v4(&route->to) & table->v4[i].mask : 1;
+		table->v4[i].mask = ip4_mask(route->prefix_len - IP_V4_BITS);
+		table->v4[i].net = ip_v4(&route->to) & table->v4[i].mask;
 	}
+	table->v4_count = i;
 	table->generation++;
 	return 0;
 }
@@ -57,13 +65,42 @@ static const struct s7_route *find_v4(const struct s7_route_table *table, uint32
 {
 	uint32_t i;
 
-	for (i = 0; i < table->count; i++) {
+	for (i = 0; i < table->v4_count; i++) {
 		if ((dst & table->v4[i].mask) != table->v4[i].net)
 			continue;
 		if (!bound_iface || table->route[i].iface + 1u == bound_iface)
 			return &table->route[i];
 	}
 	return NULL;
+}
+
+static const struct s7_route *find_v6(const struct s7_route_table *table, const struct s7_ip *dst,
+				      uint32_t bound_iface)
+{
+	uint32_t i;
+
+	for (i = table->v4_count; i < table->count; i++) {
+		const struct s7_route *route = &table->route[i];
+
+		if (ip_common_bits(dst, &route->to) < route->prefix_len)
+			continue;
+		if (!bound_iface || route->iface + 1u == bound_iface)
+			return route;
+	}
+	return NULL;
+}
+
+static const struct s7_route *route_find6(struct s7_route_table *table, const struct s7_ip *dst)
+{
+	uint64_t mixed = (dst->q[0] ^ dst->q[1] * 31) * 0x9e3779b97f4a7c15ull;
+	struct s7_route_cached6 *cached = &table->cache6[mixed >> 58];
+
+	if (cached->generation != table->generation || !ip_equal(&cached->dst, dst)) {
+		cached->route = find_v6(table, dst, 0);
+		cached->dst = *dst;
+		cached->generation = table->generation;
+	}
+	return cached->route;
 }
 
 const struct s7_route *route_find(struct s7_inst *inst, const struct s7_ip *dst,
@@ -73,6 +110,8 @@ const struct s7_route *route_find(struct s7_inst *inst, const struct s7_ip *dst,
 	struct s7_route_cached *cached;
 	uint32_t be = ip_v4(dst);
 
+	if (s7_unlikely(!ip_is_v4(dst)))
+		return bound_iface ? find_v6(table, dst, bound_iface) : route_find6(table, dst);
 	if (bound_iface)
 		return find_v4(table, be, bound_iface);
 	cached = &table->cache[(be * 0x9e3779b1u) >> 26];
@@ -92,7 +131,7 @@ static struct s7_pmtu *pmtu_slot(const struct s7_inst *inst, const struct s7_ip 
 }
 
 static_assert(PMTU_ENTRIES == 256, "pmtu_slot takes eight bits");
-static_assert(ROUTE_CACHE == 64, "route_find takes six bits");
+static_assert(ROUTE_CACHE == 64, "route_find and route_find6 take six bits");
 
 uint32_t pmtu_get(const struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu)
 {
@@ -107,8 +146,7 @@ void ip_pmtu_learn(struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu)
 {
 	struct s7_pmtu *entry = pmtu_slot(inst, dst);
 
-	if (mtu < PMTU_MIN)
-		mtu = PMTU_MIN;
+	mtu = (uint32_t)s7_max(mtu, ip_is_v4(dst) ? PMTU_MIN : PMTU_MIN6);
 	if (entry->until > inst->now && ip_equal(&entry->dst, dst) && entry->mtu <= mtu)
 		return;
 	entry->dst = *dst;

@@ -13,6 +13,7 @@
 #define PMTU_ENTRIES 256
 #define PMTU_LIFE (600 * S7_SEC) /* RFC 1191 6.3: ten minutes */
 #define PMTU_MIN 552		 /* a smaller report is not believed (Linux's min_pmtu) */
+#define PMTU_MIN6 1280		 /* every IPv6 link carries that (RFC 8200 5) */
 
 struct s7_pmtu {
 	struct s7_ip dst;
@@ -26,14 +27,21 @@ struct s7_route_cached {
 	const struct s7_route *route; /* NULL: none matches */
 };
 
+struct s7_route_cached6 {
+	struct s7_ip dst;
+	uint32_t generation;
+	const struct s7_route *route;
+};
+
 struct s7_route_table {
 	uint32_t generation; /* from 1 */
-	uint32_t count;
+	uint32_t count, v4_count;
 	struct {
-		uint32_t net, mask; /* network order; of route[i] when it is an IPv4 route */
+		uint32_t net, mask; /* network order; of route[i], i < v4_count */
 	} v4[ROUTES_MAX];
-	struct s7_route route[ROUTES_MAX];
+	struct s7_route route[ROUTES_MAX]; /* IPv4 rows, then IPv6 rows; each by prefix, metric */
 	struct s7_route_cached cache[ROUTE_CACHE];
+	struct s7_route_cached6 cache6[ROUTE_CACHE];
 	struct s7_pmtu pmtu[PMTU_ENTRIES];
 	/* token bucket of ICMP errors */
 	s7_time icmp_refilled;

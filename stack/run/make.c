@@ -27,6 +27,9 @@ static void lo_setup(struct s7_inst *inst)
 	lo->addr[0].ip = ip_from_v4(htonl(INADDR_LOOPBACK));
 	lo->addr[0].prefix_len = 8;
 	lo->addr_count = 1;
+	lo->addr6[0].ip.w[3] = htonl(1);
+	lo->addr6[0].prefix_len = 128;
+	lo->addr6_count = 1;
 	lo->tcp = params_iface_tcp(&inst->params);
 	inst->iface_count = 1;
 	inst->lo_tail = &inst->lo_head;

@@ -10,8 +10,6 @@
 
 #include "stack/sock/sock_int.h"
 
-#define DEFAULT_HOPS 64
-
 /* The wildcard's meaning cannot change under a bound port. */
 static int set_v6only(struct s7_sock *sk, const struct opt_value *value)
 {
@@ -23,25 +21,25 @@ static int set_v6only(struct s7_sock *sk, const struct opt_value *value)
 
 static int set_hops(struct s7_sock *sk, const struct opt_value *value)
 {
-	sk->ttl = value->num == -1 ? DEFAULT_HOPS : (uint8_t)value->num;
+	sk->ip6.hops = (int16_t)value->num;
 	return 0;
 }
 
 static int get_hops(struct s7_sock *sk, struct opt_value *ret)
 {
-	ret->num = sk->ttl ? sk->ttl : DEFAULT_HOPS;
+	ret->num = sk->ip6.hops < 0 ? SK_DEFAULT_TTL : sk->ip6.hops;
 	return 0;
 }
 
 static int set_tclass(struct s7_sock *sk, const struct opt_value *value)
 {
-	sk->tos = value->num == -1 ? 0 : (uint8_t)value->num;
+	sk->ip6.tclass = value->num == -1 ? 0 : (uint8_t)value->num;
 	return 0;
 }
 
 static int get_tclass(struct s7_sock *sk, struct opt_value *ret)
 {
-	ret->num = sk->tos;
+	ret->num = sk->ip6.tclass;
 	return 0;
 }
 

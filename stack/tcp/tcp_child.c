@@ -15,7 +15,7 @@
 	(SKB_REUSEADDR | SKB_REUSEPORT | SKB_KEEPALIVE | SKB_OOBINLINE | SKB_BROADCAST |           \
 	 SKB_DONTROUTE | SKB_TIMESTAMP | SKB_TIMESTAMPNS | SKB_LINGER | SKB_V6ONLY |               \
 	 SKB_RCVBUF_LOCK | SKB_SNDBUF_LOCK | SKB_FREEBIND | SKB_RECVTTL | SKB_RECVTOS |            \
-	 SKB_RECVERR | SKB_DEBUG)
+	 SKB_RECVERR | SKB_RECVERR6 | SKB_DONTFRAG6 | SKB_DEBUG)
 
 static void inherit_sock(struct s7_sock *child, const struct s7_sock *parent)
 {
@@ -33,6 +33,7 @@ static void inherit_sock(struct s7_sock *child, const struct s7_sock *parent)
 	child->ttl = parent->ttl;
 	child->mcast_ttl = parent->mcast_ttl;
 	child->mtu_discover = parent->mtu_discover;
+	child->ip6 = parent->ip6;
 	child->uid = parent->uid;
 	child->creator_pid = parent->creator_pid;
 	child->file.side = SIDE_STACK;

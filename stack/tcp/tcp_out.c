@@ -31,8 +31,8 @@ static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_
 	out->wnd = tcp_window_pick(ts);
 	out->urg = 0;
 	out->flags = flags;
-	out->tos = ts->sk.tos;
-	out->ttl = ts->sk.ttl;
+	out->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
+	out->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4);
 	out->opts.bits = 0;
 	out->opts.sack_count = 0;
 	if (s7_likely(tcb->bits & TCB_TS)) {

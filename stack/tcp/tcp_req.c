@@ -63,7 +63,7 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	req->snd_wscale = o->bits & TCPO_WSCALE ? o->wscale : 0;
 	if (o->bits & TCPO_WSCALE)
 		req->rcv_wscale = tcp_pick_wscale(&listener->sk, &rx->iface->tcp);
-	req->tos = listener->sk.tos;
+	req->tos = sk_tos(&listener->sk, req->dst.is_v4);
 	req->made_at = req->synack_at = inst->now;
 	return 0;
 }
@@ -78,7 +78,7 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 		.wnd = (uint16_t)req->rcv_wnd,
 		.flags = TCPF_SYN | TCPF_ACK,
 		.tos = req->tos,
-		.ttl = req->listener->sk.ttl,
+		.ttl = sk_ttl(&req->listener->sk, req->dst.is_v4),
 	};
 	uint32_t mss = tcp_mss_of_dst(inst, &req->dst);
 

@@ -55,8 +55,8 @@ void tcp_time_wait(struct s7_tcp_sock *ts)
 	tw->ts_recent_s = tcb->ts_recent_s;
 	tw->ts_offset = tcb->ts_offset;
 	tw->bound_iface = ts->sk.bound_iface;
-	tw->tos = ts->sk.tos;
-	tw->ttl = ts->sk.ttl;
+	tw->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
+	tw->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4);
 	tw->owns_port = tcb->bits & TCB_OWNS_PORT; /* the count moves over */
 	tcb->bits &= ~(uint32_t)TCB_OWNS_PORT;
 	flow_replace(&inst->flows, &ts->sk.flow, &tw->flow);
