@@ -195,42 +195,74 @@ static int connect_kernel(struct s7_sock *sk, int fd, const struct s7_ip *ip,
 	return sk->proto == PROTO_TCP;
 }
 
+/*
+ * What Linux says about a destination before it looks for a route; 0 means its own host (BSD), a
+ * link-local address needs an interface.
+ */
+static int connect_check(const struct s7_sock *sk, struct s7_ip *ip, uint32_t scope,
+			 uint32_t *ret_device)
+{
+	bool v4 = ip_is_v4(ip);
+
+	if ((sk->bits & SKB_V6ONLY) && v4)
+		return -ENETUNREACH;
+	if (ip_is_any(ip))
+		*ip = v4 || (sk->bits & SKB_BOUND_ADDR && ip_is_v4(&sk->bind.ip)) ?
+			      ip_from_v4(htonl(INADDR_LOOPBACK)) :
+			      (struct s7_ip){ .w = { 0, 0, 0, htonl(1) } };
+	*ret_device = sock_device(sk, ip, scope);
+	if (v4 || !ip_needs_scope(ip))
+		return 0;
+	if (sk->proto == PROTO_TCP && ip_is_multicast(ip))
+		return -ENETUNREACH;
+	if (!*ret_device || (sk->bound_iface && sk->bound_iface != *ret_device))
+		return -EINVAL;
+	return 0;
+}
+
+static int connect_disconnect(struct s7_sock *sk, int fd, const struct sockaddr *addr,
+			      socklen_t len)
+{
+	int err;
+
+	if (!sock_was_accepted(sk))
+		s7_sys3(SYS_connect, fd, addr, len);
+	err = sock_disconnect(sk, host_now());
+	kernel_side_again(sk, fd);
+	return err;
+}
+
 /* Returns 1 when the socket is the kernel's now and the kernel shall connect it. */
 static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
 {
-	enum s7_route_owner owner = ROUTE_KERNEL;
+	enum s7_route_owner owner;
+	uint32_t scope, device;
 	struct s7_ip ip;
 	uint16_t port;
-	uint32_t scope;
 	int err;
 
 	if (len < sizeof(addr->sa_family))
 		return -EINVAL;
 	if (!user_ok(addr, len))
 		return -EFAULT;
-	if (addr->sa_family == AF_UNSPEC) {
-		if (!sock_was_accepted(sk))
-			s7_sys3(SYS_connect, fd, addr, len);
-		err = sock_disconnect(sk, host_now());
-		kernel_side_again(sk, fd);
-		return err;
-	}
+	if (addr->sa_family == AF_UNSPEC)
+		return connect_disconnect(sk, fd, addr, len);
 	err = connect_outcome(sk, fd);
 	if (err == -EALREADY && !is_nonblocking(sk))
 		return connect_finish(sk, fd);
 	if (err != 1)
 		return err;
 	err = sock_addr_read(sk, addr, len, &ip, &port, &scope);
+	if (!err)
+		err = connect_check(sk, &ip, scope, &device);
 	if (err)
 		return err;
-	if ((sk->bits & SKB_V6ONLY) && ip_is_v4(&ip))
-		return -ENETUNREACH;
-	if (ip_is_any(&ip))
-		ip = ip_from_v4(htonl(INADDR_LOOPBACK));
-	if (ip_is_v4(&ip))
-		owner = sock_route_owner(sk, &ip, host_now());
-	if (owner == ROUTE_STACK)
+	owner = sock_route_owner(sk, &ip, device, host_now());
+	if (owner == ROUTE_STACK) {
+		if (device != sk->bound_iface)
+			sock_set_device(sk, device, host_now());
 		return connect_stack(sk, fd, &ip, port);
+	}
 	if (owner == ROUTE_NONE || !sk->inst->params.kernel_fallback)
 		return -ENETUNREACH;
 	return connect_kernel(sk, fd, &ip, addr, len);
@@ -272,7 +304,8 @@ static int accept_name(struct s7_sock *child, struct sockaddr *addr, socklen_t *
 
 	if (err != -ENOTCONN)
 		return err;
-	sock_addr_write(child, &child->flow.remote, child->flow.rport, addr, len);
+	sock_addr_write(child, &child->flow.remote, child->flow.rport, child->bound_iface, addr,
+			len);
 	return 0;
 }
 

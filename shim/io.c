@@ -140,8 +140,8 @@ ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 	if (!op.msg.name.valid)
 		hdr->msg_namelen = 0;
 	else if (hdr->msg_name)
-		sock_addr_write(sk, &op.msg.name.ip, op.msg.name.port, hdr->msg_name,
-				&hdr->msg_namelen);
+		sock_addr_write(sk, &op.msg.name.ip, op.msg.name.port, op.msg.name.iface + 1u,
+				hdr->msg_name, &hdr->msg_namelen);
 	sock_control_write(sk, &op.msg, hdr, (uint32_t)flags);
 	return n;
 }
@@ -214,33 +214,60 @@ static ssize_t send_run(struct send_op *op)
 	return n;
 }
 
+/* How Linux reads a datagram's destination, where that differs from connect(). 0, -errno. */
+static int send_addr(const struct s7_sock *sk, const struct msghdr *hdr, struct s7_ip *ret_ip,
+		     uint16_t *ret_port, uint32_t *ret_scope)
+{
+	const struct sockaddr *addr = hdr->msg_name;
+	struct sockaddr_in any;
+	int err;
+
+	if (sk->domain == AF_INET && hdr->msg_namelen >= sizeof(any) &&
+	    user_ok(addr, sizeof(any)) && addr->sa_family == AF_UNSPEC) {
+		memcpy(&any, addr, sizeof(any)); /* taken for AF_INET */
+		any.sin_family = AF_INET;
+		addr = (const struct sockaddr *)&any;
+	}
+	err = sock_addr_read(sk, addr, hdr->msg_namelen, ret_ip, ret_port, ret_scope);
+	if (err == -EAFNOSUPPORT && sk->domain == AF_INET6)
+		err = addr->sa_family == AF_INET ? -ENETUNREACH : -EINVAL;
+	return err;
+}
+
 /* Destination and side of a datagram. 1: the kernel sends it. */
 static int send_name(struct send_op *op, const struct msghdr *hdr)
 {
 	struct s7_msg_name *name = &op->msg.name;
-	const struct sockaddr *addr = hdr->msg_name;
-	struct sockaddr_in any;
-	uint32_t scope;
+	const struct s7_sock *sk = op->sk;
+	uint32_t scope, device;
 	int err;
 
-	if (op->sk->domain == AF_INET && hdr->msg_namelen >= sizeof(any) &&
-	    user_ok(addr, sizeof(any)) && addr->sa_family == AF_UNSPEC) {
-		memcpy(&any, addr, sizeof(any)); /* taken for AF_INET by Linux */
-		any.sin_family = AF_INET;
-		addr = (const struct sockaddr *)&any;
-	}
-	err = sock_addr_read(op->sk, addr, hdr->msg_namelen, &name->ip, &name->port,
-			     &scope);
+	err = send_addr(sk, hdr, &name->ip, &name->port, &scope);
 	if (err)
 		return err;
 	if (!name->port)
 		return -EINVAL;
-	if ((op->sk->bits & SKB_V6ONLY) && ip_is_v4(&name->ip))
+	if ((sk->bits & SKB_V6ONLY) && ip_is_v4(&name->ip))
 		return -ENETUNREACH;
+	if (s7_unlikely(ip_is_any(&name->ip)) && !ip_is_v4(&name->ip) &&
+	    sk->bits & SKB_BOUND_ADDR && ip_is_v4(&sk->bind.ip))
+		name->ip = ip_from_v4(htonl(INADDR_LOOPBACK));
+	device = sock_device(sk, &name->ip, scope);
+	if (device && device != SOCK_DEVICE_KERNEL)
+		name->iface = (uint8_t)(device - 1);
 	name->valid = true;
-	if (op->sk->file.side == SIDE_STACK)
+	if (sk->file.side == SIDE_STACK && device != SOCK_DEVICE_KERNEL)
 		return 0;
-	return kernel_side_for_send(op->sk, op->fd, &name->ip);
+	return kernel_side_for_send(op->sk, op->fd, &name->ip, device);
+}
+
+/* The socket's connection is meant after all: an address of no family on an AF_INET6 socket. */
+static bool names_nobody(const struct s7_sock *sk, const struct msghdr *hdr)
+{
+	const struct sockaddr *addr = hdr->msg_name;
+
+	return sk->domain == AF_INET6 && hdr->msg_namelen >= sizeof(addr->sa_family) &&
+	       user_ok(addr, sizeof(addr->sa_family)) && addr->sa_family == AF_UNSPEC;
 }
 
 ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags)
@@ -249,7 +276,8 @@ ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags)
 	int err;
 
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
-	if (!err && sk->type == SOCK_DGRAM && hdr->msg_name && hdr->msg_namelen)
+	if (!err && sk->type == SOCK_DGRAM && hdr->msg_name && hdr->msg_namelen &&
+	    s7_likely(!names_nobody(sk, hdr)))
 		err = send_name(&op, hdr);
 	if (err == 1) {
 		ssize_t n = real.sendmsg(fd, hdr, flags);

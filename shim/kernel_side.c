@@ -5,13 +5,15 @@
  * Idea: the kernel is asked first. bind() binds the kernel socket, so conflicts, privileges and
  * port 0 are decided there; the name that it then shows is given to the stack's socket, and the
  * address tells the side:
- *    every address (0.0.0.0, ::)            both (a pure IPv6 wildcard: the kernel)
+ *    every address (0.0.0.0, ::)            both
  *    an address that both have              both
- *    an address that only the stack has     the stack (the kernel socket holds the port, FREEBIND)
+ *    an address that only the stack has     the stack (the kernel socket holds the port, FREEBIND;
+ *                                           not for a link-local one of a link without a netdev,
+ *                                           which no kernel socket can be bound to)
  *    any other                              the kernel
  * A socket that goes to the kernel leaves the descriptor tables of all processes at that moment, so
  * no wrapper needs to look at the side. `kernel_fallback = no`: nothing is dual and what would be
- * the kernel's is refused. IPv6 destinations are the kernel's until the stack speaks IPv6.
+ * the kernel's is refused.
  * Context: no lock held. Called by: calls_conn.c, calls_io.c, early.c.
  */
 #include <fcntl.h>
@@ -25,31 +27,63 @@ static bool fallback(const struct s7_sock *sk)
 	return sk->inst->params.kernel_fallback;
 }
 
-static enum s7_side side_of_local(struct s7_sock *sk, const struct s7_ip *ip)
+/* The kernel's and the stack's view of an own name. */
+struct own_name {
+	struct s7_ip ip;
+	uint16_t port;
+	uint32_t device; /* sock_device() */
+};
+
+/* IPv6 keeps it with the address, IPv4 with the interface. */
+static bool kernel_has_too(const struct s7_iface *iface, const struct s7_ip *ip)
+{
+	uint32_t i;
+
+	if (ip_is_v4(ip))
+		return iface->flags & IFACE_SHARED;
+	for (i = 0; i < iface->addr6_count; i++)
+		if (ip_equal(&iface->addr6[i].ip, ip))
+			return iface->addr6[i].flags & ADDR_KERNEL;
+	return false;
+}
+
+static struct s7_iface *iface_with(struct s7_inst *inst, const struct s7_ip *ip, uint32_t device)
+{
+	struct s7_iface *iface;
+	uint32_t i;
+
+	if (!ip_is_link_local6(ip) || !device || device > inst->iface_count)
+		return ip_local_iface(inst, ip);
+	iface = &inst->iface[device - 1];
+	for (i = 0; i < iface->addr6_count; i++)
+		if (ip_equal(&iface->addr6[i].ip, ip))
+			return iface;
+	return NULL;
+}
+
+static enum s7_side side_of_local(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device)
 {
 	struct s7_inst *inst = sk->inst;
 	enum s7_side side = SIDE_KERNEL;
 	struct s7_iface *iface;
 
 	inst_lock(inst, host_now());
-	iface = ip_local_iface(inst, ip);
+	iface = iface_with(inst, ip, device);
 	if (iface && (iface->flags & IFACE_LO))
 		side = inst->params.loopback_stack ? SIDE_STACK : SIDE_KERNEL;
 	else if (iface)
-		side = iface->flags & IFACE_SHARED && fallback(sk) ? SIDE_DUAL : SIDE_STACK;
+		side = kernel_has_too(iface, ip) && fallback(sk) ? SIDE_DUAL : SIDE_STACK;
 	inst_unlock(inst);
 	return side;
 }
 
-static enum s7_side side_of(struct s7_sock *sk, const struct s7_ip *ip)
+static enum s7_side side_of(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device)
 {
-	bool v6_alone = !ip_is_v4(ip) && (!ip_is_any(ip) || (sk->bits & SKB_V6ONLY));
-
-	if (v6_alone)
+	if (device == SOCK_DEVICE_KERNEL)
 		return SIDE_KERNEL;
 	if (ip_is_any(ip))
 		return fallback(sk) ? SIDE_DUAL : SIDE_STACK;
-	return side_of_local(sk, ip);
+	return side_of_local(sk, ip, device);
 }
 
 void kernel_side_hand_over(struct s7_sock *sk, int fd)
@@ -67,23 +101,35 @@ void kernel_side_hand_over(struct s7_sock *sk, int fd)
 	file_put(file);
 }
 
-static int kernel_name(struct s7_sock *sk, int fd, struct s7_ip *ret_ip, uint16_t *ret_port)
+static int name_read(struct s7_sock *sk, const struct sockaddr *addr, socklen_t len,
+		     struct own_name *ret_name)
+{
+	uint32_t scope;
+	int err;
+
+	err = sock_addr_read(sk, addr, len, &ret_name->ip, &ret_name->port, &scope);
+	if (!err)
+		ret_name->device = sock_device(sk, &ret_name->ip, scope);
+	return err;
+}
+
+static int kernel_name(struct s7_sock *sk, int fd, struct own_name *ret_name)
 {
 	struct sockaddr_storage name;
 	socklen_t len = sizeof(name);
-	uint32_t scope;
 	long err;
 
 	err = s7_sys3(SYS_getsockname, fd, &name, &len);
 	if (err < 0)
 		return (int)err;
-	return sock_addr_read(sk, (struct sockaddr *)&name, len, ret_ip, ret_port, &scope);
+	return name_read(sk, (struct sockaddr *)&name, len, ret_name);
 }
 
 /* Puts a kernel socket that knows nothing yet in the place of the one under fd. */
 static void fresh_kernel_socket(const struct s7_sock *sk, int fd)
 {
 	int addr = !!(sk->bits & SKB_REUSEADDR), port = !!(sk->bits & SKB_REUSEPORT);
+	int v6only = !!(sk->bits & SKB_V6ONLY);
 	long own = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0);
 	long flags = s7_sys3(SYS_fcntl, fd, F_GETFD, 0);
 
@@ -91,29 +137,35 @@ static void fresh_kernel_socket(const struct s7_sock *sk, int fd)
 		return;
 	s7_sys6(SYS_setsockopt, own, SOL_SOCKET, SO_REUSEADDR, (long)&addr, sizeof(addr), 0);
 	s7_sys6(SYS_setsockopt, own, SOL_SOCKET, SO_REUSEPORT, (long)&port, sizeof(port), 0);
+	if (v6only)
+		s7_sys6(SYS_setsockopt, own, IPPROTO_IPV6, IPV6_V6ONLY, (long)&v6only,
+			sizeof(v6only), 0);
 	s7_sys3(SYS_dup3, own, fd, flags > 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0);
 	s7_sys1(SYS_close, own);
 }
 
-int kernel_side_bound(struct s7_sock *sk, int fd, bool chosen)
+/* The stack's socket gets the name that the kernel agreed to. */
+static int take_name(struct s7_sock *sk, const struct own_name *name, bool chosen)
 {
-	enum s7_side side;
-	struct s7_ip ip;
-	uint16_t port;
+	if (ip_is_link_local6(&name->ip) && name->device != sk->bound_iface)
+		sock_set_device(sk, name->device, host_now());
+	if (chosen && sock_port_held(sk, &name->ip, name->port, host_now()))
+		return -EADDRINUSE;
+	return sock_bind(sk, &name->ip, name->port, host_now());
+}
+
+static int bound_to(struct s7_sock *sk, int fd, const struct own_name *name, bool chosen)
+{
+	enum s7_side side = side_of(sk, &name->ip, name->device);
 	int err;
 
-	err = kernel_name(sk, fd, &ip, &port);
-	if (err)
-		return err;
-	side = side_of(sk, &ip);
 	if (side == SIDE_KERNEL) {
 		if (!fallback(sk))
 			return -EADDRNOTAVAIL;
 		kernel_side_hand_over(sk, fd);
 		return 0;
 	}
-	err = chosen && sock_port_held(sk, &ip, port, host_now()) ? -EADDRINUSE :
-		      sock_bind(sk, &ip, port, host_now());
+	err = take_name(sk, name, chosen);
 	if (err) {
 		fresh_kernel_socket(sk, fd); /* the kernel had agreed: its socket is bound */
 		return err;
@@ -122,7 +174,7 @@ int kernel_side_bound(struct s7_sock *sk, int fd, bool chosen)
 	inst_lock(sk->inst, host_now());
 	if (chosen)
 		sk->bits |= SKB_BOUND_PORT;
-	if (!ip_is_any(&ip))
+	if (!ip_is_any(&name->ip))
 		sk->bits |= SKB_BOUND_ADDR;
 	sk->file.side = side;
 	inst_unlock(sk->inst);
@@ -130,6 +182,15 @@ int kernel_side_bound(struct s7_sock *sk, int fd, bool chosen)
 	if (side == SIDE_DUAL)
 		epoll_side_changed(sk, fd);
 	return 0;
+}
+
+int kernel_side_bound(struct s7_sock *sk, int fd, bool chosen)
+{
+	struct own_name name;
+	int err;
+
+	err = kernel_name(sk, fd, &name);
+	return err ? err : bound_to(sk, fd, &name, chosen);
 }
 
 /* Lets the kernel socket bind to an address that only the stack has. */
@@ -144,13 +205,37 @@ static int set_freebind(const struct s7_sock *sk, int fd)
 
 static bool stack_has(struct s7_sock *sk, const struct sockaddr *addr, socklen_t len)
 {
-	struct s7_ip ip;
-	uint16_t port;
-	uint32_t scope;
+	struct own_name name;
 
-	if (sock_addr_read(sk, addr, len, &ip, &port, &scope) || !ip_is_v4(&ip))
+	return !name_read(sk, addr, len, &name) &&
+	       side_of(sk, &name.ip, name.device) != SIDE_KERNEL;
+}
+
+/* A link-local address on a link that the kernel does not know. */
+static bool beyond_kernel(struct s7_sock *sk, const struct sockaddr *addr, socklen_t len,
+			  struct own_name *ret_name)
+{
+	if (name_read(sk, addr, len, ret_name) || !ip_is_link_local6(&ret_name->ip))
 		return false;
-	return side_of_local(sk, &ip) != SIDE_KERNEL;
+	if (!ret_name->device || ret_name->device == SOCK_DEVICE_KERNEL)
+		return false;
+	return side_of(sk, &ret_name->ip, ret_name->device) == SIDE_STACK;
+}
+
+/* bind(2) without the kernel: the port table alone judges. */
+static int bind_beyond(struct s7_sock *sk, int fd, struct own_name *name)
+{
+	static const struct s7_ip nobody;
+	bool chosen = name->port;
+
+	if (!chosen) {
+		inst_lock(sk->inst, host_now());
+		name->port = sk_pick_port(sk->inst, sk->bind.proto, &name->ip, &nobody, 0);
+		inst_unlock(sk->inst);
+		if (!name->port)
+			return -EADDRINUSE;
+	}
+	return bound_to(sk, fd, name, chosen);
 }
 
 /* The stack's socket was bound and is no more; its kernel socket may still be. */
@@ -199,12 +284,15 @@ static int bind_refused(struct s7_sock *sk, const struct sockaddr *addr, socklen
 
 int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
 {
+	struct own_name name;
 	int err;
 
 	if (sk->bits & (SKB_BOUND | SKB_CONNECTED) ||
 	    (sk->file.side != SIDE_OPEN && sock_was_accepted(sk)))
 		return bind_refused(sk, addr, len);
 	err = kernel_bind(sk, fd, addr, len);
+	if (err == -ENODEV && beyond_kernel(sk, addr, len, &name))
+		return bind_beyond(sk, fd, &name);
 	if (err)
 		return err;
 	return kernel_side_bound(sk, fd, port_chosen(addr));
@@ -221,7 +309,10 @@ int kernel_side_autobind(struct s7_sock *sk, int fd)
 
 void kernel_side_again(struct s7_sock *sk, int fd)
 {
-	enum s7_side side = sk->bits & SKB_BOUND ? side_of(sk, &sk->bind.ip) : SIDE_OPEN;
+	enum s7_side side = SIDE_OPEN;
+
+	if (sk->bits & SKB_BOUND)
+		side = side_of(sk, &sk->bind.ip, sk->bound_iface);
 
 	if (side == SIDE_OPEN && sk->file.side != SIDE_OPEN && sock_was_accepted(sk))
 		fresh_kernel_socket(sk, fd); /* the placeholder is everybody's */
@@ -236,13 +327,16 @@ static int kernel_reserve(struct s7_sock *sk, int fd, const struct s7_ip *ip, ui
 {
 	struct sockaddr_storage name = { 0 };
 	socklen_t len = sizeof(name);
-	struct s7_ip had;
+	struct own_name had;
 	long err;
 
-	sock_addr_write(sk, ip, *port, (struct sockaddr *)&name, &len);
+	sock_addr_write(sk, ip, *port, sk->bound_iface, (struct sockaddr *)&name, &len);
 	err = s7_sys3(SYS_bind, fd, &name, len);
-	if (err == -EINVAL)
-		err = kernel_name(sk, fd, &had, port);
+	if (err != -EINVAL)
+		return (int)err;
+	err = kernel_name(sk, fd, &had);
+	if (!err)
+		*port = had.port;
 	return (int)err;
 }
 
@@ -275,13 +369,11 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
 	return -EADDRNOTAVAIL;
 }
 
-int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst)
+int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint32_t device)
 {
-	enum s7_route_owner owner = ROUTE_KERNEL;
+	enum s7_route_owner owner = sock_route_owner(sk, dst, device, host_now());
 	int err;
 
-	if (ip_is_v4(dst))
-		owner = sock_route_owner(sk, dst, host_now());
 	if (owner == ROUTE_NONE || (owner == ROUTE_KERNEL && !fallback(sk)))
 		return -ENETUNREACH;
 	if (!(sk->bits & SKB_BOUND)) {

@@ -52,6 +52,7 @@ int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_s
 	sk->mcast_ttl = 1;
 	sk->ip6.hops = sk->ip6.mcast_hops = -1;
 	sk->ip6.mtu_discover = IPV6_PMTUDISC_WANT;
+	sk->ip6.bits = SK6_AUTOFLOWLABEL;
 	sk->cookie = atomic_fetch_add(&inst->arena->next_cookie, 1);
 	list_init(&sk->waitq);
 	list_init(&sk->owner_list);

@@ -36,7 +36,6 @@ enum s7_sk_bits {
 	SKB_SNDBUF_LOCK = 1 << 12,
 	SKB_FREEBIND = 1 << 13,
 	SKB_PKTINFO = 1 << 14,
-	SKB_PKTINFO6 = 1 << 15,
 	SKB_RECVTTL = 1 << 16,
 	SKB_RECVTOS = 1 << 17,
 	SKB_RECVERR = 1 << 18,
@@ -75,11 +74,24 @@ struct s7_msg {
 	s7_time rx_time;
 };
 
+enum s7_sk6_bits {
+	SK6_RECVPKTINFO = 1 << 0,
+	SK6_RECVHOPLIMIT = 1 << 1,
+	SK6_RECVTCLASS = 1 << 2,
+	SK6_2292PKTINFO = 1 << 3,
+	SK6_2292HOPLIMIT = 1 << 4,
+	SK6_AUTOFLOWLABEL = 1 << 5, /* packets carry a label made of the flow's hash */
+};
+
 /* What an AF_INET6 socket uses towards IPv6 peers, beside the fields for IPv4. */
 struct s7_sk6 {
 	int16_t hops, mcast_hops; /* 0..255, -1: default (64, 1) */
 	uint8_t tclass;
 	uint8_t mtu_discover; /* IPV6_PMTUDISC_*: IPV6_MTU_DISCOVER */
+	uint32_t bits;	      /* enum s7_sk6_bits */
+	uint32_t frag_size;   /* IPV6_MTU: datagrams are cut to packets of it; 0: the path's */
+	uint32_t src_iface;   /* IPV6_PKTINFO: index + 1, 0 none */
+	struct s7_ip src;     /* IPV6_PKTINFO: all zero none */
 };
 
 struct s7_sock {

@@ -4,12 +4,17 @@
  *
  * An address of either family is an s7_ip; only here is it known how programs spell it. Reading
  * copes with any alignment and length; writing truncates as Linux does and still tells the full
- * length.
- * Context: none needed. Callers: shim's connection calls, io.c, getname.
+ * length. A scope id is the ifindex of an interface: inside it is that interface's index + 1
+ * ("device", as in sk->bound_iface), and it means something with link-local addresses only.
+ * Context: none needed; sock_device reads the table of interfaces, which grows at boot alone.
+ * Callers: shim's connection calls, io.c, getname.
  */
 #include <errno.h>
 
 #include "stack/sock/sock.h"
+
+/* without the scope (RFC 2133's shape) is long enough for Linux */
+#define IN6_LEN_LEAST offsetof(struct sockaddr_in6, sin6_scope_id)
 
 static int read_in(const struct sockaddr *addr, socklen_t len, struct s7_ip *ret_ip,
 		   uint16_t *ret_port)
@@ -29,10 +34,11 @@ static int read_in6(const struct sockaddr *addr, socklen_t len, struct s7_ip *re
 {
 	struct sockaddr_in6 in6 = { 0 };
 
-	/* as Linux: without the scope (RFC 2133's shape) is long enough */
-	if (len < offsetof(struct sockaddr_in6, sin6_scope_id))
+	if (len < IN6_LEN_LEAST)
 		return -EINVAL;
 	memcpy(&in6, addr, s7_min(len, sizeof(in6)));
+	if (in6.sin6_family != AF_INET6)
+		return -EAFNOSUPPORT;
 	memcpy(ret_ip->b, &in6.sin6_addr, sizeof(ret_ip->b));
 	*ret_port = ntohs(in6.sin6_port);
 	*ret_scope = in6.sin6_scope_id;
@@ -58,12 +64,10 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 		/* AF_UNSPEC with 0.0.0.0 is taken for AF_INET by Linux */
 		if (!err && family != AF_INET && !(family == AF_UNSPEC && ip_is_any(&ip)))
 			err = -EAFNOSUPPORT;
-	} else if (family == AF_INET6) {
-		err = read_in6(addr, len, &ip, &port, &scope);
-	} else if (family == AF_INET && sk->type == SOCK_DGRAM && !(sk->bits & SKB_V6ONLY)) {
-		err = read_in(addr, len, &ip, &port);
+	} else if (family == AF_INET && sk->type == SOCK_DGRAM) {
+		err = sk->bits & SKB_V6ONLY ? -EAFNOSUPPORT : read_in(addr, len, &ip, &port);
 	} else {
-		err = -EAFNOSUPPORT;
+		err = read_in6(addr, len, &ip, &port, &scope);
 	}
 	if (err)
 		return err;
@@ -75,8 +79,30 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 	return 0;
 }
 
+uint32_t sock_device_of(const struct s7_inst *inst, uint32_t ifindex)
+{
+	for (uint32_t i = 0; i < inst->iface_count; i++)
+		if ((uint32_t)inst->iface[i].ifindex == ifindex)
+			return i + 1;
+	return SOCK_DEVICE_KERNEL;
+}
+
+uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope)
+{
+	if (s7_likely(!scope) || !ip_needs_scope(ip))
+		return sk->bound_iface;
+	return sock_device_of(sk->inst, scope);
+}
+
+static uint32_t scope_of(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t device)
+{
+	if (!ip_is_link_local6(ip) || !device || device > sk->inst->iface_count)
+		return 0;
+	return (uint32_t)sk->inst->iface[device - 1].ifindex;
+}
+
 void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
-		     struct sockaddr *addr, socklen_t *len)
+		     uint32_t device, struct sockaddr *addr, socklen_t *len)
 {
 	union {
 		struct sockaddr_in in;
@@ -94,6 +120,7 @@ void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t 
 		full.in6.sin6_family = AF_INET6;
 		full.in6.sin6_port = htons(port);
 		memcpy(&full.in6.sin6_addr, ip->b, sizeof(ip->b));
+		full.in6.sin6_scope_id = scope_of(sk, ip, device);
 		size = sizeof(full.in6);
 	}
 	if (addr)

@@ -173,21 +173,36 @@ static void put_ip4(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_ou
 		cmsg_put(out, IPPROTO_IP, IP_TOS, &msg->tos, sizeof(msg->tos));
 }
 
+static void put_pktinfo6(struct s7_sock *sk, const struct s7_msg *msg, int type,
+			 struct cmsg_out *out)
+{
+	struct in6_pktinfo info;
+
+	memcpy(&info.ipi6_addr, msg->local.b, sizeof(info.ipi6_addr));
+	info.ipi6_ifindex = (unsigned int)ifindex_of(sk, msg->name.iface);
+	cmsg_put(out, IPPROTO_IPV6, type, &info, sizeof(info));
+}
+
+/* An AF_INET6 socket hears of both families, as it asked for on the level of each. */
 static void put_ip6(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
 {
 	int hops = msg->ttl, tclass = msg->tos;
+	uint32_t bits = sk->ip6.bits;
 
-	if (sk->bits & SKB_PKTINFO6) {
-		struct in6_pktinfo info;
-
-		memcpy(&info.ipi6_addr, msg->local.b, sizeof(info.ipi6_addr));
-		info.ipi6_ifindex = (unsigned int)ifindex_of(sk, msg->name.iface);
-		cmsg_put(out, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+	if (bits & SK6_RECVPKTINFO)
+		put_pktinfo6(sk, msg, IPV6_PKTINFO, out);
+	if (ip_is_v4(&msg->name.ip)) {
+		put_ip4(sk, msg, out);
+		return;
 	}
-	if (sk->bits & SKB_RECVTTL)
+	if (bits & SK6_RECVHOPLIMIT)
 		cmsg_put(out, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
-	if (sk->bits & SKB_RECVTOS)
+	if (bits & SK6_RECVTCLASS)
 		cmsg_put(out, IPPROTO_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass));
+	if (bits & SK6_2292PKTINFO)
+		put_pktinfo6(sk, msg, IPV6_2292PKTINFO, out);
+	if (bits & SK6_2292HOPLIMIT)
+		cmsg_put(out, IPPROTO_IPV6, IPV6_2292HOPLIMIT, &hops, sizeof(hops));
 }
 
 void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msghdr *hdr,

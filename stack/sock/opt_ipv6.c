@@ -2,20 +2,117 @@
 /*
  * opt_ipv6.c - level IPPROTO_IPV6, in the order of ipv6(7)
  *
- * What an AF_INET6 socket needs to be a server. Multicast, extension headers and the error queue
- * have no row: the kernel socket is asked.
+ * What counts towards IPv6 peers, and what recvmsg tells of their packets; the IPv4 peers of an
+ * AF_INET6 socket have level IPPROTO_IP. Header options (hop-by-hop, destination, routing) and
+ * transparent sockets have no row: the kernel socket is asked.
  * Context: instance lock. Callers: sockopt.c.
  */
 #include <errno.h>
 
+#include "stack/ip/ip.h"
 #include "stack/sock/sock_int.h"
+#include "stack/tcp/tcp.h"
 
-/* The wildcard's meaning cannot change under a bound port. */
-static int set_v6only(struct s7_sock *sk, const struct opt_value *value)
+#define ECN_MASK 3
+#define MTU_LEAST 1280 /* RFC 8200 5 */
+
+static bool is_established(const struct s7_sock *sk)
 {
-	if (sk->bits & SKB_BOUND)
+	if (sk->proto == PROTO_TCP)
+		return tcp_tcb(sk)->state == TCPS_ESTABLISHED;
+	return sk->bits & SKB_CONNECTED;
+}
+
+/* An AF_INET6 socket that talks to an IPv4 peer becomes one of AF_INET. */
+static int set_addrform(struct s7_sock *sk, const struct opt_value *value)
+{
+	if (value->num != AF_INET)
 		return -EINVAL;
-	sk->bits = value->num ? sk->bits | SKB_V6ONLY : sk->bits & ~(uint32_t)SKB_V6ONLY;
+	if (!is_established(sk))
+		return -ENOTCONN;
+	if ((sk->bits & SKB_V6ONLY) || !ip_is_v4(&sk->flow.remote))
+		return -EADDRNOTAVAIL;
+	sk->domain = AF_INET;
+	return 0;
+}
+
+static int get_addrform(struct s7_sock *sk, struct opt_value *ret)
+{
+	if (!is_established(sk))
+		return -ENOTCONN;
+	ret->num = sk->domain;
+	return 0;
+}
+
+/* 0: the path's again */
+static int set_mtu(struct s7_sock *sk, const struct opt_value *value)
+{
+	if (value->num && value->num < MTU_LEAST)
+		return -EINVAL;
+	sk->ip6.frag_size = (uint32_t)value->num;
+	return 0;
+}
+
+static int get_mtu(struct s7_sock *sk, struct opt_value *ret)
+{
+	struct s7_dst dst;
+
+	/* a connection that ended still has its route */
+	if (!(sk->bits & SKB_CONNECTED) && !sk->flow.rport)
+		return -ENOTCONN;
+	if (dst_lookup(sk->inst, &sk->flow.remote, &sk->flow.local, sk->bound_iface, &dst))
+		return -ENOTCONN;
+	ret->num = (int)(dst.is_v4 ? s7_min(dst.mtu, UINT16_MAX) : dst.mtu);
+	return 0;
+}
+
+static int set_mtu_discover(struct s7_sock *sk, const struct opt_value *value)
+{
+	sk->ip6.mtu_discover = (uint8_t)value->num;
+	return 0;
+}
+
+static int get_mtu_discover(struct s7_sock *sk, struct opt_value *ret)
+{
+	ret->num = sk->ip6.mtu_discover;
+	return 0;
+}
+
+/* Source and interface of the datagrams that do not say themselves; cannot be read. */
+static int set_pktinfo(struct s7_sock *sk, const struct opt_value *value)
+{
+	struct in6_pktinfo info;
+	uint32_t device = 0;
+
+	if (value->len < sizeof(info))
+		return -EINVAL;
+	memcpy(&info, value->bytes, sizeof(info));
+	if (info.ipi6_ifindex) {
+		device = sock_device_of(sk->inst, info.ipi6_ifindex);
+		if (device == SOCK_DEVICE_KERNEL)
+			return OPT_ASK_KERNEL;
+	}
+	if (sk->bound_iface && sk->bound_iface != device)
+		return -EINVAL;
+	sk->ip6.src_iface = device;
+	memcpy(sk->ip6.src.b, &info.ipi6_addr, sizeof(sk->ip6.src.b));
+	return 0;
+}
+
+/* A stream's ECN bits are TCP's own. */
+static int set_tclass(struct s7_sock *sk, const struct opt_value *value)
+{
+	uint8_t tclass = value->num == -1 ? 0 : (uint8_t)value->num;
+
+	if (sk->type == SOCK_STREAM)
+		tclass = (uint8_t)((tclass & ~ECN_MASK) | (sk->ip6.tclass & ECN_MASK));
+	sk->ip6.tclass = tclass;
+	return 0;
+}
+
+static int get_tclass(struct s7_sock *sk, struct opt_value *ret)
+{
+	ret->num = sk->ip6.tclass;
 	return 0;
 }
 
@@ -31,28 +128,45 @@ static int get_hops(struct s7_sock *sk, struct opt_value *ret)
 	return 0;
 }
 
-static int set_tclass(struct s7_sock *sk, const struct opt_value *value)
+/* The wildcard's meaning cannot change under a bound port. */
+static int set_v6only(struct s7_sock *sk, const struct opt_value *value)
 {
-	sk->ip6.tclass = value->num == -1 ? 0 : (uint8_t)value->num;
-	return 0;
-}
-
-static int get_tclass(struct s7_sock *sk, struct opt_value *ret)
-{
-	ret->num = sk->ip6.tclass;
+	if (sk->bits & SKB_BOUND)
+		return -EINVAL;
+	sk->bits = value->num ? sk->bits | SKB_V6ONLY : sk->bits & ~(uint32_t)SKB_V6ONLY;
 	return 0;
 }
 
 #define ROW(name_, type_, ...)                                                                     \
 	{ .level = IPPROTO_IPV6, .name = name_, .type = type_, .access = OPT_RW,                   \
 	  .on = ON_ANY | ON_V6, __VA_ARGS__ }
+#define BIT6(bit_) .bit = bit_, .bits_at = offsetof(struct s7_sock, ip6.bits)
 
 static const struct s7_opt ipv6_7_opts[] = {
-	ROW(IPV6_RECVHOPLIMIT, OPT_BOOL, .bit = SKB_RECVTTL,
+	ROW(IPV6_2292HOPLIMIT, OPT_BOOL, BIT6(SK6_2292HOPLIMIT),
+	    .text = "hop limit beside each datagram, as RFC 2292 has it"),
+	ROW(IPV6_2292PKTINFO, OPT_BOOL, BIT6(SK6_2292PKTINFO),
+	    .text = "destination and interface beside each datagram, as RFC 2292 has it"),
+	ROW(IPV6_ADDRFORM, OPT_INT, .set = set_addrform, .get = get_addrform,
+	    .text = "AF_INET makes the socket of an IPv4 connection one of that family"),
+	ROW(IPV6_AUTOFLOWLABEL, OPT_BOOL_ZERO, BIT6(SK6_AUTOFLOWLABEL),
+	    .text = "flow labels made of the flow's hash"),
+	ROW(IPV6_DONTFRAG, OPT_BOOL_ZERO, .bit = SKB_DONTFRAG6,
+	    .text = "a datagram beyond the path MTU is refused, not cut"),
+	ROW(IPV6_FREEBIND, OPT_BOOL, .bit = SKB_FREEBIND,
+	    .text = "bind to an address that is not there"),
+	ROW(IPV6_MTU, OPT_INT, .set = set_mtu, .get = get_mtu,
+	    .text = "get: path MTU of the connection; set: the size of fragments"),
+	ROW(IPV6_MTU_DISCOVER, OPT_INT, .set = set_mtu_discover, .get = get_mtu_discover,
+	    .min = 0, .max = 5, .text = "don't-fragment policy"),
+	{ .level = IPPROTO_IPV6, .name = IPV6_PKTINFO, .type = OPT_BYTES, .access = OPT_WR,
+	  .on = ON_ANY | ON_V6, .set = set_pktinfo,
+	  .text = "source and interface of datagrams" },
+	ROW(IPV6_RECVHOPLIMIT, OPT_BOOL, BIT6(SK6_RECVHOPLIMIT),
 	    .text = "hop limit beside each datagram"),
-	ROW(IPV6_RECVPKTINFO, OPT_BOOL, .bit = SKB_PKTINFO6,
+	ROW(IPV6_RECVPKTINFO, OPT_BOOL, BIT6(SK6_RECVPKTINFO),
 	    .text = "destination and interface beside each datagram"),
-	ROW(IPV6_RECVTCLASS, OPT_BOOL, .bit = SKB_RECVTOS,
+	ROW(IPV6_RECVTCLASS, OPT_BOOL, BIT6(SK6_RECVTCLASS),
 	    .text = "traffic class beside each datagram"),
 	ROW(IPV6_TCLASS, OPT_INT, .set = set_tclass, .get = get_tclass, .min = -1, .max = 255,
 	    .text = "traffic class, -1: default"),

@@ -75,7 +75,8 @@ static int get_peername(struct s7_sock *sk, struct opt_value *ret)
 
 	if (!(sk->bits & SKB_CONNECTED))
 		return -ENOTCONN;
-	sock_addr_write(sk, &sk->flow.remote, sk->flow.rport, (struct sockaddr *)&addr, &len);
+	sock_addr_write(sk, &sk->flow.remote, sk->flow.rport, sk->bound_iface,
+			(struct sockaddr *)&addr, &len);
 	if (ret->len > len)
 		return -EINVAL;
 	memcpy(ret->bytes, &addr, ret->len);

@@ -77,7 +77,7 @@ void sock_release(struct s7_sock *sk, s7_time now)
 
 /* ---- where a destination lies ---- */
 
-static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
+static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device, s7_time now,
 			struct s7_dst *ret_dst, bool *ret_shared)
 {
 	static const struct s7_ip any;
@@ -88,19 +88,22 @@ static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
 	inst_lock(inst, now);
 	if ((sk->bits & SKB_BOUND) && !ip_is_any(&sk->bind.ip))
 		src = &sk->bind.ip;
-	err = dst_lookup(inst, ip, src, sk->bound_iface, ret_dst);
+	err = dst_lookup(inst, ip, src, device, ret_dst);
 	*ret_shared = !err && ret_dst->owner == ROUTE_STACK &&
 		      (inst->iface[ret_dst->iface].flags & IFACE_SHARED);
 	inst_unlock(inst);
 	return err;
 }
 
-enum s7_route_owner sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, s7_time now)
+enum s7_route_owner sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device,
+				     s7_time now)
 {
 	struct s7_dst dst;
 	bool shared;
 
-	if (route_lookup(sk, ip, now, &dst, &shared))
+	if (device == SOCK_DEVICE_KERNEL)
+		return ROUTE_KERNEL;
+	if (route_lookup(sk, ip, device, now, &dst, &shared))
 		return ROUTE_NONE;
 	return dst.owner;
 }
@@ -112,12 +115,19 @@ int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
 	bool shared;
 	int err;
 
-	err = route_lookup(sk, ip, now, &dst, &shared);
+	err = route_lookup(sk, ip, sk->bound_iface, now, &dst, &shared);
 	if (err)
 		return err;
 	*ret_src = dst.src;
 	*ret_shared = shared;
 	return 0;
+}
+
+void sock_set_device(struct s7_sock *sk, uint32_t device, s7_time now)
+{
+	inst_lock(sk->inst, now);
+	sk->bound_iface = device;
+	inst_unlock(sk->inst);
 }
 
 /* ---- binding and connections ---- */
@@ -264,6 +274,7 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 {
 	struct s7_ip any4 = ip_from_v4(0);
 	struct s7_inst *inst = sk->inst;
+	uint32_t device;
 	struct s7_ip ip;
 	uint16_t port;
 
@@ -276,6 +287,7 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 	inst_lock(inst, inst->now);
 	ip = peer ? sk->flow.remote : sk->flow.local;
 	port = peer ? sk->flow.rport : sk->flow.lport;
+	device = sk->bound_iface;
 	if (peer && !(sk->bits & SKB_CONNECTED)) {
 		inst_unlock(inst);
 		return -ENOTCONN;
@@ -284,7 +296,7 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 	if (!peer && ip_is_any(&ip) && sk->domain == AF_INET6 && !ip_equal(&sk->bind.ip, &any4))
 		ip = (struct s7_ip){ .q = { 0, 0 } };
 	inst_unlock(inst);
-	sock_addr_write(sk, &ip, port, addr, len);
+	sock_addr_write(sk, &ip, port, device, addr, len);
 	return 0;
 }
 

@@ -21,26 +21,39 @@ int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_tim
 void sock_release(struct s7_sock *sk, s7_time now);
 
 /*
- * Reads a sockaddr of the socket's domain. 0, -EINVAL (length), -EAFNOSUPPORT, -EFAULT never
- * (caller's memory).
+ * Reads a sockaddr of the socket's domain. 0, -EINVAL (length), -EAFNOSUPPORT, -EFAULT. ret_scope:
+ * the scope id as the program gave it, for sock_device().
  */
 int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, socklen_t len,
 		   struct s7_ip *ret_ip, uint16_t *ret_port, uint32_t *ret_scope);
 /*
  * Writes as Linux: truncated to *len, *len becomes the full length. IPv4 in an AF_INET6 socket:
- * v4-mapped.
+ * v4-mapped. device: index + 1 of the interface that a link-local address belongs to, 0 none.
  */
 void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
-		     struct sockaddr *addr, socklen_t *len);
+		     uint32_t device, struct sockaddr *addr, socklen_t *len);
+
+/* An interface that only the kernel has. */
+#define SOCK_DEVICE_KERNEL UINT32_MAX
+/* The interface with this ifindex: index + 1, or SOCK_DEVICE_KERNEL. */
+uint32_t sock_device_of(const struct s7_inst *inst, uint32_t ifindex);
+/*
+ * The interface by which the socket reaches an address: that of the scope id where the address
+ * needs one, else the one it is bound to. Index + 1, 0 any, SOCK_DEVICE_KERNEL.
+ */
+uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope);
 
 /* Port and address as the kernel side granted them (port not 0). */
 int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
 
-/* Who would carry a packet to this destination: ROUTE_STACK, ROUTE_KERNEL, ROUTE_NONE. */
-enum s7_route_owner sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, s7_time now);
-/* The source address the stack would use; any if none. */
+/* Who would carry a packet to this destination by this device (as sock_device tells it). */
+enum s7_route_owner sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device,
+				     s7_time now);
+/* The source address the stack would use, and whether the kernel has it too. */
 int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
 		      struct s7_ip *ret_src, bool *ret_shared);
+/* SO_BINDTODEVICE by way of a link-local address, as Linux does in bind and connect. */
+void sock_set_device(struct s7_sock *sk, uint32_t device, s7_time now);
 
 /* -EINPROGRESS ... */
 int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);

@@ -25,6 +25,7 @@ void sock_leave(struct s7_inst *inst);
 enum opt_type {
 	OPT_INT,     /* at least sizeof(int); a longer value is cut, as Linux */
 	OPT_BOOL,    /* an int; kept and shown as 0 or 1 */
+	OPT_BOOL_ZERO, /* ... and what is shorter is a 0 */
 	/* level IP: an int, or one byte when shorter; shown as a byte to a short buffer */
 	OPT_IP_INT,
 	OPT_IP_ZERO, /* ... and no byte at all is a 0 */
@@ -67,6 +68,7 @@ struct s7_opt {
 	int (*set)(struct s7_sock *sk, const struct opt_value *value);
 	int (*get)(struct s7_sock *sk, struct opt_value *ret_value);
 	uint32_t bit;
+	uint16_t bits_at; /* offset in s7_sock of the word that `bit` is in; 0: sk->bits */
 	uint16_t field; /* offset in s7_sock of a 32-bit field, 0: none */
 	int min, max;	/* checked when min < max: outside is -EINVAL */
 	const char *text;

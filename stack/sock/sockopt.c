@@ -59,6 +59,11 @@ static void *opt_field(struct s7_sock *sk, const struct s7_opt *opt)
 	return (char *)sk + opt->field;
 }
 
+static uint32_t *opt_bits(struct s7_sock *sk, const struct s7_opt *opt)
+{
+	return opt->bits_at ? (uint32_t *)(void *)((char *)sk + opt->bits_at) : &sk->bits;
+}
+
 /* ---- set ---- */
 
 static int value_int(const struct s7_opt *opt, const void *val, socklen_t len,
@@ -68,11 +73,11 @@ static int value_int(const struct s7_opt *opt, const void *val, socklen_t len,
 		memcpy(&ret->num, val, sizeof(int));
 	else if ((opt->type == OPT_IP_INT || opt->type == OPT_IP_ZERO) && len >= 1)
 		ret->num = *(const uint8_t *)val;
-	else if (opt->type == OPT_IP_ZERO)
+	else if (opt->type == OPT_IP_ZERO || opt->type == OPT_BOOL_ZERO)
 		ret->num = 0;
 	else
 		return -EINVAL;
-	if (opt->type == OPT_BOOL)
+	if (opt->type == OPT_BOOL || opt->type == OPT_BOOL_ZERO)
 		ret->num = ret->num != 0;
 	if (opt->min < opt->max && (ret->num < opt->min || ret->num > opt->max))
 		return -EINVAL;
@@ -104,7 +109,9 @@ static int opt_store(struct s7_sock *sk, const struct s7_opt *opt, const struct 
 	if (opt->set)
 		return opt->set(sk, value);
 	if (opt->bit) {
-		sk->bits = value->num ? sk->bits | opt->bit : sk->bits & ~opt->bit;
+		uint32_t *bits = opt_bits(sk, opt);
+
+		*bits = value->num ? *bits | opt->bit : *bits & ~opt->bit;
 		return 0;
 	}
 	memcpy(opt_field(sk, opt), &value->num, sizeof(value->num));
@@ -129,12 +136,18 @@ static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, socklen_t len,
 		    s7_time now)
 {
+	static const int zero;
 	const struct s7_opt *opt = opt_find(level, name);
 	struct opt_value value;
 	int err;
 
 	if (!opt || !opt_applies(sk, opt))
 		return OPT_ASK_KERNEL;
+	/* level IPV6 takes no pointer for a pointer to 0, or to nothing */
+	if (level == IPPROTO_IPV6 && !val) {
+		val = &zero;
+		len = opt->type == OPT_BYTES ? 0 : len;
+	}
 	err = set_check(opt, val, len);
 	if (err)
 		return err;
@@ -159,7 +172,7 @@ static int opt_load(struct s7_sock *sk, const struct s7_opt *opt, struct opt_val
 	if (opt->get)
 		return opt->get(sk, ret);
 	if (opt->bit)
-		ret->num = !!(sk->bits & opt->bit);
+		ret->num = !!(*opt_bits(sk, opt) & opt->bit);
 	else
 		memcpy(&ret->num, opt_field(sk, opt), sizeof(ret->num));
 	return 0;
@@ -206,7 +219,7 @@ int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_
 		return -ENOPROTOOPT;
 	if (!user_ok(len, sizeof(*len)) || (!user_ok(val, 1) && *len))
 		return -EFAULT;
-	if ((int32_t)*len < 0)
+	if ((int32_t)*len < 0 && level != IPPROTO_IPV6)
 		return -EINVAL;
 	memset(&value, 0, sizeof(value));
 	value.len = *len;

@@ -43,8 +43,34 @@ Test(sock_io, address_lengths_and_families)
 	cr_expect_eq(scope, 3);
 	cr_expect_eq(sock_addr_read(sk, (void *)&in6, 24, &ip, &port, &scope), 0);
 	cr_expect_eq(sock_addr_read(sk, (void *)&in6, 23, &ip, &port, &scope), -EINVAL);
-	cr_expect_eq(sock_addr_read(sk, (void *)&in, sizeof(in), &ip, &port, &scope),
+	/* too short for any address of the family, before the family is looked at */
+	cr_expect_eq(sock_addr_read(sk, (void *)&in, sizeof(in), &ip, &port, &scope), -EINVAL);
+	in6.sin6_family = AF_INET;
+	cr_expect_eq(sock_addr_read(sk, (void *)&in6, sizeof(in6), &ip, &port, &scope),
 		     -EAFNOSUPPORT);
+	end(m, sk);
+}
+
+Test(sock_io, scope_of_link_local_names)
+{
+	struct mini *m = mini_new(0, true);
+	struct s7_sock *sk = make(m, AF_INET6, SOCK_STREAM);
+	struct s7_ip far = { .b = { 0xfe, 0x80, [15] = 1 } };
+	struct s7_ip global = { .b = { 0xfd, 0x77, [15] = 1 } };
+	struct sockaddr_in6 in6;
+	socklen_t len = sizeof(in6);
+
+	sock_addr_write(sk, &far, 80, 1, (struct sockaddr *)&in6, &len);
+	cr_expect_eq(in6.sin6_scope_id, (uint32_t)m->inst->iface[0].ifindex);
+	cr_expect_eq(sock_device(sk, &far, in6.sin6_scope_id), 1);
+	cr_expect_eq(sock_device(sk, &far, 4711), SOCK_DEVICE_KERNEL);
+	sock_addr_write(sk, &far, 80, 0, (struct sockaddr *)&in6, &len);
+	cr_expect_eq(in6.sin6_scope_id, 0);
+	sock_addr_write(sk, &global, 80, 1, (struct sockaddr *)&in6, &len);
+	cr_expect_eq(in6.sin6_scope_id, 0);
+	cr_expect_eq(sock_device(sk, &global, 4711), 0, "it counts for link-local ones alone");
+	sk->bound_iface = 1;
+	cr_expect_eq(sock_device(sk, &far, 0), 1);
 	end(m, sk);
 }
 
@@ -57,7 +83,7 @@ Test(sock_io, address_is_cut_and_tells_its_length)
 	socklen_t len = 4;
 
 	memset(buf, 0xee, sizeof(buf));
-	sock_addr_write(sk, &ip, 0x1234, (struct sockaddr *)buf, &len);
+	sock_addr_write(sk, &ip, 0x1234, 0, (struct sockaddr *)buf, &len);
 	cr_expect_eq(len, sizeof(struct sockaddr_in));
 	cr_expect(buf[2] == 0x12 && buf[3] == 0x34 && buf[4] == 0xee);
 	end(m, sk);

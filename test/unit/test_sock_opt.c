@@ -178,11 +178,28 @@ Test(sock_opt, ipv6)
 		{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, 256 }, { IPPROTO_IPV6, IPV6_TCLASS, 32 },
 		{ IPPROTO_IPV6, IPV6_TCLASS, -2 },	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, 1 },
 		{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1 }, { IPPROTO_IPV6, IPV6_RECVTCLASS, 1 },
+		{ IPPROTO_IPV6, IPV6_2292PKTINFO, 2 },	{ IPPROTO_IPV6, IPV6_2292HOPLIMIT, 2 },
+		{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0 }, { IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 9 },
+		{ IPPROTO_IPV6, IPV6_DONTFRAG, 1 },	{ IPPROTO_IPV6, IPV6_FREEBIND, 1 },
+		{ IPPROTO_IPV6, IPV6_MTU, 1279 },	{ IPPROTO_IPV6, IPV6_MTU, 1280 },
+		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, 6 }, { IPPROTO_IPV6, IPV6_MTU_DISCOVER, 5 },
+		{ IPPROTO_IPV6, IPV6_ADDRFORM, AF_INET }, { IPPROTO_IPV6, IPV6_ADDRFORM, 7 },
+		{ IPPROTO_IPV6, IPV6_PKTINFO, 0 },	{ IPPROTO_IPV6, IPV6_TCLASS, 255 },
 	};
-	struct twin t = twin_new(AF_INET6, SOCK_DGRAM);
+	static const int types[] = { SOCK_DGRAM, SOCK_STREAM };
+	struct in6_pktinfo info = { .ipi6_ifindex = 1 };
 
-	try_all(&t, tries, S7_ARRAY_LEN(tries));
-	twin_end(&t);
+	for (size_t i = 0; i < S7_ARRAY_LEN(types); i++) {
+		struct twin t = twin_new(AF_INET6, types[i]);
+
+		try_all(&t, tries, S7_ARRAY_LEN(tries));
+		for (size_t k = 0; k < S7_ARRAY_LEN(tries); k++)
+			same_set(&t, tries[k].level, tries[k].name, NULL, sizeof(int));
+		same_set(&t, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+		same_set(&t, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info) - 1);
+		same_get(&t, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(info));
+		twin_end(&t);
+	}
 }
 
 Test(sock_opt, times)
