@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "shim/wait_int.h"
+#include "stack/core/errq.h"
 #include "stack/base/sys.h"
 
 static s7_time deadline_of(s7_time timeout)
@@ -126,6 +127,7 @@ static ssize_t recv_run(struct recv_op *op)
 ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 {
 	struct recv_op op = { .sk = sk, .fd = fd, .flags = flags, .hdr = hdr };
+	struct s7_msg_more more;
 	ssize_t n;
 	int err;
 
@@ -134,6 +136,10 @@ ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
 	if (err)
 		return err;
+	if (s7_unlikely(sk->ext != NULL)) {
+		more.is_error = false;
+		op.msg.more = &more;
+	}
 	n = recv_run(&op);
 	if (n < 0 || op.by_kernel)
 		return n;

@@ -70,6 +70,12 @@ void wait_spin_end(const struct wait_spin *spin, bool found)
  */
 enum look { LOOK_READY, LOOK_QUEUED, LOOK_NOTHING };
 
+/* An entry of the error queue ends no wait for data or room: only what SO_ERROR holds does. */
+static bool sock_call_ready(struct s7_sock *sk, uint32_t events)
+{
+	return sk->err || (sock_ready_locked(sk) & ((events & ~EPOLLERR) | EPOLLHUP));
+}
+
 static enum look sock_look(struct s7_sock *sk, uint32_t events, struct s7_waiter *self, s7_time now)
 {
 	enum look look = LOOK_NOTHING;
@@ -79,7 +85,7 @@ static enum look sock_look(struct s7_sock *sk, uint32_t events, struct s7_waiter
 	inst_lock(sk->inst, now);
 	inst_drive(sk->inst);
 	if (sk->file.kind != FILE_SOCK || !atomic_load(&sk->file.refs) ||
-	    (sock_ready_locked(sk) & (events | EPOLLERR | EPOLLHUP)))
+	    sock_call_ready(sk, events))
 		look = LOOK_READY;
 	else if (self && wait_queue(self, sk->inst, &sk->waitq, &sk->file, events, exclusive))
 		look = LOOK_QUEUED;

@@ -11,7 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "stack/core/sk.h"
+#include "stack/core/ext.h"
 
 int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t *ret_index)
 {
@@ -56,6 +56,8 @@ static void inst_repair(struct s7_inst *inst)
 			ops->recover(inst->env->dev[i].dev, inst->iface[i].queue);
 	}
 	list_mend(&inst->socks);
+	if (sk && sk->ext) /* lost rather than walked */
+		memset(&sk->ext->errq, 0, sizeof(sk->ext->errq));
 	if (sk)
 		sk_ops(sk)->abort(sk, ECONNABORTED);
 	inst_log(inst, LOG_WARN, "a thread died inside instance %u%s", inst->index,

@@ -145,6 +145,7 @@ struct s7_inst {
 	uint16_t ip_id;
 
 	struct s7_slab waits; /* s7_wait nodes for poll and select */
+	struct s7_slab exts;  /* s7_sk_ext: what few sockets have */
 	struct s7_owned_table *owned; /* ports kept from the kernel, counted: sk_own_port */
 	struct s7_route_table *routes;
 	struct s7_neigh_table *neigh;

@@ -8,7 +8,7 @@
  * them.
  * Context: instance lock.
  */
-#include "stack/core/sk.h"
+#include "stack/core/ext.h"
 
 #include <errno.h>
 
@@ -85,6 +85,7 @@ void sk_free(struct s7_sock *sk)
 	if (inst->current == sk)
 		inst->current = NULL;
 	sk->file.kind = FILE_NONE;
+	sk_ext_free(sk);
 	sk_ops(sk)->free(sk);
 }
 

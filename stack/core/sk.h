@@ -16,6 +16,8 @@
 #include "stack/core/file.h"
 #include "stack/core/inst.h"
 
+struct s7_sk_ext; /* stack/core/ext.h */
+
 enum s7_proto { PROTO_TCP, PROTO_UDP, PROTO_COUNT };
 
 enum s7_sk_shut { SK_SHUT_RD = 1, SK_SHUT_WR = 2 };
@@ -58,6 +60,8 @@ struct s7_msg_name {
 	bool valid;
 };
 
+struct s7_msg_more;
+
 /* One send or receive, user memory described, flags decoded. Filled by stack/sock/io.c. */
 struct s7_msg {
 	const struct iovec *iov;
@@ -72,6 +76,8 @@ struct s7_msg {
 	struct s7_ip local;
 	uint8_t ttl, tos;
 	s7_time rx_time;
+	/* what few messages have (errq.h), NULL: the caller cannot tell it */
+	struct s7_msg_more *more;
 };
 
 enum s7_sk6_bits {
@@ -104,6 +110,7 @@ struct s7_sock {
 	uint16_t protocol;
 	uint32_t bits;	/* enum s7_sk_bits */
 	int32_t err;	/* positive errno waiting in SO_ERROR */
+	struct s7_sk_ext *ext; /* settings that few sockets have; NULL: all at their defaults */
 	struct s7_flow flow; /* local/remote address and ports, also while not in the table */
 	struct s7_bind bind;
 	uint32_t bound_iface; /* SO_BINDTODEVICE: index + 1 */
@@ -155,8 +162,7 @@ struct s7_proto_ops {
 	void (*free)(struct s7_sock *sk);
 	uint32_t (*inq)(struct s7_sock *sk);  /* FIONREAD */
 	uint32_t (*outq)(struct s7_sock *sk); /* SIOCOUTQ */
-	/* An ICMP error about this flow, `err` as errno; mtu for too-big. */
-	void (*icmp)(struct s7_sock *sk, int err, uint32_t mtu, bool hard);
+	uint32_t (*rmem)(const struct s7_sock *sk); /* what is received, charged against rcvbuf */
 	const char *(*state_name)(const struct s7_sock *sk);
 	/*
 	 * Called after an option with effect on the protocol changed (buffers, keepalive, linger).
@@ -188,6 +194,11 @@ static inline uint8_t sk_tos(const struct s7_sock *sk, bool is_v4)
 static inline const struct s7_proto_ops *sk_ops(const struct s7_sock *sk)
 {
 	return s7_protos[sk->proto];
+}
+
+static inline uint32_t sk_rmem(const struct s7_sock *sk)
+{
+	return sk_ops(sk)->rmem(sk);
 }
 
 /*

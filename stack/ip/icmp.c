@@ -123,7 +123,7 @@ void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pk
 /* The error reaches the transport that owns the flow; TCP checks the sequence number and counts.
  * False: nobody. */
 static bool icmp_dispatch(struct s7_inst *inst, const struct s7_icmp_quote *quote,
-			  struct icmp_errno what, uint32_t mtu)
+			  const struct s7_icmp_error *e)
 {
 	struct s7_flow quoted = {
 		.local = ip_from_v4(quote->ip.src),
@@ -136,17 +136,17 @@ static bool icmp_dispatch(struct s7_inst *inst, const struct s7_icmp_quote *quot
 					       quoted.lport, &quoted.remote, quoted.rport);
 
 	if (quoted.proto == IPPROTO_TCP && flow) {
-		tcp_icmp(inst, flow, quote->seq, what.err, mtu, what.hard);
+		tcp_icmp(inst, flow, quote->seq, e);
 		return true;
 	}
 	if (quoted.proto != IPPROTO_UDP)
 		return false;
 	if (!flow && !port_find(&inst->ports, IPPROTO_UDP, &quoted.local, quoted.lport, 0, 0))
 		return false;
-	if (mtu)
-		ip_pmtu_learn(inst, &quoted.remote, mtu);
+	if (e->mtu)
+		ip_pmtu_learn(inst, &quoted.remote, e->mtu);
 	stat_add(inst, STAT_ICMP_ERRORS_IN, 1);
-	udp_icmp(inst, &quoted, what.err, mtu, what.hard);
+	udp_icmp(inst, &quoted, e);
 	return true;
 }
 
@@ -170,26 +170,47 @@ static struct icmp_errno icmp_errno_of(const struct s7_icmp *icmp)
 	return icmp->type == ICMP_T_TIME ? time_exceeded : parameter;
 }
 
-static void icmp_error_in(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_icmp *icmp)
+/* The error as transports hear of it; the packet's data is at the ICMP header. */
+static void icmp_describe(const struct s7_icmp *icmp, const struct s7_icmp_quote *quote,
+			  struct s7_icmp_error *ret_e)
 {
+	struct icmp_errno what = icmp_errno_of(icmp);
+
+	ret_e->err = what.err;
+	ret_e->hard = what.hard;
+	ret_e->type = icmp->type;
+	ret_e->code = icmp->code;
+	ret_e->orig_len = (uint8_t)(icmp->info >> 16);
+	ret_e->quote = ICMP_LEN;
+	ret_e->l4 = ICMP_LEN + quote->ip.hdr_len;
+	if (icmp->type == ICMP_T_PARAM)
+		ret_e->info = icmp->info >> 24;
+	if (icmp->type != ICMP_T_UNREACH || icmp->code != ICMP_C_NEEDFRAG)
+		return;
+	ret_e->info = icmp->info & 0xffff;
+	ret_e->mtu = icmp_reported_mtu(icmp, quote);
+}
+
+static enum s7_drop icmp_error_take(struct s7_inst *inst, struct s7_pkt *pkt,
+				    const struct s7_icmp *icmp, const struct s7_rx *rx)
+{
+	struct s7_icmp_error e = { .pkt = pkt, .rx = rx };
 	struct s7_icmp_quote quote;
-	enum s7_drop why = DROP_NONE;
-	uint32_t mtu = 0;
 
-	if (!icmp_quote_parse(pkt->data + ICMP_LEN, pkt->len - ICMP_LEN, &quote)) {
-		why = DROP_ICMP_SHORT;
-	} else if (icmp->type == ICMP_T_UNREACH && icmp->code >= ICMP_C_COUNT) {
-		why = DROP_ICMP_TYPE;
-	} else {
-		bool too_big = icmp->type == ICMP_T_UNREACH && icmp->code == ICMP_C_NEEDFRAG;
+	if (!icmp_quote_parse(pkt->data + ICMP_LEN, pkt->len - ICMP_LEN, &quote))
+		return DROP_ICMP_SHORT;
+	if (icmp->type == ICMP_T_UNREACH && icmp->code >= ICMP_C_COUNT)
+		return DROP_ICMP_TYPE;
+	icmp_describe(icmp, &quote, &e);
+	if (!quote.has_ports || (e.err == EMSGSIZE && !e.mtu) || !icmp_dispatch(inst, &quote, &e))
+		return DROP_ICMP_NO_FLOW;
+	return DROP_NONE;
+}
 
-		if (too_big)
-			mtu = icmp_reported_mtu(icmp, &quote);
-		if (!quote.has_ports || (too_big && !mtu) ||
-		    !icmp_dispatch(inst, &quote, icmp_errno_of(icmp), mtu))
-			why = DROP_ICMP_NO_FLOW;
-	}
-	pkt_drop(inst, pkt, why);
+static void icmp_error_in(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_icmp *icmp,
+			  const struct s7_rx *rx)
+{
+	pkt_drop(inst, pkt, icmp_error_take(inst, pkt, icmp, rx));
 }
 
 /* Answers in the same buffers when they may be written and have room for our headers. */
@@ -232,7 +253,7 @@ void icmp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx
 	case ICMP_T_UNREACH:
 	case ICMP_T_TIME:
 	case ICMP_T_PARAM:
-		icmp_error_in(inst, pkt, &icmp);
+		icmp_error_in(inst, pkt, &icmp, rx);
 		break;
 	default: /* quench: RFC 6633 says ignore; redirects: routes are the kernel's or the
 		    configuration's */
@@ -240,11 +261,18 @@ void icmp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx
 	}
 }
 
+/* Linux sends itself a host unreachable; here it is told without the detour. */
 void icmp_tell_sender(struct s7_inst *inst, const struct s7_pkt *pkt, int err)
 {
-	struct icmp_errno what = { err, false };
+	struct s7_rx rx = { .ttl = ICMP_TTL, .tos = TOS_INTERNET_CONTROL,
+			    .iface = &inst->iface[S7_IFACE_LO] };
+	struct s7_icmp_error e = { .err = err, .type = ICMP_T_UNREACH, .code = ICMP_C_HOST,
+				   .pkt = pkt, .rx = &rx };
 	struct s7_icmp_quote quote;
 
-	if (icmp_quote_parse(pkt->data, pkt->len, &quote) && quote.has_ports)
-		icmp_dispatch(inst, &quote, what, 0);
+	if (!icmp_quote_parse(pkt->data, pkt->len, &quote) || !quote.has_ports)
+		return;
+	rx.src = rx.dst = ip_from_v4(quote.ip.src);
+	e.l4 = quote.ip.hdr_len;
+	icmp_dispatch(inst, &quote, &e);
 }

@@ -23,6 +23,22 @@ struct s7_rx {
 	struct s7_iface *iface;
 };
 
+/* An ICMP or ICMPv6 error as the transports hear of it. */
+struct s7_icmp_error {
+	int err;	/* errno */
+	bool hard;	/* ends an attempt, or is told to connected sockets */
+	bool v6;
+	uint8_t type, code;
+	uint32_t mtu;	/* too big: what fits; else 0 */
+	uint32_t info;	/* as sock_extended_err.ee_info tells it */
+	uint8_t orig_len; /* RFC 4884: length of the quote in bytes / 4 (v6: / 8), 0: not told */
+	/* The message from the quoted packet's IP header on; NULL: nothing to show. */
+	const struct s7_pkt *pkt;
+	uint32_t quote;	   /* offset in pkt of the quoted IP header */
+	uint32_t l4;	   /* ... and of the quoted transport header */
+	const struct s7_rx *rx; /* who told it, and to whom; NULL: found out here */
+};
+
 /* Who carries packets to a destination. */
 enum s7_route_owner { ROUTE_STACK, ROUTE_KERNEL, ROUTE_NONE };
 
@@ -150,9 +166,11 @@ void frag_timer(void *inst, struct s7_timer *timer, s7_time now);
 /* Transports, entered from ip4_input with data at the transport header; they consume the packet. */
 void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
 void udp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
-/* An ICMP error quotes this flow of ours: local/remote as in our table. */
-void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq, int err,
-	      uint32_t mtu, bool hard);
-void udp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, int err, uint32_t mtu, bool hard);
+/*
+ * An ICMP error quotes this flow of ours: local/remote as in our table. They consume nothing.
+ */
+void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq,
+	      const struct s7_icmp_error *e);
+void udp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, const struct s7_icmp_error *e);
 
 #endif

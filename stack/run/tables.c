@@ -7,7 +7,7 @@
  */
 #include "stack/run/tables.h"
 
-#include "stack/core/sk.h"
+#include "stack/core/ext.h"
 #include "stack/ip/ip.h"
 #include "stack/sock/epoll.h"
 #include "stack/tcp/tcp.h"
@@ -47,6 +47,7 @@ uint64_t inst_layout(void)
 		sizeof(struct s7_inst),
 		sizeof(struct s7_iface),
 		sizeof(struct s7_sock),
+		sizeof(struct s7_sk_ext),
 		sizeof(struct s7_tcp_sock),
 		sizeof(struct s7_udp_sock),
 		sizeof(struct s7_flow),
@@ -65,6 +66,7 @@ uint64_t inst_layout(void)
 
 const s7_inst_step inst_steps[] = {
 	sk_inst_init,
+	ext_inst_init,
 	ip_inst_init,
 	tcp_inst_init,
 	udp_inst_init,

@@ -8,6 +8,8 @@
  * the backlog. A full accept queue is `> backlog`.
  * Context: instance lock. Called by: tcp_proto.c, tcp_in.c.
  */
+#include "stack/core/ext.h"
+#include "stack/ip/errq_icmp.h"
 #include "stack/tcp/tcp_int.h"
 
 void tcp_tcb_init(struct s7_tcp_sock *ts)
@@ -226,23 +228,27 @@ static void pmtu_lower(struct s7_tcp_sock *ts, uint32_t mtu)
 	tcp_output(ts);
 }
 
-void tcp_icmp_sk(struct s7_sock *sk, int err, uint32_t mtu, bool hard)
+void tcp_icmp_sk(struct s7_sock *sk, const struct s7_icmp_error *e)
 {
 	struct s7_tcp_sock *ts = tcp_sk(sk);
+	int err = e->err;
 
-	if (err == EMSGSIZE || mtu) {
-		pmtu_lower(ts, mtu);
+	if (err == EMSGSIZE || e->mtu) {
+		pmtu_lower(ts, e->mtu);
 		return;
 	}
 	if (ts->tcb.state == TCPS_SYN_SENT || ts->tcb.state == TCPS_SYN_RCVD) {
 		/* RFC 5461: Linux lets a hard or an unreachable error end the attempt */
-		if (hard || err == ENETUNREACH || err == EHOSTUNREACH || err == ECONNREFUSED) {
+		if (sk_ext(sk)) /* queued whether asked for or not, as Linux: traceroute by TCP */
+			errq_icmp(sk, e, e->l4);
+		if (e->hard || err == ENETUNREACH || err == EHOSTUNREACH || err == ECONNREFUSED) {
 			stat_add(sk->inst, STAT_TCP_ATTEMPT_FAILS, 1);
 			tcp_done_error(ts, err);
 		}
 		return;
 	}
-	ts->tcb.soft_err = err; /* told when the retransmissions end in vain (RFC 9293 3.9.2.2) */
-	if (sk->bits & SKB_RECVERR)
+	if (errq_wanted(sk, e->v6))
 		sk_error(sk, err);
+	else /* told when the retransmissions end in vain (RFC 9293 3.9.2.2) */
+		ts->tcb.soft_err = err;
 }

@@ -169,8 +169,8 @@ void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 	deliver(inst, pkt, rx, &seg);
 }
 
-void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq, int err,
-	      uint32_t mtu, bool hard)
+void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq,
+	      const struct s7_icmp_error *e)
 {
 	struct s7_flow *flow = flow_find(&inst->flows, IPPROTO_TCP, &quoted->local, quoted->lport,
 					 &quoted->remote, quoted->rport);
@@ -188,5 +188,5 @@ void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq, 
 		return;
 	}
 	stat_add(inst, STAT_ICMP_ERRORS_IN, 1);
-	tcp_icmp_sk(sk, err, mtu, hard);
+	tcp_icmp_sk(sk, e);
 }

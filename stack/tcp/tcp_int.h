@@ -339,7 +339,7 @@ void tcp_take_iface(struct s7_tcp_sock *ts);
 uint32_t tcp_rcvbuf_init(const struct s7_sock *sk, const struct s7_iface_tcp *tcp);
 /* Zeroed settings to their defaults; a fresh TCB. */
 void tcp_tcb_init(struct s7_tcp_sock *ts);
-void tcp_icmp_sk(struct s7_sock *sk, int err, uint32_t mtu, bool hard);
+void tcp_icmp_sk(struct s7_sock *sk, const struct s7_icmp_error *e);
 
 /* ---- cc.c ---- */
 struct tcp_cc_ops {

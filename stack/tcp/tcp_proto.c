@@ -9,6 +9,7 @@
  * sockets; max_time_wait entries.
  * Context: instance lock. Called by: stack/sock, stack/core/sk.c, inst_create.
  */
+#include "stack/core/ext.h"
 #include "stack/tcp/tcp_int.h"
 
 #define REQS_MIN 1024
@@ -99,7 +100,8 @@ uint32_t tcp_poll(struct s7_sock *sk)
 		if (tcb->urg_state == TCPU_VALID)
 			events |= EPOLLPRI;
 	}
-	if (sk->err)
+	if (s7_unlikely(sk_error_events(sk)))
+		/* never PRI: Linux asks SO_SELECT_ERR_QUEUE of datagrams only */
 		events |= EPOLLERR;
 	return events;
 }
@@ -112,6 +114,11 @@ static uint32_t tcp_inq(struct s7_sock *sk)
 	if (tcb->urg_state == TCPU_NONE || sk->bits & SKB_OOBINLINE || to_mark >= tcb->rq_bytes)
 		return tcb->rq_bytes;
 	return to_mark;
+}
+
+static uint32_t tcp_rmem(const struct s7_sock *sk)
+{
+	return tcp_tcb(sk)->rq_bytes + tcp_tcb(sk)->oo_bytes;
 }
 
 static uint32_t tcp_outq(struct s7_sock *sk)
@@ -154,7 +161,7 @@ const struct s7_proto_ops tcp_proto_ops = {
 	.free = tcp_free,
 	.inq = tcp_inq,
 	.outq = tcp_outq,
-	.icmp = tcp_icmp_sk,
+	.rmem = tcp_rmem,
 	.state_name = tcp_state_name,
 	.opt_changed = tcp_opt_changed,
 };

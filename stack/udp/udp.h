@@ -12,8 +12,6 @@
 #include "stack/ip/ip.h"
 #include "stack/wire/udp.h"
 
-#define UDP_PAYLOAD_MAX 65507u /* 65535 - 20 - 8 */
-
 struct s7_udp_inst {
 	struct s7_slab slab;
 	struct s7_list socks; /* every s7_udp_sock, by sk.owner_list */

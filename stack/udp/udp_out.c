@@ -6,12 +6,13 @@
  * that hold exactly one fragment each, so that a datagram above the MTU is fragmented without a
  * second copy. MSG_MORE collects in us->cork until a send without it. The way to the last
  * destination is kept (us->dst). Order of refusals as in Linux: length, flags, address, route,
- * broadcast permission, pending error, shutdown, path MTU. A datagram that the interface could not
+ * broadcast permission, path MTU, pending error, shutdown. A datagram that the interface could not
  * take is lost silently, unless the socket wants errors (IP_RECVERR): that is UDP. Context:
  * instance lock; user memory is the calling thread's.
  */
 #include <errno.h>
 
+#include "stack/core/errq.h"
 #include "stack/ip/arp.h"
 #include "stack/udp/udp.h"
 #include "stack/wire/csum.h"
@@ -156,13 +157,13 @@ static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uin
 static int udp_may_send(struct s7_udp_sock *us, uint32_t mtu, const struct pmtu_rule *rule,
 			uint64_t total)
 {
+	if (total + UDP_LEN + IP4_LEN > (rule->refuse ? mtu : IP4_TOTAL_MAX)) {
+		errq_local(&us->sk, EMSGSIZE, &us->dst.dst, us->sk.flow.rport, mtu);
+		return -EMSGSIZE;
+	}
 	if (us->sk.err)
 		return sk_take_error(&us->sk);
-	if (us->sk.shut & SK_SHUT_WR)
-		return -EPIPE;
-	if (rule->refuse && total + UDP_LEN + IP4_LEN > mtu)
-		return -EMSGSIZE;
-	return 0;
+	return us->sk.shut & SK_SHUT_WR ? -EPIPE : 0;
 }
 
 static const struct pmtu_rule *udp_pmtu_rule(const struct s7_sock *sk)
@@ -274,7 +275,7 @@ ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 	uint32_t mtu;
 	int err;
 
-	if (total > UDP_PAYLOAD_MAX)
+	if (msg->len > UINT16_MAX)
 		return -EMSGSIZE;
 	if (msg->flags & MSG_OOB)
 		return -EOPNOTSUPP;
@@ -282,6 +283,7 @@ ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 	if (err)
 		return err;
 	mtu = rule->device_mtu ? sk->inst->iface[us->dst.iface].mtu : us->dst.mtu;
+	mtu = (uint32_t)s7_min(mtu, IP4_TOTAL_MAX);
 	err = udp_may_send(us, mtu, rule, total);
 	if (err)
 		return err;

@@ -13,6 +13,9 @@
 
 #include <errno.h>
 
+#include "stack/core/ext.h"
+#include "stack/ip/errq_icmp.h"
+
 int udp_inst_init(struct s7_inst *inst)
 {
 	inst->udp = arena_take(inst->arena, sizeof(*inst->udp), S7_CACHELINE);
@@ -172,8 +175,7 @@ static uint32_t udp_poll(struct s7_sock *sk)
 {
 	uint32_t events = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 
-	if (sk->err)
-		events |= EPOLLERR;
+	events |= sk_error_events(sk);
 	if (sk->shut & SK_SHUT_RD)
 		events |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
 	if (sk->shut == (SK_SHUT_RD | SK_SHUT_WR))
@@ -227,36 +229,45 @@ static uint32_t udp_inq(struct s7_sock *sk)
 	return pkt ? pkt->total : 0;
 }
 
+static uint32_t udp_rmem(const struct s7_sock *sk)
+{
+	return ((const struct s7_udp_sock *)sk)->rx_truesize;
+}
+
 static uint32_t udp_outq(struct s7_sock *sk)
 {
 	(void)sk;
 	return 0; /* what is sent belongs to the interface */
 }
 
-/* RFC 1122 4.1.3.3, with Linux's choice of who hears: connected sockets of hard errors, all with
- * IP_RECVERR. */
-static void udp_icmp_sock(struct s7_sock *sk, int err, uint32_t mtu, bool hard)
+static void udp_icmp_sock(struct s7_sock *sk, const struct s7_icmp_error *e)
 {
-	if (mtu)
-		hard = sk->mtu_discover != IP_PMTUDISC_DONT;
-	if (!(sk->bits & SKB_RECVERR) && (!hard || !(sk->bits & SKB_CONNECTED)))
+	bool wanted = errq_wanted(sk, e->v6), hard = e->hard;
+
+	if (e->mtu && sk->mtu_discover == IP_PMTUDISC_DONT)
 		return;
-	sk_error(sk, err);
+	if (!wanted && !((hard || e->mtu) && sk->bits & SKB_CONNECTED))
+		return;
+	if (wanted)
+		errq_icmp(sk, e, e->l4 + UDP_LEN);
+	sk_error(sk, e->err);
 }
 
-void udp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, int err, uint32_t mtu, bool hard)
+/* RFC 1122 4.1.3.3, with Linux's choice of who hears: connected sockets of hard errors, all with
+ * IP_RECVERR. */
+void udp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, const struct s7_icmp_error *e)
 {
 	struct s7_flow *flow = flow_find(&inst->flows, IPPROTO_UDP, &quoted->local, quoted->lport,
 					 &quoted->remote, quoted->rport);
 	struct s7_bind *bind;
 
 	if (flow) {
-		udp_icmp_sock(s7_container(flow, struct s7_sock, flow), err, mtu, hard);
+		udp_icmp_sock(s7_container(flow, struct s7_sock, flow), e);
 		return;
 	}
 	bind = port_find(&inst->ports, IPPROTO_UDP, &quoted->local, quoted->lport, 0, 0);
 	if (bind)
-		udp_icmp_sock(s7_container(bind, struct s7_sock, bind), err, mtu, hard);
+		udp_icmp_sock(s7_container(bind, struct s7_sock, bind), e);
 }
 
 static const char *udp_state_name(const struct s7_sock *sk)
@@ -302,7 +313,7 @@ const struct s7_proto_ops udp_proto_ops = {
 	.free = udp_free,
 	.inq = udp_inq,
 	.outq = udp_outq,
-	.icmp = udp_icmp_sock,
+	.rmem = udp_rmem,
 	.state_name = udp_state_name,
 	.opt_changed = udp_opt_changed,
 };

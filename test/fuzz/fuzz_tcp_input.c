@@ -8,6 +8,7 @@
  * program. After each record the invariants of every TCB are checked; at the end everything is
  * closed, time passes, and nothing may be left.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "test/support/fuzz.h"
@@ -109,7 +110,8 @@ static void program(struct sim *sim, struct fuzz_in *in, struct s7_sock *sk)
 		break;
 	case 5:
 		tcp_set_nodelay(sk, what & 8);
-		tcp_icmp(sk->inst, &sk->flow, tcp_tcb(sk)->snd_una, 90, n, false);
+		tcp_icmp(sk->inst, &sk->flow, tcp_tcb(sk)->snd_una,
+			 &(struct s7_icmp_error){ .err = EMSGSIZE, .mtu = n });
 		break;
 	default:
 		sim_step(sim, sim->now + n * S7_MS);

@@ -390,7 +390,8 @@ Test(sim_data, pmtu_lowers_the_mss)
 	sim_run(sim, 10 * S7_MS);
 	cr_assert_eq(tcb_of(pair.b)->bytes_received, 0);
 	watch(sim, &w);
-	tcp_icmp(sim->host[0].inst, &quoted, tcb_of(pair.a)->snd_una, EMSGSIZE, 1200, true);
+	tcp_icmp(sim->host[0].inst, &quoted, tcb_of(pair.a)->snd_una,
+		 &(struct s7_icmp_error){ .err = EMSGSIZE, .mtu = 1200, .hard = true });
 	inst_flush(sim->host[0].inst);
 	for (int i = 0; i < 50; i++) {
 		sim_run(sim, 10 * S7_MS);
@@ -399,7 +400,8 @@ Test(sim_data, pmtu_lowers_the_mss)
 	cr_assert_eq(tcb_of(pair.b)->bytes_received, 30000);
 	cr_assert_eq(w.max_len, 1200 - 40 - 12);
 	/* a message about something never sent is not believed */
-	tcp_icmp(sim->host[0].inst, &quoted, tcb_of(pair.a)->snd_nxt + 100000, EMSGSIZE, 600, true);
+	tcp_icmp(sim->host[0].inst, &quoted, tcb_of(pair.a)->snd_nxt + 100000,
+		 &(struct s7_icmp_error){ .err = EMSGSIZE, .mtu = 600, .hard = true });
 	cr_assert_eq(tcb_of(pair.a)->dst.mtu, 1200);
 	sim_close(pair.a);
 	sim_close(pair.b);

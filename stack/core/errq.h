@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * errq.h - the error queue of a socket (recvmsg with MSG_ERRQUEUE)
+ *
+ * An entry is a packet: its data is what the program gets as payload, and struct s7_errq_entry lies
+ * in the headroom, at the start of the buffer. So entries need no memory of their own, and what a
+ * socket queues is bounded by its SO_RCVBUF together with what it received, as in Linux.
+ * Context: instance lock.
+ */
+#ifndef S7_ERRQ_H
+#define S7_ERRQ_H
+
+#include <time.h>
+
+#include <linux/errqueue.h>
+
+#include "stack/core/sk.h"
+
+enum s7_errq_flags {
+	ERRQ_NAME = 1 << 0,	/* msg_name tells `name` and `port` */
+	ERRQ_OFFENDER = 1 << 1, /* ... and the offender is known, with local, ttl and tos */
+	ERRQ_STAMP = 1 << 2,	/* `at` is a time stamp to be told */
+	ERRQ_V6 = 1 << 3,	/* the packet was IPv6 */
+};
+
+struct s7_errq_entry {
+	struct sock_extended_err ee;
+	struct s7_ip name;	/* where the datagram went to */
+	struct s7_ip offender;	/* who told; time stamps: who sent */
+	struct s7_ip local;	/* to whom that was told; time stamps: where the packet went */
+	s7_time at;		/* when it came */
+	uint32_t truesize;	/* charged against rcvbuf */
+	uint16_t port;
+	uint8_t flags;		/* enum s7_errq_flags */
+	uint8_t iface;
+	uint8_t ttl, tos;
+	uint16_t pad;
+};
+
+static_assert(sizeof(struct s7_errq_entry) <= S7_PKT_HEADROOM, "an entry lies in the headroom");
+
+struct s7_errq {
+	struct s7_pkt *head, *tail; /* by pkt->next */
+	uint32_t bytes;		    /* truesize of all */
+	uint32_t count;
+};
+
+/* What few received messages have beside them; the caller clears the first line. */
+struct s7_msg_more {
+	bool is_error; /* `entry` is what MSG_ERRQUEUE took */
+	struct s7_errq_entry entry;
+};
+
+static inline struct s7_errq_entry *errq_entry(struct s7_pkt *pkt)
+{
+	return (struct s7_errq_entry *)(void *)pkt->buf;
+}
+
+/*
+ * Queues an entry with `pkt` as its payload (consumed in every case; NULL: none) and wakes who
+ * waits for errors. The socket has sk->ext. 0, -ENOMEM (rcvbuf is full, DROP_ERRQ_FULL), -ENOBUFS.
+ */
+int errq_push(struct s7_sock *sk, struct s7_pkt *pkt, const struct s7_errq_entry *entry);
+
+/* An error found out here (EMSGSIZE): for sockets that want to hear. Nothing happens otherwise. */
+void errq_local(struct s7_sock *sk, int err, const struct s7_ip *to, uint16_t port, uint32_t info);
+
+/*
+ * The oldest entry: copies payload to the program, *ret_entry tells the rest. Bytes copied, or
+ * -EAGAIN, -EFAULT. MSG_PEEK does not keep it, as in Linux. The next ICMP error becomes SO_ERROR.
+ */
+ssize_t errq_recv(struct s7_sock *sk, struct s7_msg *msg, struct s7_errq_entry *ret_entry);
+
+void errq_purge(struct s7_inst *inst, struct s7_errq *queue);
+
+/* Does the socket want to hear of errors about this family's packets? */
+bool errq_wanted(const struct s7_sock *sk, bool v6);
+
+#endif

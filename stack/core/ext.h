@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ext.h - what few sockets have: the error queue, time stamps, and settings that are rarely made
+ *
+ * Hangs behind sk->ext and is made when the first such option is set, so that a plain socket pays
+ * one pointer. sk->ext NULL means: every setting here is at its default. Bound: as many as sockets.
+ * Context: instance lock.
+ */
+#ifndef S7_EXT_H
+#define S7_EXT_H
+
+#include "stack/core/errq.h"
+
+enum s7_ext_bits {
+	EXT_RFC4884 = 1 << 0,	  /* IP_RECVERR_RFC4884 */
+	EXT_RFC4884_6 = 1 << 1,	  /* IPV6_RECVERR_RFC4884 */
+	EXT_SELECT_ERR = 1 << 2,  /* SO_SELECT_ERR_QUEUE */
+};
+
+struct s7_sk_ext {
+	struct s7_errq errq;
+	uint32_t bits; /* enum s7_ext_bits */
+};
+
+/* The socket's, made when it has none. NULL: none left (STAT_EXT_FULL counts it). */
+struct s7_sk_ext *sk_ext(struct s7_sock *sk);
+/* Lets go of it and of all that it holds. */
+void sk_ext_free(struct s7_sock *sk);
+/* A child by accept() has what its listener has set, with queues of its own. */
+void sk_ext_inherit(struct s7_sock *child, const struct s7_sock *parent);
+/* Sets or clears a bit. 0, -ENOBUFS. */
+int sk_ext_bit(struct s7_sock *sk, uint32_t bit, bool on);
+
+/* Carves the slab. 0, -ENOMEM. */
+int ext_inst_init(struct s7_inst *inst);
+
+static inline bool sk_ext_has(const struct s7_sock *sk, uint32_t bit)
+{
+	return s7_unlikely(sk->ext != NULL) && (sk->ext->bits & bit);
+}
+
+/* What poll() tells of errors: one that waits in SO_ERROR, or something in the error queue. */
+static inline uint32_t sk_error_events(const struct s7_sock *sk)
+{
+	if (s7_likely(!sk->err && (!sk->ext || !sk->ext->errq.head)))
+		return 0;
+	return EPOLLERR | (sk_ext_has(sk, EXT_SELECT_ERR) ? EPOLLPRI : 0);
+}
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * control.c - control messages: what recvmsg tells beside the bytes, what sendmsg asks for one
+ * packet
+ *
+ * What a socket asked for (timestamps, drops, PKTINFO, TTL, TOS) in the order in which Linux writes
+ * it. Truncation as put_cmsg: a message that does not fit whole is cut and MSG_CTRUNC says so.
+ * Context: no lock held; user memory of the calling thread. Callers: shim/io.c.
+ */
+#include <errno.h>
+
+#include "stack/ip/route.h"
+#include "stack/sock/control.h"
+
+/* ---- of a receive ---- */
+
+void cmsg_put(struct cmsg_out *out, int level, int type, const void *data, size_t len)
+{
+	struct cmsghdr head = { .cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type };
+	size_t space;
+
+	if (out->left < sizeof(head)) {
+		out->flags |= MSG_CTRUNC;
+		return;
+	}
+	if (out->left < head.cmsg_len) {
+		out->flags |= MSG_CTRUNC;
+		head.cmsg_len = out->left;
+	}
+	memcpy(out->at, &head, sizeof(head));
+	memcpy(out->at + CMSG_LEN(0), data, head.cmsg_len - CMSG_LEN(0));
+	space = s7_min(CMSG_SPACE(len), out->left);
+	out->at += space;
+	out->left -= space;
+}
+
+static void put_time(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
+{
+	int64_t wall = (int64_t)msg->rx_time + sk->inst->env->host->realtime_offset();
+
+	if (sk->bits & SKB_TIMESTAMPNS) {
+		struct timespec ts = { wall / 1000000000, wall % 1000000000 };
+
+		cmsg_put(out, SOL_SOCKET, SO_TIMESTAMPNS, &ts, sizeof(ts));
+	} else {
+		struct timeval tv = { wall / 1000000000, wall % 1000000000 / 1000 };
+
+		cmsg_put(out, SOL_SOCKET, SO_TIMESTAMP, &tv, sizeof(tv));
+	}
+}
+
+int control_ifindex(const struct s7_sock *sk, uint8_t iface)
+{
+	return iface < sk->inst->iface_count ? sk->inst->iface[iface].ifindex : 0;
+}
+
+/*
+ * The address by which one would answer: the same, but for broadcast and multicast; none beside an
+ * error, as in Linux.
+ */
+static uint32_t spec_dst(const struct s7_sock *sk, const struct s7_msg *msg)
+{
+	const struct s7_inst *inst = sk->inst;
+	struct s7_ip src;
+
+	if (msg->more && msg->more->is_error)
+		return 0;
+	if (!ip_is_multicast(&msg->local) && !ip_is_broadcast(inst, &msg->local))
+		return ip_v4(&msg->local);
+	if (msg->name.iface >= inst->iface_count)
+		return 0;
+	src = iface_source(&inst->iface[msg->name.iface], &msg->name.ip);
+	return ip_v4(&src);
+}
+
+static void put_ip4(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
+{
+	int ttl = msg->ttl;
+
+	if (sk->bits & SKB_PKTINFO) {
+		struct in_pktinfo info = { .ipi_ifindex = control_ifindex(sk, msg->name.iface) };
+
+		info.ipi_addr.s_addr = ip_v4(&msg->local);
+		info.ipi_spec_dst.s_addr = spec_dst(sk, msg);
+		cmsg_put(out, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+	}
+	if (sk->bits & SKB_RECVTTL)
+		cmsg_put(out, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
+	if (sk->bits & SKB_RECVTOS)
+		cmsg_put(out, IPPROTO_IP, IP_TOS, &msg->tos, sizeof(msg->tos));
+}
+
+static void put_pktinfo6(struct s7_sock *sk, const struct s7_msg *msg, int type,
+			 struct cmsg_out *out)
+{
+	struct in6_pktinfo info;
+
+	memcpy(&info.ipi6_addr, msg->local.b, sizeof(info.ipi6_addr));
+	info.ipi6_ifindex = (unsigned int)control_ifindex(sk, msg->name.iface);
+	cmsg_put(out, IPPROTO_IPV6, type, &info, sizeof(info));
+}
+
+/* An AF_INET6 socket hears of both families, as it asked for on the level of each. */
+static void put_ip6(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
+{
+	int hops = msg->ttl, tclass = msg->tos;
+	uint32_t bits = sk->ip6.bits;
+
+	if (bits & SK6_RECVPKTINFO)
+		put_pktinfo6(sk, msg, IPV6_PKTINFO, out);
+	if (ip_is_v4(&msg->local)) {
+		put_ip4(sk, msg, out);
+		return;
+	}
+	if (bits & SK6_RECVHOPLIMIT)
+		cmsg_put(out, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
+	if (bits & SK6_RECVTCLASS)
+		cmsg_put(out, IPPROTO_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass));
+	if (bits & SK6_2292PKTINFO)
+		put_pktinfo6(sk, msg, IPV6_2292PKTINFO, out);
+	if (bits & SK6_2292HOPLIMIT)
+		cmsg_put(out, IPPROTO_IPV6, IPV6_2292HOPLIMIT, &hops, sizeof(hops));
+}
+
+void control_put_packet(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
+{
+	if (sk->domain == AF_INET6)
+		put_ip6(sk, msg, out);
+	else
+		put_ip4(sk, msg, out);
+}
+
+void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msghdr *hdr,
+			uint32_t call_flags)
+{
+	struct cmsg_out out = { hdr->msg_control, hdr->msg_control ? hdr->msg_controllen : 0, 0 };
+	uint32_t drops = (uint32_t)sk->drops;
+
+	if ((sk->bits & (SKB_TIMESTAMP | SKB_TIMESTAMPNS)) && msg->rx_time)
+		put_time(sk, msg, &out);
+	if (s7_unlikely(msg->more && msg->more->is_error)) {
+		control_put_error(sk, msg, &out);
+	} else if (sk->type == SOCK_DGRAM && msg->name.valid) {
+		if ((sk->bits & SKB_RXQ_OVFL) && drops)
+			cmsg_put(&out, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));
+		control_put_packet(sk, msg, &out);
+	}
+	hdr->msg_controllen = (size_t)(out.at - (char *)hdr->msg_control);
+	hdr->msg_flags = (int)(msg->out_flags | (call_flags & MSG_CMSG_CLOEXEC)) | out.flags;
+}
+
+/* ---- of a send ---- */
+
+static int iface_by_ifindex(const struct s7_sock *sk, int ifindex, uint8_t *ret_iface)
+{
+	for (uint32_t i = 0; i < sk->inst->iface_count; i++) {
+		if (sk->inst->iface[i].ifindex == ifindex) {
+			*ret_iface = (uint8_t)i;
+			return 0;
+		}
+	}
+	return -ENODEV;
+}
+
+static int take_pktinfo(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
+{
+	struct in_pktinfo info;
+
+	if (len != sizeof(info))
+		return -EINVAL;
+	memcpy(&info, data, sizeof(info));
+	if (info.ipi_spec_dst.s_addr)
+		msg->local = ip_from_v4(info.ipi_spec_dst.s_addr);
+	return info.ipi_ifindex ? iface_by_ifindex(sk, info.ipi_ifindex, &msg->name.iface) : 0;
+}
+
+static int take_pktinfo6(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
+{
+	struct in6_pktinfo info;
+
+	if (len < sizeof(info))
+		return -EINVAL;
+	memcpy(&info, data, sizeof(info));
+	memcpy(msg->local.b, &info.ipi6_addr, sizeof(msg->local.b));
+	if (!info.ipi6_ifindex)
+		return 0;
+	return iface_by_ifindex(sk, (int)info.ipi6_ifindex, &msg->name.iface);
+}
+
+static int take_ttl(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
+{
+	int ttl;
+
+	(void)sk;
+	if (len != sizeof(ttl))
+		return -EINVAL;
+	memcpy(&ttl, data, sizeof(ttl));
+	if (ttl < 1 || ttl > 255)
+		return -EINVAL;
+	msg->ttl = (uint8_t)ttl;
+	return 0;
+}
+
+static int take_tos(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
+{
+	int tos;
+
+	(void)sk;
+	if (len == sizeof(tos))
+		memcpy(&tos, data, sizeof(tos));
+	else if (len == 1)
+		tos = *(const uint8_t *)data;
+	else
+		return -EINVAL;
+	if (tos < 0 || tos > 255)
+		return -EINVAL;
+	msg->tos = (uint8_t)tos;
+	return 0;
+}
+
+static const struct {
+	int level, type;
+	int (*take)(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
+} send_controls[] = {
+	{ IPPROTO_IP, IP_PKTINFO, take_pktinfo },
+	{ IPPROTO_IP, IP_TTL, take_ttl },
+	{ IPPROTO_IP, IP_TOS, take_tos },
+	{ IPPROTO_IPV6, IPV6_PKTINFO, take_pktinfo6 },
+	{ IPPROTO_IPV6, IPV6_HOPLIMIT, take_ttl },
+	{ IPPROTO_IPV6, IPV6_TCLASS, take_tos },
+};
+
+static int take_control(struct s7_sock *sk, const struct cmsghdr *cmsg, struct s7_msg *msg)
+{
+	/* a descriptor or credentials on an internet socket: ignored by Linux too */
+	if (cmsg->cmsg_level == SOL_SOCKET &&
+	    (cmsg->cmsg_type == SCM_RIGHTS || cmsg->cmsg_type == SCM_CREDENTIALS))
+		return 0;
+	/* TCP looks at SOL_SOCKET alone */
+	if (sk->proto == PROTO_TCP && cmsg->cmsg_level != SOL_SOCKET)
+		return 0;
+	for (size_t i = 0; i < S7_ARRAY_LEN(send_controls); i++)
+		if (send_controls[i].level == cmsg->cmsg_level &&
+		    send_controls[i].type == cmsg->cmsg_type)
+			return send_controls[i].take(sk, CMSG_DATA(cmsg),
+						     cmsg->cmsg_len - CMSG_LEN(0), msg);
+	return -EINVAL;
+}
+
+int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_msg *msg)
+{
+	const struct cmsghdr *cmsg;
+	const char *end = (const char *)hdr->msg_control + hdr->msg_controllen;
+	int err;
+
+	if (!hdr->msg_control || hdr->msg_controllen < sizeof(*cmsg))
+		return 0;
+	for (cmsg = hdr->msg_control; cmsg;
+	     cmsg = CMSG_NXTHDR((struct msghdr *)hdr, (struct cmsghdr *)cmsg)) {
+		if (cmsg->cmsg_len < sizeof(*cmsg) ||
+		    cmsg->cmsg_len > (size_t)(end - (const char *)cmsg))
+			return -EINVAL;
+		err = take_control(sk, cmsg, msg);
+		if (err)
+			return err;
+	}
+	return 0;
+}

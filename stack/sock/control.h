@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* control.h - writing control messages, shared by control*.c */
+#ifndef S7_SOCK_CONTROL_H
+#define S7_SOCK_CONTROL_H
+
+#include "stack/core/errq.h"
+#include "stack/sock/sock_int.h"
+
+/* The program's msg_control, filled from the front. */
+struct cmsg_out {
+	char *at;
+	size_t left;
+	int flags; /* MSG_CTRUNC when something did not fit */
+};
+
+void cmsg_put(struct cmsg_out *out, int level, int type, const void *data, size_t len);
+
+/* What the socket wants to know of a packet: PKTINFO, TTL, TOS and their like. */
+void control_put_packet(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out);
+
+/* control_err.c: what stands beside an entry of the error queue. */
+void control_put_error(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out);
+
+/* The interface's number as programs know it, 0: none. */
+int control_ifindex(const struct s7_sock *sk, uint8_t iface);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * opt_errq.c - who wants to hear of errors beyond SO_ERROR: the options of the error queue
+ *
+ * IP_RECVERR off empties the queue, as Linux. What they switch on lives in sk->ext.
+ * Context: instance lock. Callers: sockopt.c.
+ */
+#include <errno.h>
+
+#include "stack/core/ext.h"
+#include "stack/sock/sock_int.h"
+
+
+/* An adapter each way for what is a bit of the extension. */
+#define EXT_BOOL(what, bit)                                                                        \
+	static int set_##what(struct s7_sock *sk, const struct opt_value *value)                   \
+	{                                                                                          \
+		return sk_ext_bit(sk, bit, value->num);                                            \
+	}                                                                                          \
+	static int get_##what(struct s7_sock *sk, struct opt_value *ret)                           \
+	{                                                                                          \
+		ret->num = sk_ext_has(sk, bit);                                                    \
+		return 0;                                                                          \
+	}
+
+EXT_BOOL(select_err, EXT_SELECT_ERR)
+EXT_BOOL(rfc4884, EXT_RFC4884)
+EXT_BOOL(rfc4884_6, EXT_RFC4884_6)
+
+static void forget_errors(struct s7_sock *sk)
+{
+	if (sk->ext)
+		errq_purge(sk->inst, &sk->ext->errq);
+}
+
+static int want_errors(struct s7_sock *sk, uint32_t bit, bool on)
+{
+	if (on && !sk_ext(sk))
+		return -ENOBUFS;
+	sk->bits = on ? sk->bits | bit : sk->bits & ~bit;
+	if (!on)
+		forget_errors(sk);
+	return 0;
+}
+
+static int set_recverr(struct s7_sock *sk, const struct opt_value *value)
+{
+	return want_errors(sk, SKB_RECVERR, value->num);
+}
+
+static int set_recverr6(struct s7_sock *sk, const struct opt_value *value)
+{
+	return want_errors(sk, SKB_RECVERR6, value->num);
+}
+
+#define BOTH_WAYS(what) .set = set_##what, .get = get_##what
+
+static const struct s7_opt socket_opts[] = {
+	{ .level = SOL_SOCKET, .name = SO_SELECT_ERR_QUEUE, .type = OPT_BOOL, .access = OPT_RW,
+	  .on = ON_ANY, BOTH_WAYS(select_err), .text = "POLLPRI with POLLERR, datagrams only" },
+};
+
+static const struct s7_opt ip_opts[] = {
+	{ .level = IPPROTO_IP, .name = IP_RECVERR, .type = OPT_IP_ZERO, .access = OPT_RW,
+	  .on = ON_ANY, .set = set_recverr, .bit = SKB_RECVERR,
+	  .text = "errors are queued, with the packet that they are about" },
+	{ .level = IPPROTO_IP, .name = IP_RECVERR_RFC4884, .type = OPT_IP_ZERO, .access = OPT_RW,
+	  .on = ON_ANY, BOTH_WAYS(rfc4884), .min = 0, .max = 1,
+	  .text = "where a message's extensions begin" },
+};
+
+static const struct s7_opt ipv6_opts[] = {
+	{ .level = IPPROTO_IPV6, .name = IPV6_RECVERR, .type = OPT_BOOL, .access = OPT_RW,
+	  .on = ON_ANY | ON_V6, .set = set_recverr6, .bit = SKB_RECVERR6,
+	  .text = "errors are queued, with the packet that they are about" },
+	{ .level = IPPROTO_IPV6, .name = IPV6_RECVERR_RFC4884, .type = OPT_INT, .access = OPT_RW,
+	  .on = ON_ANY | ON_V6, BOTH_WAYS(rfc4884_6), .min = 0, .max = 1,
+	  .text = "where a message's extensions begin" },
+};
+
+const struct s7_opt_table errq_socket_table = { SOL_SOCKET, socket_opts,
+						S7_ARRAY_LEN(socket_opts) };
+const struct s7_opt_table errq_ip_table = { IPPROTO_IP, ip_opts, S7_ARRAY_LEN(ip_opts) };
+const struct s7_opt_table errq_ipv6_table = { IPPROTO_IPV6, ipv6_opts, S7_ARRAY_LEN(ipv6_opts) };
