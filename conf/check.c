@@ -101,7 +101,9 @@ static bool on_link(const struct conf_iface *iface, const uint8_t hop[16])
 
 static int gateway_off_link(const struct conf_iface *iface)
 {
-	return !on_link(iface, iface->gateway);
+	if (!on_link(iface, iface->gateway[0]))
+		return 1;
+	return on_link(iface, iface->gateway[1]) ? 0 : 2;
 }
 
 static int via_off_link(const struct conf_iface *iface)
@@ -166,6 +168,8 @@ static int complain_rule(const struct conf_iface *iface, const struct iface_rule
 
 	if (key->type == CONF_T_ROUTE)
 		given = &draft->route[entry - 1];
+	if (key->type == CONF_T_GATEWAY)
+		given = &draft->gateway[entry - 1];
 	if (given->line)
 		place.line = given->line;
 	snprintf(text, sizeof(text), rule->text, conf_driver_name(iface->driver));

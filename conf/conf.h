@@ -58,7 +58,7 @@ struct conf_iface {
 	char devargs[CONF_TEXT_MAX]; /* appended to the DPDK device string as is */
 	struct conf_prefix address[CONF_ADDRS_MAX];
 	uint32_t address_count;	     /* 0 and a kernel netdev below: adopt the kernel's */
-	uint8_t gateway[16];	     /* all zero: none */
+	uint8_t gateway[2][16];	     /* IPv4, IPv6; all zero: none */
 	struct conf_route route[CONF_ROUTES_MAX];
 	uint32_t route_count;
 	uint32_t mtu;		     /* 0: the device's */

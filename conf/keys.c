@@ -141,8 +141,9 @@ const struct conf_key conf_keys[] = {
 	  .count_offset = offsetof(struct conf_iface, address_count), .initial = "",
 	  .help = "An address that sock7 owns on this interface. May be repeated. Without any, "
 		  "af_packet and af_xdp adopt the netdev's addresses, routes and MTU." },
-	{ IFACE(gateway), .name = "gateway", .type = CONF_T_IP, .initial = "",
-	  .help = "Next hop of the default route of its family." },
+	{ IFACE(gateway), .name = "gateway", .type = CONF_T_GATEWAY, .initial = "",
+	  .help = "Next hop of the default route of its family. May be repeated, once for each "
+		  "family; an IPv6 one may be link-local." },
 	{ IFACE(route), .name = "route", .type = CONF_T_ROUTE, .max = CONF_ROUTES_MAX,
 	  .count_offset = offsetof(struct conf_iface, route_count), .initial = "",
 	  .help = "A further route; without via the network is on the link. May be repeated." },
@@ -214,7 +215,8 @@ const char *conf_section_title(enum conf_section section)
 
 bool conf_key_repeats(const struct conf_key *key)
 {
-	return key->type == CONF_T_PREFIX || key->type == CONF_T_ROUTE;
+	return key->type == CONF_T_PREFIX || key->type == CONF_T_ROUTE ||
+	       key->type == CONF_T_GATEWAY;
 }
 
 const char *conf_driver_name(enum conf_driver driver)

@@ -21,7 +21,7 @@ enum conf_type {
 	CONF_T_WORD,   /* char[], one of words */
 	CONF_T_PREFIX, /* struct conf_prefix[], repeatable */
 	CONF_T_ROUTE,  /* struct conf_route[], repeatable */
-	CONF_T_IP,     /* uint8_t[16], IPv4 as v4-mapped */
+	CONF_T_GATEWAY, /* uint8_t[2][16], one of each family, IPv4 as v4-mapped */
 	CONF_T_MAC,    /* struct conf_iface's mac and has_mac */
 	CONF_T_COUNT
 };
@@ -88,6 +88,7 @@ struct conf_draft {
 	struct conf_place place;		  /* its title's line */
 	struct conf_given key[CONF_KEYS_MAX];	  /* by index in conf_keys; of several the last */
 	struct conf_given route[CONF_ROUTES_MAX]; /* by index in conf_iface.route */
+	struct conf_given gateway[2];		  /* likewise */
 };
 
 /* What no single key can tell (check.c): the interface as a whole, and against those before it. */

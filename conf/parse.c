@@ -189,6 +189,8 @@ static void remember(struct parser *p, const struct conf_key *key, const char *v
 	snprintf(given->value, sizeof(given->value), "%s", value);
 	if (key->type == CONF_T_ROUTE)
 		draft->route[p->conf->iface[p->conf->iface_count - 1].route_count - 1] = *given;
+	if (key->type == CONF_T_GATEWAY)
+		draft->gateway[strchr(value, ':') != NULL] = *given;
 }
 
 static int key_read(struct parser *p, const char *name, const char *value)

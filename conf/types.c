@@ -406,20 +406,28 @@ static void route_allowed(const struct conf_key *key, char *ret_text, size_t len
 		 key->max);
 }
 
-static int ip_set(const struct conf_key *key, const char *text, void *base)
+static int gateway_set(const struct conf_key *key, const char *text, void *base)
 {
-	uint8_t ip[16] = { 0 };
+	uint8_t(*slots)[16] = field_of(key, base), *slot, ip[16];
+	static const uint8_t none[16];
 
-	if (*text && (ip_parse(text, ip) || !is_host(ip)))
+	if (!*text) {
+		memset(slots, 0, key->width);
+		return 0;
+	}
+	if (ip_parse(text, ip) || !is_host(ip))
 		return -EINVAL;
-	memcpy(field_of(key, base), ip, sizeof(ip));
+	slot = slots[is_v6(ip)];
+	if (memcmp(slot, none, sizeof(none)))
+		return -E2BIG;
+	memcpy(slot, ip, sizeof(ip));
 	return 0;
 }
 
-static void ip_allowed(const struct conf_key *key, char *ret_text, size_t len)
+static void gateway_allowed(const struct conf_key *key, char *ret_text, size_t len)
 {
 	(void)key;
-	snprintf(ret_text, len, "a host's IPv4 or IPv6 address");
+	snprintf(ret_text, len, "a host's IPv4 or IPv6 address, one of each family");
 }
 
 static int mac_set(const struct conf_key *key, const char *text, void *base)
@@ -460,7 +468,7 @@ static const struct type_ops types[CONF_T_COUNT] = {
 	[CONF_T_WORD] = { word_set, words_allowed },
 	[CONF_T_PREFIX] = { prefix_set, prefix_allowed },
 	[CONF_T_ROUTE] = { route_set, route_allowed },
-	[CONF_T_IP] = { ip_set, ip_allowed },
+	[CONF_T_GATEWAY] = { gateway_set, gateway_allowed },
 	[CONF_T_MAC] = { mac_set, mac_allowed },
 };
 

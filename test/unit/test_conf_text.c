@@ -38,6 +38,8 @@ Test(conf_text, a_whole_file)
 				   "address = 192.0.2.1/24\n"
 				   "address = 2001:db8::1/64\n"
 				   "gateway = 192.0.2.254\n"
+				   "gateway = fe80::9\n"
+				   "route = 2001:db8:1::/48 via 2001:db8::9\n"
 				   "route = 198.51.100.0/24 via 192.0.2.9\n"
 				   "route = 203.0.113.0/24\n"
 				   "mac = 02:00:5e:00:53:01\n"
@@ -60,11 +62,16 @@ Test(conf_text, a_whole_file)
 	cr_assert_eq(conf.iface[0].address[1].len, 64);
 	cr_assert_eq(conf.iface[0].address[1].is_v6, true);
 	cr_assert_eq(conf.iface[0].address[1].ip[0], 0x20);
-	assert_v4(conf.iface[0].gateway, "192.0.2.254");
-	cr_assert_eq(conf.iface[0].route_count, 2);
-	assert_v4(conf.iface[0].route[0].via, "192.0.2.9");
-	assert_v4(conf.iface[0].route[1].to.ip, "203.0.113.0");
-	cr_assert_eq(conf.iface[0].route[1].via[11], 0);
+	assert_v4(conf.iface[0].gateway[0], "192.0.2.254");
+	cr_assert_eq(conf.iface[0].gateway[1][0], 0xfe);
+	cr_assert_eq(conf.iface[0].gateway[1][15], 9);
+	cr_assert_eq(conf.iface[0].route_count, 3);
+	cr_assert(conf.iface[0].route[0].to.is_v6);
+	cr_assert_eq(conf.iface[0].route[0].to.len, 48);
+	cr_assert_eq(conf.iface[0].route[0].via[15], 9);
+	assert_v4(conf.iface[0].route[1].via, "192.0.2.9");
+	assert_v4(conf.iface[0].route[2].to.ip, "203.0.113.0");
+	cr_assert_eq(conf.iface[0].route[2].via[11], 0);
 	cr_assert(conf.iface[0].has_mac);
 	cr_assert_arr_eq(conf.iface[0].mac, "\x02\0\x5e\0\x53\x01", 6);
 	cr_assert_str_eq(conf.iface[1].name, "m0");
@@ -163,7 +170,12 @@ static const struct message messages[] = {
 	  "at most 8" },
 	{ "[interface a]\nmac = x\n",
 	  "f:2: mac = x: auto or a unicast address such as 02:00:5e:00:53:01" },
-	{ "[interface a]\ngateway = x\n", "f:2: gateway = x: a host's IPv4 or IPv6 address" },
+	{ "[interface a]\ngateway = x\n",
+	  "f:2: gateway = x: a host's IPv4 or IPv6 address, one of each family" },
+	{ "[interface a]\ngateway = 10.0.0.1\ngateway = fe80::1\ngateway = 10.0.0.2\n",
+	  "f:4: gateway = 10.0.0.2: a host's IPv4 or IPv6 address, one of each family" },
+	{ "[interface a]\naddress = fd77::1/64\ngateway = fe80::1%a\n",
+	  "f:3: gateway = fe80::1%a: a host's IPv4 or IPv6 address, one of each family" },
 	{ "[interface a]\nroute = x\n",
 	  "f:2: route = x: NETWORK/LENGTH [via ADDRESS], no bits set behind LENGTH, at most 32" },
 	{ "[interface a]\ntcp_time_wait_ms = 4\n",
@@ -207,6 +219,9 @@ static const struct message messages[] = {
 	  "characters" },
 	{ "[interface a]\naddress = 10.0.0.1/24\ngateway = 10.0.1.1\n",
 	  "f:3: gateway = 10.0.1.1: an address in the network of one of this interface's "
+	  "addresses" },
+	{ "[interface a]\naddress = 10.0.0.1/24\ngateway = 2001:db8::9\ngateway = 10.0.0.9\n",
+	  "f:3: gateway = 2001:db8::9: an address in the network of one of this interface's "
 	  "addresses" },
 	{ "[interface a]\naddress = 10.0.0.1/24\nroute = 10.1.0.0/16 via 10.2.0.1\nroute = "
 	  "10.3.0.0/16\n",
