@@ -21,6 +21,7 @@ struct kern_addr {
 	int ifindex;
 	struct s7_ip ip;
 	uint8_t prefix_len; /* of the family */
+	bool deprecated;    /* not to be chosen as a source (RFC 4862 5.5.4) */
 };
 
 struct kern_route {

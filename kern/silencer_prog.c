@@ -244,16 +244,25 @@ static void build_ip4(struct assembler *as)
 	jump(as, L_L4);
 }
 
-/* One extension header at r7 (RFC 8200 4): hop-by-hop, routing, destination options, fragment. */
+/*
+ * One extension header at r7 (RFC 8200 4): hop-by-hop, routing, destination options, fragment. A
+ * routing header that has not come to its end leads elsewhere: pass.
+ */
 static void build_ip6_ext(struct assembler *as)
 {
 	uint32_t options = new_label(as), fragment = new_label(as), next = new_label(as);
+	uint32_t routing = new_label(as);
 
 	jump_if(as, BPF_JEQ, BPF_REG_8, IPPROTO_HOPOPTS, options);
-	jump_if(as, BPF_JEQ, BPF_REG_8, IPPROTO_ROUTING, options);
+	jump_if(as, BPF_JEQ, BPF_REG_8, IPPROTO_ROUTING, routing);
 	jump_if(as, BPF_JEQ, BPF_REG_8, IPPROTO_DSTOPTS, options);
 	jump_if(as, BPF_JEQ, BPF_REG_8, IPPROTO_FRAGMENT, fragment);
 	jump(as, L_L4);
+
+	place(as, routing);
+	read_header(as, 4);
+	load(as, BPF_B, BPF_REG_1, BPF_REG_10, FRAME_BUF + 3);
+	jump_if(as, BPF_JNE, BPF_REG_1, 0, L_PASS);
 
 	place(as, options);
 	read_header(as, 2);

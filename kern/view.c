@@ -49,6 +49,7 @@ static int read_addr(const struct nlmsghdr *msg, void *arg)
 	if (!found || flags & IFA_F_DADFAILED ||
 	    (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) == IFA_F_TENTATIVE)
 		return 0;
+	addr.deprecated = flags & IFA_F_DEPRECATED;
 	if (view->addr_count == KERN_ADDRS_MAX) {
 		view->truncated = true;
 		return 0;

@@ -4,12 +4,12 @@
  *
  * The route table that the stack gets answers one question for any destination: whose is it, and
  * which way. In it are
- *    - prefixes, routes and gateway of the configured interfaces       -> the stack
+ *    - prefixes, routes and gateways of the configured interfaces      -> the stack
  *    - the kernel's routes over a netdev whose addresses are adopted   -> the stack
  *    - all other routes of the kernel (other netdevs, loopback)        -> the kernel, or nobody
- * With equal prefixes the configuration wins over the kernel. IPv4 only, as the stack; IPv6 is the
- * kernel's. Repeated by the keeper when the kernel says that something changed; the tables are
- * replaced under each instance's lock.
+ * With equal prefixes the configuration wins over the kernel. Both families alike; an IPv6 address
+ * that the kernel has too is marked, because the kernel answers for it. Repeated by the keeper when
+ * the kernel says that something changed; the tables are replaced under each instance's lock.
  * Context: boot or keeper thread, one at a time (static scratch space); no lock held on entry.
  */
 #include <linux/rtnetlink.h>
@@ -19,7 +19,7 @@
 #include "stack/ip/ip.h"
 
 #define METRIC_KERNEL 1024u /* added to the kernel's own, so that the configuration comes first */
-#define V4_BITS 96u
+#define ADDRS_MAX (IFACE_ADDRS_MAX + IFACE_ADDRS6_MAX)
 
 static struct kern_view view;
 static struct s7_route routes[ROUTES_MAX];
@@ -42,12 +42,24 @@ static struct s7_ip ip_of(const uint8_t bytes[16])
 	return ip;
 }
 
-/* The network of an address: host bits cleared. */
-static struct s7_ip network_of(const struct s7_ip *ip, uint32_t len)
+/* Of 128 bits: IPv4 is v4-mapped. */
+static uint8_t bits_of(const struct s7_ip *ip, uint32_t len)
 {
-	uint32_t mask = len ? htonl(~0u << (32 - len)) : 0;
+	return (uint8_t)(ip_is_v4(ip) ? IP_V4_BITS + len : len);
+}
 
-	return ip_from_v4(ip_v4(ip) & mask);
+/* The network of an address: host bits cleared; `bits` of 128. */
+static struct s7_ip network_of(const struct s7_ip *ip, uint32_t bits)
+{
+	struct s7_ip net = *ip;
+	uint32_t i;
+
+	for (i = 0; i < 4; i++) {
+		uint32_t here = bits > i * 32 ? (uint32_t)s7_min(bits - i * 32, 32) : 0;
+
+		net.w[i] &= here ? htonl(~0u << (32 - here)) : 0;
+	}
+	return net;
 }
 
 static bool is_set(const struct s7_ip *ip)
@@ -57,65 +69,88 @@ static bool is_set(const struct s7_ip *ip)
 
 /* ---- addresses ---- */
 
-static uint32_t addrs_from_kernel(int ifindex, struct s7_iface_addr addrs[IFACE_ADDRS_MAX])
+static bool kernel_has(const struct s7_ip *ip)
+{
+	uint32_t i;
+
+	for (i = 0; i < view.addr_count; i++)
+		if (ip_equal(&view.addr[i].ip, ip))
+			return true;
+	return false;
+}
+
+static void addr_put(struct s7_iface_addr *addr, const struct s7_ip *ip, uint8_t len, bool old)
+{
+	addr->ip = *ip;
+	addr->prefix_len = len;
+	addr->flags = old ? ADDR_DEPRECATED : 0;
+	if (!ip_is_v4(ip) && kernel_has(ip))
+		addr->flags |= ADDR_KERNEL;
+}
+
+static uint32_t addrs_from_kernel(int ifindex, struct s7_iface_addr addrs[ADDRS_MAX])
 {
 	uint32_t i, count = 0;
 
-	for (i = 0; i < view.addr_count && count < IFACE_ADDRS_MAX; i++) {
-		if (view.addr[i].ifindex != ifindex)
-			continue;
-		addrs[count].ip = view.addr[i].ip;
-		addrs[count++].prefix_len = view.addr[i].prefix_len;
+	for (i = 0; i < view.addr_count && count < ADDRS_MAX; i++) {
+		const struct kern_addr *addr = &view.addr[i];
+
+		if (addr->ifindex == ifindex)
+			addr_put(&addrs[count++], &addr->ip, addr->prefix_len, addr->deprecated);
 	}
 	return count;
 }
 
 static uint32_t addrs_from_conf(const struct conf_iface *conf,
-				struct s7_iface_addr addrs[IFACE_ADDRS_MAX])
+				struct s7_iface_addr addrs[ADDRS_MAX])
 {
+	struct s7_ip ip;
 	uint32_t i;
 
-	for (i = 0; i < conf->address_count && i < IFACE_ADDRS_MAX; i++) {
-		addrs[i].ip = ip_of(conf->address[i].ip);
-		addrs[i].prefix_len = conf->address[i].len;
+	for (i = 0; i < conf->address_count && i < ADDRS_MAX; i++) {
+		ip = ip_of(conf->address[i].ip);
+		addr_put(&addrs[i], &ip, conf->address[i].len, false);
 	}
 	return i;
 }
 
-static bool kernel_has(const struct s7_iface_addr *addrs, uint32_t count)
+static bool any_shared(const struct s7_iface_addr *addrs, uint32_t count)
 {
-	uint32_t i, j;
+	uint32_t i;
 
 	for (i = 0; i < count; i++)
-		for (j = 0; j < view.addr_count; j++)
-			if (ip_equal(&addrs[i].ip, &view.addr[j].ip))
-				return true;
+		if (kernel_has(&addrs[i].ip))
+			return true;
 	return false;
 }
 
 static void iface_update(uint32_t index)
 {
-	struct s7_iface_addr addrs[IFACE_ADDRS_MAX];
+	struct s7_iface_addr addrs[ADDRS_MAX];
 	const struct boot_iface *boot = &s7_boot.iface[index];
-	uint32_t k, count;
+	uint32_t k, count, lost = 0;
 	bool shared;
 
 	count = boot->adopt ? addrs_from_kernel(boot->ifindex, addrs) :
 			      addrs_from_conf(&s7_boot.conf.iface[index], addrs);
-	shared = boot->info.caps & NETDEV_SHARED && kernel_has(addrs, count);
+	shared = boot->info.caps & NETDEV_SHARED && any_shared(addrs, count);
 	for (k = 0; k < s7_boot.inst_count; k++) {
 		struct s7_inst *inst = s7_arena->inst[k];
 		struct s7_iface *iface = &inst->iface[index + 1];
 
 		inst_lock(inst, host_now());
-		memcpy(iface->addr, addrs, count * sizeof(addrs[0]));
-		iface->addr_count = (uint8_t)count;
 		if (shared)
 			iface->flags |= IFACE_SHARED;
 		else
 			iface->flags &= (uint16_t)~IFACE_SHARED;
+		lost = iface_set_addrs(inst, iface, addrs, count);
 		inst_unlock(inst);
 	}
+	if (lost)
+		shim_log(LOG_WARN,
+			 "interface %s: %u addresses more than the %d of IPv4 and %d of IPv6 that "
+			 "fit: the kernel serves them",
+			 s7_boot.conf.iface[index].name, lost, IFACE_ADDRS_MAX, IFACE_ADDRS6_MAX);
 }
 
 /* ---- routes ---- */
@@ -129,26 +164,24 @@ static void routes_from_conf(uint32_t index)
 	uint32_t i;
 
 	for (i = 0; i < conf->address_count; i++) {
-		if (conf->address[i].is_v6)
-			continue;
 		route.source = ip_of(conf->address[i].ip);
-		route.to = network_of(&route.source, conf->address[i].len);
-		route.prefix_len = (uint8_t)(V4_BITS + conf->address[i].len);
+		route.prefix_len = bits_of(&route.source, conf->address[i].len);
+		route.to = network_of(&route.source, route.prefix_len);
 		route_add(&route);
 	}
 	memset(&route.source, 0, sizeof(route.source));
 	for (i = 0; i < conf->route_count; i++) {
-		if (conf->route[i].to.is_v6)
-			continue;
 		route.to = ip_of(conf->route[i].to.ip);
-		route.prefix_len = (uint8_t)(V4_BITS + conf->route[i].to.len);
+		route.prefix_len = bits_of(&route.to, conf->route[i].to.len);
 		route.via = ip_of(conf->route[i].via);
 		route_add(&route);
 	}
-	route.via = ip_of(conf->gateway);
-	if (is_set(&route.via) && ip_is_v4(&route.via)) {
-		route.to = ip_from_v4(0);
-		route.prefix_len = V4_BITS;
+	for (i = 0; i < S7_ARRAY_LEN(conf->gateway); i++) {
+		route.via = ip_of(conf->gateway[i]);
+		if (!is_set(&route.via))
+			continue;
+		route.to = ip_is_v4(&route.via) ? ip_from_v4(0) : (struct s7_ip){ .q = { 0, 0 } };
+		route.prefix_len = bits_of(&route.to, 0);
 		route_add(&route);
 	}
 }
@@ -169,7 +202,7 @@ static void route_from_kernel(const struct kern_route *from)
 	int mine = adopter(from->ifindex);
 	struct s7_route route = {
 		.to = from->to,
-		.prefix_len = (uint8_t)(V4_BITS + from->prefix_len),
+		.prefix_len = bits_of(&from->to, from->prefix_len),
 		.owner = ROUTE_KERNEL,
 		.type = from->type,
 		.metric = from->metric > UINT32_MAX - METRIC_KERNEL ? UINT32_MAX :
@@ -178,8 +211,6 @@ static void route_from_kernel(const struct kern_route *from)
 		.source = from->source,
 	};
 
-	if (!ip_is_v4(&from->to))
-		return;
 	switch (from->type) {
 	case RTN_UNICAST:
 		break;
@@ -190,8 +221,8 @@ static void route_from_kernel(const struct kern_route *from)
 		route.owner = ROUTE_NONE;
 		mine = -1;
 		break;
-	default: /* local, broadcast, multicast: on our netdevs the stack knows them from the
-		    addresses */
+	default: /* local, broadcast, anycast, multicast: on our netdevs the stack knows them from
+		    the addresses */
 		if (mine >= 0)
 			return;
 	}

@@ -105,6 +105,12 @@ static const struct early_opt {
 	{ IPPROTO_IPV6, IPV6_TCLASS, 0 },
 	{ IPPROTO_IPV6, IPV6_RECVERR, 0 },
 	{ IPPROTO_IPV6, IPV6_RECVERR_RFC4884, 0 },
+	{ IPPROTO_IPV6, IPV6_2292PKTINFO, 0 },
+	{ IPPROTO_IPV6, IPV6_2292HOPLIMIT, 0 },
+	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0 },
+	{ IPPROTO_IPV6, IPV6_DONTFRAG, 0 },
+	{ IPPROTO_IPV6, IPV6_FREEBIND, 0 },
+	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, 0 },
 	{ IPPROTO_TCP, TCP_NODELAY, 0 },
 	{ IPPROTO_TCP, TCP_CORK, 0 },
 	{ IPPROTO_TCP, TCP_MAXSEG, 0 },
@@ -132,10 +138,19 @@ static bool carries_over(int level, int name)
 	return false;
 }
 
+/* The kernel socket cannot be asked for what was set: the stack must hear it now. */
+static bool cannot_be_read(int level, int name)
+{
+	return level == IPPROTO_IPV6 && (name == IPV6_PKTINFO || name == IPV6_MTU);
+}
+
 int early_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
 	bool kernels = early_has(fd) && !carries_over(level, name);
 	int err;
+
+	if (kernels && cannot_be_read(level, name) && early_adopt(fd, NULL, 0))
+		return setsockopt(fd, level, name, val, len);
 
 	if (kernels && !boot_config()->kernel_fallback) {
 		shim_log(LOG_WARN,
@@ -257,10 +272,9 @@ static bool kernels_for_sure(const struct sockaddr *addr, socklen_t len)
 
 	if (addr->sa_family == AF_INET && len >= sizeof(*in)) {
 		ip = ip_from_v4(in->sin_addr.s_addr);
-	} else if (addr->sa_family == AF_INET6 && len >= sizeof(*in6)) {
+	} else if (addr->sa_family == AF_INET6 &&
+		   len >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
 		memcpy(ip.b, &in6->sin6_addr, sizeof(ip.b));
-		if (!ip_is_v4(&ip) && !ip_is_any(&ip))
-			return true; /* IPv6 is the kernel's as yet */
 	} else {
 		return true; /* the kernel has the errno for it */
 	}

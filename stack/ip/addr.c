@@ -5,7 +5,8 @@
  * Idea: what is given is sorted by family into the interface's two arrays; what the stack knows
  * about an IPv6 address that stays (it is being checked, it is somebody else's) stays with it. An
  * interface that was given no link-local address makes one of its MAC (RFC 4291 appendix A,
- * modified EUI-64), because neighbour discovery needs one (RFC 4861 4.3).
+ * modified EUI-64), because neighbour discovery needs one (RFC 4861 4.3). Not so above a kernel
+ * netdev without any IPv6 address: there IPv6 is off, or the kernel still checks its own.
  * Context: instance lock. Called by: boot, keeper, tests.
  */
 #include "stack/ip/route.h"
@@ -73,7 +74,8 @@ uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
 
 	for (i = 0; i < count; i++)
 		list_take(&list, iface, &addrs[i]);
-	if (!list.link_local && !(iface->flags & (IFACE_LO | IFACE_NO_ARP))) {
+	if (!list.link_local && !(iface->flags & (IFACE_LO | IFACE_NO_ARP)) &&
+	    (list.v6_count || !(iface->flags & IFACE_NETDEV))) {
 		struct s7_iface_addr own = link_local_of(iface);
 
 		list_take(&list, iface, &own);

@@ -320,6 +320,7 @@ Test(kern_prog, ipv4_first_fragment_matches_the_others_pass)
 Test(kern_prog, ipv6_extension_headers)
 {
 	static const uint8_t hop[8] = { IPPROTO_TCP, 0 }, hop_long[24] = { IPPROTO_TCP, 2 };
+	static const uint8_t on_the_way[8] = { IPPROTO_TCP, 0, 4, 1 };
 	static const uint8_t first[8] = { IPPROTO_TCP, 0, 0, 1 },
 			     later[8] = { IPPROTO_TCP, 0, 0, 8 };
 	static const uint8_t chain[16] = { IPPROTO_FRAGMENT, 0, 0, 0, 0, 0, 0, 0,
@@ -333,6 +334,7 @@ Test(kern_prog, ipv6_extension_headers)
 	EXPECT_DROP(make_v6(IPPROTO_HOPOPTS, "fd77::1", 80, hop, 8));
 	EXPECT_DROP(make_v6(IPPROTO_DSTOPTS, "fd77::1", 80, hop_long, 24));
 	EXPECT_DROP(make_v6(IPPROTO_ROUTING, "fd77::1", 80, hop, 8));
+	EXPECT_PASS(make_v6(IPPROTO_ROUTING, "fd77::1", 80, on_the_way, 8));
 	EXPECT_DROP(make_v6(IPPROTO_FRAGMENT, "fd77::1", 80, first, 8));
 	EXPECT_PASS(make_v6(IPPROTO_FRAGMENT, "fd77::1", 80, later, 8));
 	EXPECT_DROP(make_v6(IPPROTO_DSTOPTS, "fd77::1", 80, chain, 16));
