@@ -25,6 +25,7 @@ enum s7_timer_kind {
 	TIMER_TIME_WAIT,
 	TIMER_NEIGH,
 	TIMER_FRAG,
+	TIMER_ND,	 /* end of duplicate address detection */
 	TIMER_HOST,	 /* free for tests */
 	TIMER_KIND_COUNT
 };

@@ -49,6 +49,7 @@ struct s7_iface_addr {
 	struct s7_ip ip;
 	uint8_t prefix_len; /* of the family */
 	uint8_t flags;	    /* enum s7_addr_flags; IPv4: 0, IFACE_SHARED speaks for all */
+	s7_time probed_at;  /* the stack's: when duplicates were looked for, 0 never */
 };
 
 /* What TCP takes from the interface that carries a connection, in place of struct s7_params. */

@@ -9,6 +9,7 @@
  * netdev without any IPv6 address: there IPv6 is off, or the kernel still checks its own.
  * Context: instance lock. Called by: boot, keeper, tests.
  */
+#include "stack/ip/ip6.h"
 #include "stack/ip/route.h"
 
 #define EUI64_BITS 64
@@ -24,21 +25,27 @@ static struct s7_iface_addr link_local_of(const struct s7_iface *iface)
 	return addr;
 }
 
-/* Flags that the stack gave the address when it was there before; a new one is to be checked. */
-static uint8_t flags_of_stay(const struct s7_iface *iface, const struct s7_iface_addr *addr)
+/*
+ * What the stack found out about the address when it was there before; a new one is to be checked.
+ */
+static void addr_keep_state(const struct s7_iface *iface, struct s7_iface_addr *addr)
 {
-	uint8_t given = addr->flags & (ADDR_KERNEL | ADDR_DEPRECATED | ADDR_AUTO);
 	uint32_t i;
 
-	if (given & ADDR_KERNEL || iface->index == S7_IFACE_LO)
-		return given;
+	addr->flags &= ADDR_KERNEL | ADDR_DEPRECATED | ADDR_AUTO;
+	addr->probed_at = 0;
+	if (addr->flags & ADDR_KERNEL || iface->index == S7_IFACE_LO)
+		return;
 	for (i = 0; i < iface->addr6_count; i++) {
 		const struct s7_iface_addr *old = &iface->addr6[i];
 
-		if (ip_equal(&old->ip, &addr->ip) && !(old->flags & ADDR_KERNEL))
-			return given | (old->flags & (ADDR_TENTATIVE | ADDR_DUPLICATE));
+		if (!ip_equal(&old->ip, &addr->ip) || old->flags & ADDR_KERNEL)
+			continue;
+		addr->flags |= old->flags & (ADDR_TENTATIVE | ADDR_DUPLICATE);
+		addr->probed_at = old->probed_at;
+		return;
 	}
-	return given | ADDR_TENTATIVE;
+	addr->flags |= ADDR_TENTATIVE;
 }
 
 struct addr_list {
@@ -63,7 +70,7 @@ static void list_take(struct addr_list *list, const struct s7_iface *iface,
 	}
 	list->link_local |= ip_is_link_local6(&addr->ip);
 	list->v6[list->v6_count] = *addr;
-	list->v6[list->v6_count++].flags = flags_of_stay(iface, addr);
+	addr_keep_state(iface, &list->v6[list->v6_count++]);
 }
 
 uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
@@ -85,5 +92,6 @@ uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
 	memcpy(iface->addr6, list.v6, sizeof(list.v6));
 	iface->addr6_count = list.v6_count;
 	inst->routes->generation++;
+	nd_check_duplicates(inst, iface);
 	return list.lost;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * arp.h - the neighbour table: link addresses of on-link hosts, with the states of RFC 4861 7.3.2
+ * arp.h - the neighbour table: link addresses of on-link hosts of either family, with the states of
+ * RFC 4861 7.3.2
  *
  * INCOMPLETE asks up to three times, a second apart, while packets wait; REACHABLE ages to STALE
  * after 30 s; a STALE entry that is used becomes PROBE, which waits 5 s for upper layers to confirm
@@ -31,6 +32,9 @@ enum neigh_state {
 	NEIGH_S_COUNT
 };
 
+/* How a neighbour is asked: ARP (RFC 826) or neighbour discovery (RFC 4861). */
+enum neigh_lang { NEIGH_ARP, NEIGH_ND, NEIGH_LANG_COUNT };
+
 struct s7_neigh {
 	struct s7_neigh *next; /* in the bucket */
 	uint32_t generation;   /* changes when the entry is recycled: old dsts are stale */
@@ -40,7 +44,9 @@ struct s7_neigh {
 	uint8_t linked;
 	s7_time confirmed;
 	uint8_t mac[6];
-	uint16_t queued;
+	uint8_t queued;
+	uint8_t lang; /* enum neigh_lang */
+	uint16_t ether_type;
 	struct s7_ip ip;
 	struct s7_timer timer;
 	struct s7_pkt *queue[NEIGH_QUEUE]; /* packets that start at their IP header; never linked by
@@ -49,6 +55,7 @@ struct s7_neigh {
 
 struct s7_neigh_table {
 	struct s7_slab slab;
+	struct s7_timer duplicates; /* nd.c: addresses are being checked */
 	uint32_t hand; /* where the search for a victim goes on */
 	struct s7_neigh *bucket[NEIGH_BUCKETS];
 };
@@ -68,8 +75,12 @@ void neigh_output(struct s7_inst *inst, struct s7_neigh *neigh, struct s7_pkt *p
  */
 void neigh_confirm(struct s7_inst *inst, struct s7_neigh *neigh);
 
-/* An ARP packet told its link address; `solicited`: it answers what we asked. */
+/* A packet told its link address; `solicited`: it answers what we asked. */
 void neigh_update(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *mac, bool solicited);
+
+/* A neighbour advertisement (RFC 4861 7.2.5); mac NULL: it told no link address. */
+void neigh_advertised(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *mac,
+		      bool solicited, bool override);
 
 /* Prepends the Ethernet header for `mac` and stages. */
 void eth_output(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt,

@@ -11,7 +11,7 @@
 
 #include "stack/wire/csum.h"
 
-#define HEADERS_KEPT 60 /* an IP header with all options */
+#define HEADERS_KEPT 248 /* an IP header with all options or extension headers */
 
 uint32_t chain_sum(const struct s7_pkt *pkt, uint32_t offset, uint32_t len, uint32_t sum)
 {

@@ -4,8 +4,8 @@
  *
  * A frame is ours when it is addressed to the interface or to a group. A shared tap also shows what
  * the host itself sends (source is our own address): dropped by name, it would look like a
- * reflection of our traffic. VLAN tags and IPv6 have their names in drop.def until their issues
- * come. Context: instance lock. Called by: inst_drive (a burst at a time), fuzzers.
+ * reflection of our traffic. VLAN tags have their name in drop.def until their issue comes.
+ * Context: instance lock. Called by: inst_drive (a burst at a time), fuzzers.
  */
 #include "stack/ip/arp.h"
 #include "stack/ip/ip_in.h"
@@ -36,6 +36,8 @@ static void eth_one(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt 
 	pkt_pull(pkt, ETH_LEN);
 	if (s7_likely(type == ETH_TYPE_IP4))
 		ip4_input(inst, iface, pkt);
+	else if (type == ETH_TYPE_IP6)
+		ip6_input(inst, iface, pkt);
 	else if (type == ETH_TYPE_ARP)
 		arp_input(inst, iface, pkt);
 	else if (type == ETH_TYPE_VLAN || type == ETH_TYPE_QINQ)
@@ -62,6 +64,8 @@ void ip_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
 	pkt->iface = iface->index;
 	if (s7_likely(pkt->len && pkt->data[0] >> 4 == 4))
 		ip4_input(inst, iface, pkt);
+	else if (pkt->len && pkt->data[0] >> 4 == 6)
+		ip6_input(inst, iface, pkt);
 	else
 		pkt_drop(inst, pkt, DROP_IP_VERSION);
 }

@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "stack/ip/chain.h"
+#include "stack/ip/icmp6.h"
 #include "stack/ip/route.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/icmp.h"
@@ -24,11 +25,6 @@
 #define ICMP_QUOTE_MAX (576 - IP4_LEN - ICMP_LEN)
 #define ICMP_TTL 64
 #define TOS_INTERNET_CONTROL 0xc0
-
-struct icmp_errno {
-	int err;
-	bool hard;
-};
 
 static const struct icmp_errno unreach_errno[ICMP_C_COUNT] = {
 	[0] = { ENETUNREACH, false },  /* network */
@@ -49,7 +45,7 @@ static const struct icmp_errno unreach_errno[ICMP_C_COUNT] = {
 	[15] = { EHOSTUNREACH, true }, /* precedence cutoff */
 };
 
-static bool icmp_allowed(struct s7_inst *inst)
+bool icmp_allowed(struct s7_inst *inst)
 {
 	struct s7_route_table *limit = inst->routes;
 	uint64_t fresh = (inst->now - limit->icmp_refilled) / ICMP_TOKEN;
@@ -120,10 +116,28 @@ void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pk
 	icmp_send(inst, pkt, &rx->dst, &rx->src, (uint8_t)((h.tos & 0x1e) | TOS_INTERNET_CONTROL));
 }
 
-/* The error reaches the transport that owns the flow; TCP checks the sequence number and counts.
- * False: nobody. */
-static bool icmp_dispatch(struct s7_inst *inst, const struct s7_icmp_quote *quote,
-			  const struct s7_icmp_error *e)
+bool icmp_dispatch(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq,
+		   const struct s7_icmp_error *e)
+{
+	const struct s7_flow *flow = flow_find(&inst->flows, quoted->proto, &quoted->local,
+					       quoted->lport, &quoted->remote, quoted->rport);
+
+	if (quoted->proto == IPPROTO_TCP && flow) {
+		tcp_icmp(inst, flow, seq, e);
+		return true;
+	}
+	if (quoted->proto != IPPROTO_UDP)
+		return false;
+	if (!flow && !port_find(&inst->ports, IPPROTO_UDP, &quoted->local, quoted->lport, 0, 0))
+		return false;
+	if (e->mtu)
+		ip_pmtu_learn(inst, &quoted->remote, e->mtu);
+	stat_add(inst, STAT_ICMP_ERRORS_IN, 1);
+	udp_icmp(inst, quoted, e);
+	return true;
+}
+
+static struct s7_flow icmp_quoted(const struct s7_icmp_quote *quote)
 {
 	struct s7_flow quoted = {
 		.local = ip_from_v4(quote->ip.src),
@@ -132,22 +146,8 @@ static bool icmp_dispatch(struct s7_inst *inst, const struct s7_icmp_quote *quot
 		.rport = quote->dport,
 		.proto = quote->ip.proto,
 	};
-	const struct s7_flow *flow = flow_find(&inst->flows, quoted.proto, &quoted.local,
-					       quoted.lport, &quoted.remote, quoted.rport);
 
-	if (quoted.proto == IPPROTO_TCP && flow) {
-		tcp_icmp(inst, flow, quote->seq, e);
-		return true;
-	}
-	if (quoted.proto != IPPROTO_UDP)
-		return false;
-	if (!flow && !port_find(&inst->ports, IPPROTO_UDP, &quoted.local, quoted.lport, 0, 0))
-		return false;
-	if (e->mtu)
-		ip_pmtu_learn(inst, &quoted.remote, e->mtu);
-	stat_add(inst, STAT_ICMP_ERRORS_IN, 1);
-	udp_icmp(inst, &quoted, e);
-	return true;
+	return quoted;
 }
 
 /* The MTU that a "needs fragmentation" reports, made plausible; 0: not to be believed. */
@@ -196,13 +196,16 @@ static enum s7_drop icmp_error_take(struct s7_inst *inst, struct s7_pkt *pkt,
 {
 	struct s7_icmp_error e = { .pkt = pkt, .rx = rx };
 	struct s7_icmp_quote quote;
+	struct s7_flow quoted;
 
 	if (!icmp_quote_parse(pkt->data + ICMP_LEN, pkt->len - ICMP_LEN, &quote))
 		return DROP_ICMP_SHORT;
 	if (icmp->type == ICMP_T_UNREACH && icmp->code >= ICMP_C_COUNT)
 		return DROP_ICMP_TYPE;
 	icmp_describe(icmp, &quote, &e);
-	if (!quote.has_ports || (e.err == EMSGSIZE && !e.mtu) || !icmp_dispatch(inst, &quote, &e))
+	quoted = icmp_quoted(&quote);
+	if (!quote.has_ports || (e.err == EMSGSIZE && !e.mtu) ||
+	    !icmp_dispatch(inst, &quoted, quote.seq, &e))
 		return DROP_ICMP_NO_FLOW;
 	return DROP_NONE;
 }
@@ -269,10 +272,20 @@ void icmp_tell_sender(struct s7_inst *inst, const struct s7_pkt *pkt, int err)
 	struct s7_icmp_error e = { .err = err, .type = ICMP_T_UNREACH, .code = ICMP_C_HOST,
 				   .pkt = pkt, .rx = &rx };
 	struct s7_icmp_quote quote;
+	struct s7_flow quoted;
 
 	if (!icmp_quote_parse(pkt->data, pkt->len, &quote) || !quote.has_ports)
 		return;
-	rx.src = rx.dst = ip_from_v4(quote.ip.src);
+	quoted = icmp_quoted(&quote);
+	rx.src = rx.dst = quoted.local;
 	e.l4 = quote.ip.hdr_len;
-	icmp_dispatch(inst, &quote, &e);
+	icmp_dispatch(inst, &quoted, quote.seq, &e);
+}
+
+void icmp_refuse_port(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pkt *orig_ip)
+{
+	if (ip_is_v4(&rx->src))
+		icmp_error(inst, rx, orig_ip, ICMP_T_UNREACH, ICMP_C_PORT, 0);
+	else
+		icmp6_error(inst, rx, orig_ip, ICMP6_T_UNREACH, ICMP6_C_PORT, 0);
 }

@@ -115,10 +115,23 @@ struct s7_ip_tx {
 int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 	      const struct s7_ip_tx *tx);
 
+/* Header bytes of a packet, and what one that is fragmented gives to each fragment. */
+static inline uint32_t ip_header_len(bool is_v4)
+{
+	return is_v4 ? 20 : 40;
+}
+
+static inline uint32_t ip_frag_room(bool is_v4, uint32_t mtu)
+{
+	uint32_t headers = is_v4 ? 20 : 40 + 8;
+
+	return mtu > headers ? (mtu - headers) & ~7u : 0;
+}
+
 /* Bytes that IP and link headers need before the transport header. */
 static inline uint32_t ip_headroom(const struct s7_dst *dst)
 {
-	return (dst->is_v4 ? 20 : 40) + 14;
+	return ip_header_len(dst->is_v4) + 14;
 }
 
 /* Sum of the pseudo header (not folded), for a transport of `len` bytes. */
@@ -130,11 +143,14 @@ void eth_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt **pkt
 /* A packet that starts at its IP header (lo). */
 void ip_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt);
 
-/*
- * Does the kernel have the packet's destination too, so that what sock7 does not own is its to
- * answer?
- */
-bool ip_kernel_answers(const struct s7_inst *inst, const struct s7_rx *rx);
+/* Does the kernel have our address `local` too, as far as traffic over `iface` is concerned? */
+bool ip_kernel_has(const struct s7_inst *inst, const struct s7_iface *iface,
+		   const struct s7_ip *local);
+/* ... so that what sock7 does not own of a packet is the kernel's to answer? */
+static inline bool ip_kernel_answers(const struct s7_inst *inst, const struct s7_rx *rx)
+{
+	return ip_kernel_has(inst, rx->iface, &rx->dst);
+}
 
 /* Is it an address of one of this instance's interfaces (127/8 and ::1 with loopback = stack)? */
 bool ip_is_local(const struct s7_inst *inst, const struct s7_ip *ip);
@@ -149,6 +165,9 @@ bool ip_is_broadcast(const struct s7_inst *inst, const struct s7_ip *ip);
 void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pkt *orig_ip,
 		uint8_t type, uint8_t code, uint32_t info);
 
+/* The same for a port that nobody has; of either family. */
+void icmp_refuse_port(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pkt *orig_ip);
+
 /* Learned path MTU (ICMP needed-fragmentation), remembered per destination for 10 minutes. */
 void ip_pmtu_learn(struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu);
 
@@ -162,6 +181,7 @@ int ip_inst_init(struct s7_inst *inst);
 /* Timer handlers for the instance's table. */
 void neigh_timer(void *inst, struct s7_timer *timer, s7_time now);
 void frag_timer(void *inst, struct s7_timer *timer, s7_time now);
+void nd_timer(void *inst, struct s7_timer *timer, s7_time now);
 
 /* Transports, entered from ip4_input with data at the transport header; they consume the packet. */
 void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);

@@ -103,6 +103,19 @@ static void ip4_deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s
 	}
 }
 
+static struct s7_pkt *ip4_fragment_in(struct s7_inst *inst, struct s7_pkt *pkt,
+				      const struct s7_ip4 *h, struct s7_rx *rx)
+{
+	struct s7_frag frag = { .id = h->id, .off = h->frag_off, .proto = h->proto,
+				.next = h->proto, .more = h->mf };
+
+	if (frag.off + pkt->total > IP4_TOTAL_MAX - IP4_LEN) {
+		pkt_drop(inst, pkt, DROP_FRAG_BAD);
+		return NULL;
+	}
+	return frag_input(inst, pkt, &frag, rx);
+}
+
 void ip4_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
 {
 	struct s7_rx rx = { .iface = iface, .broadcast = pkt->flags & PKT_RX_BCAST };
@@ -135,7 +148,7 @@ void ip4_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
 	pkt->l3_len = h.hdr_len;
 	pkt_pull(pkt, h.hdr_len);
 	if (s7_unlikely(ip4_is_fragment(&h))) {
-		pkt = frag_input(inst, pkt, &h, &rx);
+		pkt = ip4_fragment_in(inst, pkt, &h, &rx);
 		if (!pkt)
 			return;
 	}

@@ -17,4 +17,34 @@ bool ip6_kernel_has(const struct s7_inst *inst, const struct s7_ip *ip);
 struct s7_ip ip6_source(const struct s7_inst *inst, const struct s7_iface *iface,
 			const struct s7_ip *to);
 
+/* ---- ip6_ext.c ---- */
+
+/*
+ * Extension headers, rx->proto being the first one; data at it. Returns the packet at its transport
+ * header (rx->proto: which), or NULL: it waits for fragments or was dropped. *next_at: offset from
+ * the IPv6 header of the field that named rx->proto.
+ */
+struct s7_pkt *ip6_ext_input(struct s7_inst *inst, struct s7_pkt *pkt, struct s7_rx *rx,
+			     uint32_t *next_at);
+
+/* ---- nd.c ---- */
+
+struct s7_neigh;
+
+/* A message of types 133..137, checksum good; data at the ICMPv6 header. Consumes. */
+void nd_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
+/* Who has neigh->ip? To its solicited-node group, or to the known address when `unicast`. */
+void nd_ask(struct s7_inst *inst, const struct s7_neigh *neigh, bool unicast);
+/* Probes what is tentative among the interface's addresses. */
+void nd_check_duplicates(struct s7_inst *inst, struct s7_iface *iface);
+/* The group by which the neighbours of an address are asked (RFC 4291 2.7.1). */
+struct s7_ip nd_solicited_group(const struct s7_ip *ip);
+
+/* 33:33 and the last four bytes of the group (RFC 2464 7). */
+static inline void ip6_group_mac(const struct s7_ip *group, uint8_t mac[6])
+{
+	mac[0] = mac[1] = 0x33;
+	memcpy(mac + 2, &group->w[3], 4);
+}
+
 #endif

@@ -50,11 +50,12 @@ bool ip6_kernel_has(const struct s7_inst *inst, const struct s7_ip *ip)
 	return false;
 }
 
-bool ip_kernel_answers(const struct s7_inst *inst, const struct s7_rx *rx)
+bool ip_kernel_has(const struct s7_inst *inst, const struct s7_iface *iface,
+		   const struct s7_ip *local)
 {
-	if (rx->iface->flags & IFACE_SHARED)
+	if (iface->flags & IFACE_SHARED)
 		return true;
-	return !ip_is_v4(&rx->dst) && ip6_kernel_has(inst, &rx->dst);
+	return !ip_is_v4(local) && ip6_kernel_has(inst, local);
 }
 
 static uint32_t scope_of(const struct s7_ip *ip)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ip_out.c - IPv4 header, fragmentation, and the way onto the link
+ * ip_out.c - IPv4 header, fragmentation of both families, and the way onto the link
  *
  * ip_output() prepends the header to a packet that begins at its transport header and hands it to
  * lo, to a neighbour, or to the group's link address. The header checksum is left to the device
@@ -10,13 +10,18 @@
  * Fragments carry a finished transport checksum. Context: instance lock; every path consumes one
  * reference. Called by: tcp, udp, icmp.
  */
+#include "stack/ip/ip_out.h"
+
 #include <errno.h>
 
 #include "stack/ip/arp.h"
 #include "stack/ip/chain.h"
+#include "stack/ip/frag.h"
+#include "stack/ip/ip6.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/eth.h"
 #include "stack/wire/ip4.h"
+#include "stack/wire/ip6.h"
 
 #define UDP_SUM_AT 6
 #define TCP_SUM_AT 16
@@ -31,11 +36,15 @@ uint32_t ip_pseudo_sum(const struct s7_ip *src, const struct s7_ip *dst, uint8_t
 	return csum_partial(src->b, 16, csum_partial(dst->b, 16, sum));
 }
 
-/* Broadcast, or the group's address (RFC 1112 6.4). */
+/* Broadcast, or the group's address (RFC 1112 6.4, RFC 2464 7). */
 static void group_mac(const struct s7_dst *dst, uint8_t mac[6])
 {
 	uint32_t host = ntohl(ip_v4(&dst->dst));
 
+	if (!dst->is_v4) {
+		ip6_group_mac(&dst->dst, mac);
+		return;
+	}
 	if (!ip_is_multicast(&dst->dst)) {
 		memset(mac, 0xff, 6);
 		return;
@@ -55,8 +64,7 @@ static void loop_back(struct s7_inst *inst, const struct s7_pkt *pkt)
 		inst->drop[DROP_NO_PKT]++;
 }
 
-/* The packet begins at its IP header. */
-static int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt)
+int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt)
 {
 	struct s7_iface *iface = &inst->iface[dst->iface];
 	uint8_t mac[6];
@@ -72,7 +80,7 @@ static int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *
 	if (s7_unlikely(!dst->neigh)) {
 		group_mac(dst, mac);
 		loop_back(inst, pkt);
-		eth_output(inst, iface, pkt, mac, ETH_TYPE_IP4);
+		eth_output(inst, iface, pkt, mac, dst->is_v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
 		return 0;
 	}
 	if (s7_unlikely(dst->neigh->generation != dst->neigh_generation)) {
@@ -87,20 +95,14 @@ static int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *
 	return 0;
 }
 
-/* What differs between the fragments of a packet. */
-struct piece {
-	uint16_t id, off; /* off in bytes */
-	bool more;
-};
-
 static int ip_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
-		   const struct s7_ip_tx *tx, const struct piece *piece)
+		   const struct s7_ip_tx *tx, const struct ip_piece *piece)
 {
 	struct s7_ip4 h = {
 		.src = ip_v4(&dst->src),
 		.dst = ip_v4(&dst->dst),
 		.total = (uint16_t)(pkt->total + IP4_LEN),
-		.id = piece->id,
+		.id = (uint16_t)piece->id,
 		.frag_off = piece->off,
 		.tos = tx->tos,
 		.ttl = tx->ttl,
@@ -138,14 +140,22 @@ static bool is_precut(const struct s7_pkt *pkt, uint32_t room)
 {
 	for (; pkt; pkt = pkt->frag) {
 		if (pkt->len > room || (pkt->frag && pkt->len != room) || pkt_is_shared(pkt) ||
-		    pkt_headroom(pkt) < IP4_LEN + ETH_LEN)
+		    pkt_headroom(pkt) < IP6_LEN + IP6_FRAG_LEN + ETH_LEN)
 			return false;
 	}
 	return true;
 }
 
+static int send_piece(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+		      const struct s7_ip_tx *tx, const struct ip_piece *piece)
+{
+	stat_add(inst, STAT_IP_FRAGS_OUT, 1);
+	return dst->is_v4 ? ip_send(inst, dst, pkt, tx, piece) :
+			    ip6_send(inst, dst, pkt, tx, piece);
+}
+
 static int send_precut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
-		       const struct s7_ip_tx *tx, struct piece *piece)
+		       const struct s7_ip_tx *tx, struct ip_piece *piece)
 {
 	struct s7_pkt *rest;
 	uint32_t len;
@@ -158,19 +168,18 @@ static int send_precut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *
 		pkt->nsegs = 1;
 		pkt->flags = 0;
 		piece->more = rest != NULL;
-		err = ip_send(inst, dst, pkt, tx, piece);
+		err = send_piece(inst, dst, pkt, tx, piece);
 		if (err) {
 			pkt_free(inst, rest);
 			return err;
 		}
 		piece->off = (uint16_t)(piece->off + len);
-		stat_add(inst, STAT_IP_FRAGS_OUT, 1);
 	}
 	return 0;
 }
 
 static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
-		    const struct s7_ip_tx *tx, struct piece *piece, uint32_t room)
+		    const struct s7_ip_tx *tx, struct ip_piece *piece, uint32_t room)
 {
 	uint32_t off, len;
 	int err = 0;
@@ -188,8 +197,7 @@ static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt
 		part->flags = 0;
 		piece->off = (uint16_t)off;
 		piece->more = off + len < pkt->total;
-		err = ip_send(inst, dst, part, tx, piece);
-		stat_add(inst, STAT_IP_FRAGS_OUT, 1);
+		err = send_piece(inst, dst, part, tx, piece);
 	}
 	pkt_free(inst, pkt);
 	return err;
@@ -198,28 +206,42 @@ static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt
 static int ip_fragment(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 		       const struct s7_ip_tx *tx)
 {
-	uint32_t room = (dst->mtu - IP4_LEN) & ~7u;
-	struct piece piece = { .id = inst->ip_id++ };
+	uint32_t room = ip_frag_room(dst->is_v4, dst->mtu);
+	uint32_t most = dst->is_v4 ? IP4_TOTAL_MAX - IP4_LEN : IP6_PAYLOAD_MAX;
+	struct ip_piece piece = { .off = 0 };
 
-	if (tx->dont_fragment || pkt->total + IP4_LEN > IP4_TOTAL_MAX) {
+	if (tx->dont_fragment || pkt->total > most || !room) {
 		pkt_drop(inst, pkt, DROP_IP_TOO_BIG);
 		return -EMSGSIZE;
 	}
+	piece.id = dst->is_v4 ? inst->ip_id++ : frag_next_id(inst, &dst->src, &dst->dst);
 	finish_l4_csum(pkt, tx->proto);
 	if (is_precut(pkt, room))
 		return send_precut(inst, dst, pkt, tx, &piece);
 	return send_cut(inst, dst, pkt, tx, &piece, room);
 }
 
-int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
-	      const struct s7_ip_tx *tx)
+static int ip6_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+		      const struct s7_ip_tx *tx)
 {
-	struct piece whole = { 0, 0, false };
+	static const struct ip_piece whole;
 
-	if (s7_unlikely(dst->owner != ROUTE_STACK || !dst->is_v4)) {
+	if (dst->owner != ROUTE_STACK) {
 		pkt_drop(inst, pkt, DROP_IP_NO_ROUTE);
 		return -ENETUNREACH;
 	}
+	if (s7_unlikely(pkt->total + IP6_LEN > dst->mtu && !(pkt->flags & PKT_TX_TSO)))
+		return ip_fragment(inst, dst, pkt, tx);
+	return ip6_send(inst, dst, pkt, tx, &whole);
+}
+
+int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+	      const struct s7_ip_tx *tx)
+{
+	struct ip_piece whole = { 0, 0, false };
+
+	if (dst->owner != ROUTE_STACK || !dst->is_v4)
+		return ip6_output(inst, dst, pkt, tx);
 	if (s7_unlikely(pkt->total + IP4_LEN > dst->mtu && !(pkt->flags & PKT_TX_TSO)))
 		return ip_fragment(inst, dst, pkt, tx);
 	whole.id = inst->ip_id;

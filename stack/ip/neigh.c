@@ -2,20 +2,22 @@
 /*
  * neigh.c - the neighbour table
  *
- * Idea: one entry a (interface, address), found by hash, kept in a slab. State is changed by
- * neigh_set() alone, which checks the table of legal transitions. Packets for an unresolved
- * neighbour wait in an array of pointers (a retransmission queue may own their `next`); over 64 the
- * oldest goes (DROP_NEIGH_QUEUE_FULL). Ageing costs no timer: REACHABLE is compared with the clock
- * when a packet uses it. A full table recycles the next entry behind the hand that is not waiting
- * for an answer. Failure: what waited is dropped and its senders in this process are told
- * EHOSTUNREACH as if by ICMP (RFC 1122 2.3.2.2). Context: instance lock. Called by: dst.c,
- * ip_out.c, arp.c, the timer wheel.
+ * Idea: both families share it; they differ in how they ask (a row of neigh_langs). One entry a
+ * (interface, address), found by hash, kept in a slab. State is changed by neigh_set() alone, which
+ * checks the table of legal transitions. Packets for an unresolved neighbour wait in an array of
+ * pointers (a retransmission queue may own their `next`); over 64 the oldest goes
+ * (DROP_NEIGH_QUEUE_FULL). Ageing costs no timer: REACHABLE is compared with the clock when a
+ * packet uses it. A full table recycles the next entry behind the hand that is not waiting for an
+ * answer. Failure: what waited is dropped and its senders in this process are told EHOSTUNREACH as
+ * if by ICMP (RFC 1122 2.3.2.2). Context: instance lock. Called by: dst.c, ip_out.c, arp.c, the
+ * timer wheel.
  */
 #include "stack/ip/arp.h"
 
 #include <errno.h>
 
 #include "stack/ip/icmp.h"
+#include "stack/ip/ip6.h"
 #include "stack/wire/eth.h"
 
 #define BIT(state) (1u << (state))
@@ -28,6 +30,15 @@ static const uint8_t neigh_legal[NEIGH_S_COUNT] S7_ASSERTED = {
 	[NEIGH_S_STALE] = BIT(NEIGH_S_PROBE) | BIT(NEIGH_S_REACHABLE) | BIT(NEIGH_S_STALE),
 	[NEIGH_S_PROBE] = BIT(NEIGH_S_REACHABLE) | BIT(NEIGH_S_STALE) | BIT(NEIGH_S_FAILED),
 	[NEIGH_S_FAILED] = BIT(NEIGH_S_INCOMPLETE) | BIT(NEIGH_S_STALE) | BIT(NEIGH_S_REACHABLE),
+};
+
+static const struct {
+	uint16_t ether_type;
+	void (*ask)(struct s7_inst *inst, const struct s7_neigh *neigh, bool unicast);
+	void (*tell)(struct s7_inst *inst, const struct s7_pkt *pkt, int err);
+} neigh_langs[NEIGH_LANG_COUNT] = {
+	[NEIGH_ARP] = { ETH_TYPE_IP4, arp_ask, icmp_tell_sender },
+	[NEIGH_ND] = { ETH_TYPE_IP6, nd_ask, icmp6_tell_sender },
 };
 
 static void neigh_set(struct s7_neigh *neigh, enum neigh_state state)
@@ -46,6 +57,7 @@ int neigh_init(struct s7_inst *inst)
 		return -ENOMEM;
 	err = slab_init(&inst->neigh->slab, inst->arena, sizeof(struct s7_neigh), NEIGH_MAX);
 	inst->neigh->slab.is_cache = true;
+	timer_init(&inst->neigh->duplicates, TIMER_ND);
 	return err;
 }
 
@@ -130,6 +142,8 @@ struct s7_neigh *neigh_get(struct s7_inst *inst, const struct s7_iface *iface,
 	neigh->generation = generation;
 	neigh->iface = iface->index;
 	neigh->ip = *ip;
+	neigh->lang = ip_is_v4(ip) ? NEIGH_ARP : NEIGH_ND;
+	neigh->ether_type = neigh_langs[neigh->lang].ether_type;
 	timer_init(&neigh->timer, TIMER_NEIGH);
 	bucket = neigh_bucket(inst, iface->index, ip);
 	neigh->next = *bucket;
@@ -147,7 +161,7 @@ void eth_output(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt
 static void neigh_ask(struct s7_inst *inst, struct s7_neigh *neigh)
 {
 	neigh->tries++;
-	arp_ask(inst, neigh, neigh->state == NEIGH_S_PROBE);
+	neigh_langs[neigh->lang].ask(inst, neigh, neigh->state == NEIGH_S_PROBE);
 	timer_arm(&inst->wheel, &neigh->timer, inst->now + NEIGH_RETRY);
 }
 
@@ -184,13 +198,13 @@ void neigh_output(struct s7_inst *inst, struct s7_neigh *neigh, struct s7_pkt *p
 		if (iface->flags & IFACE_NO_ARP) {
 			static const uint8_t everybody[6] = { 255, 255, 255, 255, 255, 255 };
 
-			eth_output(inst, iface, pkt, everybody, ETH_TYPE_IP4);
+			eth_output(inst, iface, pkt, everybody, neigh->ether_type);
 			return;
 		}
 		neigh_enqueue(inst, neigh, pkt);
 		return;
 	}
-	eth_output(inst, iface, pkt, neigh->mac, ETH_TYPE_IP4);
+	eth_output(inst, iface, pkt, neigh->mac, neigh->ether_type);
 }
 
 void neigh_confirm(struct s7_inst *inst, struct s7_neigh *neigh)
@@ -214,7 +228,8 @@ static void neigh_release(struct s7_inst *inst, struct s7_neigh *neigh)
 	memcpy(queue, neigh->queue, n * sizeof(*queue));
 	neigh->queued = 0;
 	for (i = 0; i < n; i++)
-		eth_output(inst, &inst->iface[neigh->iface], queue[i], neigh->mac, ETH_TYPE_IP4);
+		eth_output(inst, &inst->iface[neigh->iface], queue[i], neigh->mac,
+			   neigh->ether_type);
 }
 
 void neigh_update(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *mac, bool solicited)
@@ -230,6 +245,34 @@ void neigh_update(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *m
 		neigh_set(neigh, NEIGH_S_REACHABLE);
 	} else if (!same || neigh->state == NEIGH_S_NONE || neigh->state == NEIGH_S_INCOMPLETE ||
 		   neigh->state == NEIGH_S_FAILED) {
+		neigh_set(neigh, NEIGH_S_STALE);
+	} else {
+		return;
+	}
+	timer_cancel(&inst->wheel, &neigh->timer);
+	neigh_release(inst, neigh);
+}
+
+void neigh_advertised(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *mac,
+		      bool solicited, bool override)
+{
+	bool fresh = neigh->state == NEIGH_S_INCOMPLETE;
+	bool same = !fresh && (!mac || mac_equal(neigh->mac, mac));
+
+	if (neigh->state == NEIGH_S_NONE || neigh->state == NEIGH_S_FAILED || (fresh && !mac))
+		return; /* nobody asked, or it does not say where it is */
+	if (!fresh && !same && !override) {
+		/* somebody else claims the address: what we know is to be proven again */
+		if (neigh->state == NEIGH_S_REACHABLE)
+			neigh_set(neigh, NEIGH_S_STALE);
+		return;
+	}
+	if (!same)
+		memcpy(neigh->mac, mac, sizeof(neigh->mac));
+	if (solicited) {
+		neigh->confirmed = inst->now;
+		neigh_set(neigh, NEIGH_S_REACHABLE);
+	} else if (!same) {
 		neigh_set(neigh, NEIGH_S_STALE);
 	} else {
 		return;
@@ -259,7 +302,7 @@ static void neigh_fail(struct s7_inst *inst, struct s7_neigh *neigh)
 	neigh->queued = 0;
 	neigh_set(neigh, NEIGH_S_FAILED);
 	for (i = 0; i < n; i++) {
-		icmp_tell_sender(inst, queue[i], EHOSTUNREACH);
+		neigh_langs[neigh->lang].tell(inst, queue[i], EHOSTUNREACH);
 		pkt_drop(inst, queue[i], DROP_NEIGH_FAILED);
 	}
 }

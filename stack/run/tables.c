@@ -29,6 +29,7 @@ const s7_timer_fn inst_timers[TIMER_KIND_COUNT] = {
 	[TIMER_TIME_WAIT] = tcp_tw_timer,
 	[TIMER_NEIGH] = neigh_timer,
 	[TIMER_FRAG] = frag_timer,
+	[TIMER_ND] = nd_timer,
 	[TIMER_HOST] = no_timer,
 };
 

@@ -90,7 +90,7 @@ static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, uint32_t dev
 		src = &sk->bind.ip;
 	err = dst_lookup(inst, ip, src, device, ret_dst);
 	*ret_shared = !err && ret_dst->owner == ROUTE_STACK &&
-		      (inst->iface[ret_dst->iface].flags & IFACE_SHARED);
+		      ip_kernel_has(inst, &inst->iface[ret_dst->iface], &ret_dst->src);
 	inst_unlock(inst);
 	return err;
 }

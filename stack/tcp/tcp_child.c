@@ -100,6 +100,8 @@ struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg 
 	sk->flow.rport = req->flow.rport;
 	sk->flow.iface = req->flow.iface;
 	sk->flow.kind = FLOW_TCP;
+	if (ip_needs_scope(&req->flow.remote))
+		sk->bound_iface = req->flow.iface + 1u; /* the address means nothing elsewhere */
 	tcp_take_iface(ts);
 	if (req->flow.linked) {
 		if (!req->retries)

@@ -32,7 +32,8 @@ void tcp_own_port(struct s7_tcp_sock *ts)
 {
 	struct s7_inst *inst = ts->sk.inst;
 
-	if (!(inst->iface[ts->tcb.dst.iface].flags & IFACE_SHARED) || ts->tcb.bits & TCB_OWNS_PORT)
+	if (ts->tcb.bits & TCB_OWNS_PORT ||
+	    !ip_kernel_has(inst, &inst->iface[ts->tcb.dst.iface], &ts->sk.flow.local))
 		return;
 	sk_own_port(inst, IPPROTO_TCP, &ts->sk.flow.local, ts->sk.flow.lport);
 	ts->tcb.bits |= TCB_OWNS_PORT;

@@ -76,7 +76,7 @@ struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *
 void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx,
 		 const struct tcp_seg *seg)
 {
-	if (rx->iface->flags & IFACE_SHARED &&
+	if (ip_kernel_answers(inst, rx) &&
 	    !sk_port_owned(inst, IPPROTO_TCP, &rx->dst, seg->h.dst)) {
 		pkt_drop(inst, pkt, DROP_TCP_KERNEL);
 		return;

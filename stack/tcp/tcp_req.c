@@ -94,9 +94,12 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 
 static void req_send(struct s7_inst *inst, struct s7_tcp_req *req)
 {
+	uint32_t bound = req->listener->sk.bound_iface;
+
+	if (!bound && ip_needs_scope(&req->flow.remote))
+		bound = req->flow.iface + 1u;
 	if (dst_stale(inst, &req->dst))
-		dst_lookup(inst, &req->flow.remote, &req->flow.local, req->listener->sk.bound_iface,
-			   &req->dst);
+		dst_lookup(inst, &req->flow.remote, &req->flow.local, bound, &req->dst);
 	tcp_req_synack(inst, req, tcp_ms(inst) + req->ts_offset);
 }
 

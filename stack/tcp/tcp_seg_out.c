@@ -65,8 +65,6 @@ int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_
 
 	tcp_hdr_write(bytes, &h);
 	tcp_opts_write(bytes + TCP_HDR_LEN, &out->opts);
-	if (!out->dst->is_v4)
-		pkt->flags |= PKT_L3_V6;
 	csum = seg_checksum(inst, out, pkt, hdr_len, payload_sum, has_sum);
 	memcpy(bytes + TCP_HDR_CSUM_AT, &csum, sizeof(csum));
 	stat_add(inst, STAT_TCP_OUT_SEGS, 1);
@@ -112,7 +110,7 @@ void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tc
 /* MSS of a path: what fits a packet, and a buffer when the device takes no chains. */
 uint32_t tcp_mss_of_dst(const struct s7_inst *inst, const struct s7_dst *dst)
 {
-	uint32_t headers = dst->is_v4 ? 40 : 60;
+	uint32_t headers = ip_header_len(dst->is_v4) + TCP_HDR_LEN;
 	uint32_t mss = dst->mtu > headers + TCP_MSS_MIN ? dst->mtu - headers : TCP_MSS_MIN;
 
 	if (!(inst->iface[dst->iface].caps & NETDEV_MULTI_SEG) &&

@@ -12,7 +12,6 @@
 #include "stack/ip/chain.h"
 #include "stack/udp/udp.h"
 #include "stack/wire/csum.h"
-#include "stack/wire/icmp.h"
 
 static bool udp_csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const struct s7_rx *rx,
 			const struct s7_udp_hdr *h)
@@ -87,7 +86,9 @@ static bool udp_group_match(const struct s7_sock *sk, const struct s7_rx *rx,
 		return false;
 	if (!ip_is_any(&flow->local))
 		return ip_equal(&flow->local, &rx->dst);
-	return ip_is_v4(&flow->local) == ip_is_v4(&rx->dst) || !(sk->bits & SKB_V6ONLY);
+	if (ip_is_v4(&flow->local) == ip_is_v4(&rx->dst))
+		return true;
+	return !ip_is_v4(&flow->local) && !(sk->bits & SKB_V6ONLY);
 }
 
 /* All but the last match get copies. */
@@ -122,14 +123,14 @@ static bool udp_deliver_group(struct s7_inst *inst, struct s7_pkt *pkt, const st
 static void udp_refuse(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx,
 		       const struct s7_udp_hdr *h)
 {
-	if (rx->iface->flags & IFACE_SHARED &&
+	if (ip_kernel_answers(inst, rx) &&
 	    !sk_port_owned(inst, IPPROTO_UDP, &rx->dst, h->dport)) {
 		pkt_drop(inst, pkt, DROP_UDP_KERNEL);
 		return;
 	}
 	if (!rx->broadcast) {
 		pkt_push(pkt, pkt->l3_len);
-		icmp_error(inst, rx, pkt, ICMP_T_UNREACH, ICMP_C_PORT, 0);
+		icmp_refuse_port(inst, rx, pkt);
 	}
 	pkt_drop(inst, pkt, DROP_UDP_NO_PORT);
 }

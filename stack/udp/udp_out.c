@@ -17,8 +17,9 @@
 #include "stack/udp/udp.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/ip4.h"
+#include "stack/wire/ip6.h"
 
-/* What IP_MTU_DISCOVER means (ip(7)). */
+/* What IP_MTU_DISCOVER means (ip(7)); IPV6_MTU_DISCOVER has the same numbers. */
 static const struct pmtu_rule {
 	bool df, df_if_fits, refuse, device_mtu;
 } pmtu_rules[] = {
@@ -153,11 +154,31 @@ static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uin
 	return 0;
 }
 
+static const struct pmtu_rule *udp_pmtu_rule(const struct s7_udp_sock *us)
+{
+	uint8_t rule = us->dst.is_v4 ? us->sk.mtu_discover : us->sk.ip6.mtu_discover;
+
+	return &pmtu_rules[rule < S7_ARRAY_LEN(pmtu_rules) ? rule : 0];
+}
+
+/* The longest packet, headers included; of IPv6 only what is behind the header counts. */
+static uint32_t udp_packet_max(const struct s7_udp_sock *us)
+{
+	return us->dst.is_v4 ? IP4_TOTAL_MAX : IP6_LEN + IP6_PAYLOAD_MAX;
+}
+
+static bool udp_refuses_fragments(const struct s7_udp_sock *us, const struct pmtu_rule *rule)
+{
+	return rule->refuse || (!us->dst.is_v4 && us->sk.bits & SKB_DONTFRAG6);
+}
+
 /* Refusals that stand before the first byte is copied. `total`: payload of the whole datagram. */
 static int udp_may_send(struct s7_udp_sock *us, uint32_t mtu, const struct pmtu_rule *rule,
 			uint64_t total)
 {
-	if (total + UDP_LEN + IP4_LEN > (rule->refuse ? mtu : IP4_TOTAL_MAX)) {
+	uint32_t most = udp_refuses_fragments(us, rule) ? mtu : udp_packet_max(us);
+
+	if (total + UDP_LEN + ip_header_len(us->dst.is_v4) > most) {
 		errq_local(&us->sk, EMSGSIZE, &us->dst.dst, us->sk.flow.rport, mtu);
 		return -EMSGSIZE;
 	}
@@ -166,9 +187,10 @@ static int udp_may_send(struct s7_udp_sock *us, uint32_t mtu, const struct pmtu_
 	return us->sk.shut & SK_SHUT_WR ? -EPIPE : 0;
 }
 
-static const struct pmtu_rule *udp_pmtu_rule(const struct s7_sock *sk)
+/* Over IPv6 nothing but the checksum guards the addresses (RFC 8200 8.1). */
+static bool udp_needs_sum(const struct s7_udp_sock *us)
 {
-	return &pmtu_rules[sk->mtu_discover < S7_ARRAY_LEN(pmtu_rules) ? sk->mtu_discover : 0];
+	return !(us->sk.bits & SKB_NO_CHECK) || !us->dst.is_v4;
 }
 
 /* Header and checksum over what was built. */
@@ -182,7 +204,7 @@ static void udp_finish(const struct s7_udp_sock *us, struct build *b, const stru
 	uint32_t pseudo = ip_pseudo_sum(&dst->src, &dst->dst, IPPROTO_UDP, pkt->total);
 
 	udp_write(pkt->data, &h);
-	if (us->sk.bits & SKB_NO_CHECK)
+	if (!udp_needs_sum(us))
 		return;
 	if (b->summing) {
 		h.sum = csum_fold(csum_add(csum_partial(pkt->data, UDP_LEN, pseudo), b->sum));
@@ -196,25 +218,36 @@ static void udp_finish(const struct s7_udp_sock *us, struct build *b, const stru
 	put_raw16(pkt->data + 6, h.sum);
 }
 
+static uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst)
+{
+	if (!ip_is_multicast(&dst->dst))
+		return sk_ttl(sk, dst->is_v4);
+	if (dst->is_v4)
+		return sk->mcast_ttl;
+	return sk->ip6.mcast_hops < 0 ? 1 : (uint8_t)sk->ip6.mcast_hops;
+}
+
 static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7_msg *msg,
 			uint16_t port, uint32_t mtu)
 {
-	const struct pmtu_rule *rule = udp_pmtu_rule(&us->sk);
+	const struct pmtu_rule *rule = udp_pmtu_rule(us);
 	struct s7_sock *sk = &us->sk;
 	struct s7_dst dst = us->dst;
-	struct s7_ip_tx tx = { .proto = IPPROTO_UDP, .tos = msg->tos ? msg->tos : sk->tos };
+	uint32_t wants_errors = dst.is_v4 ? SKB_RECVERR : SKB_RECVERR6;
+	uint32_t total = b->head->total + ip_header_len(dst.is_v4);
+	struct s7_ip_tx tx = { .proto = IPPROTO_UDP, .ttl = udp_ttl(sk, &dst) };
 	int err;
 
 	dst.mtu = mtu;
-	tx.ttl = ip_is_multicast(&dst.dst) ? sk->mcast_ttl : sk->ttl ? sk->ttl : 64;
+	tx.tos = msg->tos ? msg->tos : sk_tos(sk, dst.is_v4);
 	if (msg->ttl)
 		tx.ttl = msg->ttl;
-	tx.dont_fragment = rule->df || (rule->df_if_fits && b->head->total + IP4_LEN <= mtu);
+	tx.dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
 	udp_finish(us, b, &dst, port);
 	if (msg->flags & MSG_CONFIRM && dst.neigh)
 		neigh_confirm(sk->inst, dst.neigh);
 	err = ip_output(sk->inst, &dst, b->head, &tx);
-	if (err == -ENOBUFS && !(sk->bits & SKB_RECVERR))
+	if (err == -ENOBUFS && !(sk->bits & wants_errors))
 		err = 0;
 	if (!err)
 		stat_add(sk->inst, STAT_UDP_OUT, 1);
@@ -235,10 +268,10 @@ static void build_begin(struct s7_udp_sock *us, struct build *b, uint32_t mtu, u
 
 	memset(b, 0, sizeof(*b));
 	b->inst = us->sk.inst;
-	b->room = (mtu - IP4_LEN) & ~7u;
-	b->summing = !(us->sk.bits & SKB_NO_CHECK) &&
+	b->room = ip_frag_room(us->dst.is_v4, mtu);
+	b->summing = udp_needs_sum(us) &&
 		     (us->cork || more || !(iface->caps & NETDEV_TX_L4_CSUM) ||
-		      total + UDP_LEN + IP4_LEN > mtu);
+		      total + UDP_LEN + ip_header_len(us->dst.is_v4) > mtu);
 	if (!us->cork)
 		return;
 	b->head = us->cork;
@@ -266,8 +299,8 @@ static int udp_corked_destination(struct s7_udp_sock *us, uint16_t *ret_port)
 
 ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 {
-	const struct pmtu_rule *rule = udp_pmtu_rule(sk);
 	struct s7_udp_sock *us = udp_sock(sk);
+	const struct pmtu_rule *rule;
 	uint64_t total = msg->len + (us->cork ? us->cork->total - UDP_LEN : 0);
 	bool more = msg->flags & MSG_MORE;
 	struct build b;
@@ -282,8 +315,9 @@ ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 	err = us->cork ? udp_corked_destination(us, &port) : udp_destination(us, msg, &port);
 	if (err)
 		return err;
+	rule = udp_pmtu_rule(us);
 	mtu = rule->device_mtu ? sk->inst->iface[us->dst.iface].mtu : us->dst.mtu;
-	mtu = (uint32_t)s7_min(mtu, IP4_TOTAL_MAX);
+	mtu = (uint32_t)s7_min(mtu, udp_packet_max(us));
 	err = udp_may_send(us, mtu, rule, total);
 	if (err)
 		return err;

@@ -242,11 +242,14 @@ static uint32_t udp_outq(struct s7_sock *sk)
 
 static void udp_icmp_sock(struct s7_sock *sk, const struct s7_icmp_error *e)
 {
+	uint8_t policy = e->v6 ? sk->ip6.mtu_discover : sk->mtu_discover;
 	bool wanted = errq_wanted(sk, e->v6), hard = e->hard;
 
-	if (e->mtu && sk->mtu_discover == IP_PMTUDISC_DONT)
+	if (e->mtu && (e->v6 ? policy >= IPV6_PMTUDISC_INTERFACE : policy == IP_PMTUDISC_DONT))
 		return;
-	if (!wanted && !((hard || e->mtu) && sk->bits & SKB_CONNECTED))
+	if (e->mtu)
+		hard = policy != IP_PMTUDISC_DONT;
+	if (!wanted && !(hard && sk->bits & SKB_CONNECTED))
 		return;
 	if (wanted)
 		errq_icmp(sk, e, e->l4 + UDP_LEN);

@@ -398,7 +398,7 @@ Test(sim_data, pmtu_lowers_the_mss)
 		drain(pair.b);
 	}
 	cr_assert_eq(tcb_of(pair.b)->bytes_received, 30000);
-	cr_assert_eq(w.max_len, 1200 - 40 - 12);
+	cr_assert_eq(w.max_len, 1200 - ip_header_len(!sim->setup.v6) - 20 - 12);
 	/* a message about something never sent is not believed */
 	tcp_icmp(sim->host[0].inst, &quoted, tcb_of(pair.a)->snd_nxt + 100000,
 		 &(struct s7_icmp_error){ .err = EMSGSIZE, .mtu = 600, .hard = true });

@@ -13,10 +13,10 @@
 #include "stack/wire/csum.h"
 #include "stack/wire/eth.h"
 #include "stack/wire/ip4.h"
+#include "stack/wire/ip6.h"
 
 #define ARENA_BYTES (64u << 20)
 #define IP_AT 14
-#define TCP_AT 34
 
 static const uint8_t sim_mac[2][6] = { { 2, 0, 0, 0, 0, 1 }, { 2, 0, 0, 0, 0, 2 } };
 
@@ -94,18 +94,33 @@ static void inbox_put(struct sim_host *to, struct sim_frame *frame)
 	*at = frame;
 }
 
-static bool frame_seg(const uint8_t *data, uint32_t len, struct sim_seg *ret_seg)
+/* Where the transport header begins. */
+static uint32_t tcp_at(const struct sim *sim)
 {
-	uint32_t total;
+	return IP_AT + ip_header_len(!sim->setup.v6);
+}
 
-	if (len < TCP_AT + TCP_HDR_LEN || data[12] != 8 || data[13] ||
-	    data[IP_AT + 9] != IPPROTO_TCP)
+static bool frame_is_tcp(const struct sim *sim, const uint8_t *data)
+{
+	if (sim->setup.v6)
+		return get_be16(data + 12) == ETH_TYPE_IP6 &&
+		       data[IP_AT + IP6_NEXT_AT] == IPPROTO_TCP;
+	return get_be16(data + 12) == ETH_TYPE_IP4 && data[IP_AT + 9] == IPPROTO_TCP;
+}
+
+static bool frame_seg(const struct sim *sim, const uint8_t *data, uint32_t len,
+		      struct sim_seg *ret_seg)
+{
+	uint32_t at = tcp_at(sim), l4;
+
+	if (len < at + TCP_HDR_LEN || !frame_is_tcp(sim, data))
 		return false;
-	total = get_be16(data + IP_AT + 2);
-	if (tcp_hdr_read(data + TCP_AT, len - TCP_AT, &ret_seg->h))
+	l4 = sim->setup.v6 ? get_be16(data + IP_AT + IP6_PAYLOAD_AT) :
+			     get_be16(data + IP_AT + 2) - 20u;
+	if (tcp_hdr_read(data + at, len - at, &ret_seg->h))
 		return false;
-	ret_seg->len = total - 20 - ret_seg->h.hdr_len;
-	return !tcp_opts_read(data + TCP_AT + 20, ret_seg->h.hdr_len - 20u,
+	ret_seg->len = l4 - ret_seg->h.hdr_len;
+	return !tcp_opts_read(data + at + 20, ret_seg->h.hdr_len - 20u,
 			      ret_seg->h.flags & TCPF_SYN, &ret_seg->opts);
 }
 
@@ -125,7 +140,7 @@ static void link_send(struct sim *sim, uint32_t from, const uint8_t *data, uint3
 	}
 	if (sim_random(sim) % 1000 < setup->loss_permille ||
 	    (sim->path_mtu && len > sim->path_mtu + 14) ||
-	    (sim->hook && frame_seg(data, len, &seg) && sim->hook(sim, &seg) == SIM_DROP)) {
+	    (sim->hook && frame_seg(sim, data, len, &seg) && sim->hook(sim, &seg) == SIM_DROP)) {
 		sim->lost++;
 		copies = 0;
 	}
@@ -145,25 +160,32 @@ static void link_send(struct sim *sim, uint32_t from, const uint8_t *data, uint3
 
 /* ---- the device ---- */
 
-static void csum_fill(uint8_t *frame, uint32_t len, bool partial)
+static void csum_fill(const struct sim *sim, uint8_t *frame, uint32_t len, bool partial)
 {
-	uint16_t *field = (uint16_t *)(frame + TCP_AT + TCP_HDR_CSUM_AT);
-	uint32_t l4 = len - TCP_AT;
+	uint32_t at = tcp_at(sim), l4 = len - at, pseudo;
+	uint16_t *field = (uint16_t *)(frame + at + TCP_HDR_CSUM_AT);
 	struct s7_ip src, dst;
 
-	memcpy(&src.w[3], frame + IP_AT + 12, 4);
-	memcpy(&dst.w[3], frame + IP_AT + 16, 4);
-	src = ip_from_v4(src.w[3]);
-	dst = ip_from_v4(dst.w[3]);
-	if (partial && *field != csum_fold16(ip_pseudo_sum(&src, &dst, IPPROTO_TCP, l4)))
+	if (sim->setup.v6) {
+		memcpy(src.b, frame + IP_AT + 8, 16);
+		memcpy(dst.b, frame + IP_AT + 24, 16);
+	} else {
+		src = ip_from_v4(get_raw32(frame + IP_AT + 12));
+		dst = ip_from_v4(get_raw32(frame + IP_AT + 16));
+	}
+	pseudo = ip_pseudo_sum(&src, &dst, IPPROTO_TCP, l4);
+	if (partial && *field != csum_fold16(pseudo))
 		abort(); /* the stack promised the pseudo sum */
 	*field = 0;
-	*field = csum_fold(
-		csum_partial(frame + TCP_AT, l4, ip_pseudo_sum(&src, &dst, IPPROTO_TCP, l4)));
+	*field = csum_fold(csum_partial(frame + at, l4, pseudo));
 }
 
-static void ip_fill(uint8_t *frame, uint32_t len)
+static void ip_fill(const struct sim *sim, uint8_t *frame, uint32_t len)
 {
+	if (sim->setup.v6) {
+		put_be16(frame + IP_AT + IP6_PAYLOAD_AT, (uint16_t)(len - IP_AT - IP6_LEN));
+		return;
+	}
 	put_be16(frame + IP_AT + 2, (uint16_t)(len - IP_AT));
 	put_raw16(frame + IP_AT + 10, 0);
 	put_raw16(frame + IP_AT + 10, csum_fold(csum_partial(frame + IP_AT, 20, 0)));
@@ -172,11 +194,12 @@ static void ip_fill(uint8_t *frame, uint32_t len)
 /* What a NIC does with PKT_TX_TSO. */
 static void tso_cut(struct sim *sim, uint32_t from, const struct s7_pkt *pkt, const uint8_t *whole)
 {
-	uint32_t hdr = pkt->l2_len + pkt->l3_len + pkt->l4_len, at;
-	uint8_t flags = whole[TCP_AT + 13];
+	uint32_t hdr = pkt->l2_len + pkt->l3_len + pkt->l4_len, l4 = tcp_at(sim), at;
+	uint16_t wanted = PKT_TX_L4_CSUM | (sim->setup.v6 ? PKT_L3_V6 : PKT_TX_L3_CSUM);
+	uint8_t flags = whole[l4 + 13];
 
-	if (!(pkt->flags & PKT_TX_L4_CSUM) || !(pkt->flags & PKT_TX_L3_CSUM) || !pkt->tso_mss ||
-	    hdr != TCP_AT + (uint32_t)(whole[TCP_AT + 12] >> 4) * 4)
+	if ((pkt->flags & wanted) != wanted || !pkt->tso_mss ||
+	    hdr != l4 + (uint32_t)(whole[l4 + 12] >> 4) * 4)
 		abort();
 	for (at = hdr; at < pkt->total; at += pkt->tso_mss) {
 		uint32_t len = (uint32_t)s7_min(pkt->tso_mss, pkt->total - at);
@@ -184,11 +207,11 @@ static void tso_cut(struct sim *sim, uint32_t from, const struct s7_pkt *pkt, co
 
 		memcpy(frame, whole, hdr);
 		memcpy(frame + hdr, whole + at, len);
-		put_be32(frame + TCP_AT + 4, get_be32(whole + TCP_AT + 4) + at - hdr);
-		frame[TCP_AT + 13] =
+		put_be32(frame + l4 + 4, get_be32(whole + l4 + 4) + at - hdr);
+		frame[l4 + 13] =
 			at + len < pkt->total ? flags & (uint8_t) ~(TCPF_PSH | TCPF_FIN) : flags;
-		ip_fill(frame, hdr + len);
-		csum_fill(frame, hdr + len, false);
+		ip_fill(sim, frame, hdr + len);
+		csum_fill(sim, frame, hdr + len, false);
 		link_send(sim, from, frame, hdr + len, NULL);
 		free(frame);
 	}
@@ -210,7 +233,7 @@ static uint16_t dev_tx(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t
 			hold = false;
 		} else {
 			if (pkt->flags & PKT_TX_L4_CSUM)
-				csum_fill(whole, pkt->total, true);
+				csum_fill(host->sim, whole, pkt->total, true);
 			link_send(host->sim, host->index, whole, pkt->total, hold ? pkt : NULL);
 		}
 		if (!hold)
@@ -322,15 +345,40 @@ static struct s7_params sim_params(const struct sim_setup *setup)
 	return params;
 }
 
+struct s7_ip sim_addr(const struct sim *sim, uint32_t host)
+{
+	if (sim->setup.v6)
+		return (struct s7_ip){ .b = { 0x20, 1, 0xd, 0xb8, [15] = (uint8_t)(host + 1) } };
+	return ip_from_v4(htonl(0x0a000001 + host));
+}
+
+struct s7_ip sim_any(const struct sim *sim)
+{
+	return sim->setup.v6 ? (struct s7_ip){ .q = { 0, 0 } } : ip_from_v4(0);
+}
+
+/* Address, route and the peer's link address. */
+static void host_network(struct sim_host *host, struct s7_iface *iface)
+{
+	struct sim *sim = host->sim;
+	struct s7_ip peer = sim_addr(sim, !host->index);
+	struct s7_iface_addr addr = { .ip = host->ip, .prefix_len = sim->setup.v6 ? 64 : 24,
+				      .flags = sim->setup.shared ? ADDR_KERNEL : 0 };
+	struct s7_route route = { .to = host->ip, .iface = 1,
+				  .prefix_len = sim->setup.v6 ? 64 : IP_V4_BITS + 24 };
+
+	route.to.b[15] = 0;
+	if (iface_set_addrs(host->inst, iface, &addr, 1) || route_set(host->inst, &route, 1))
+		abort();
+	neigh_learn(host->inst, iface, &peer, sim_mac[!host->index]);
+}
+
 static void host_make(struct sim *sim, uint32_t index)
 {
 	struct sim_host *host = &sim->host[index];
 	struct s7_inst_setup setup = { .env = &host->env,
 				       .params = sim_params(&sim->setup),
 				       .now = sim->now };
-	struct s7_route route = { .to = ip_from_v4(htonl(0x0a000000)),
-				  .prefix_len = 96 + 24,
-				  .iface = 1 };
 	struct s7_iface iface = { .name = "sim0",
 				  .flags = (uint16_t)(IFACE_UP |
 						      (sim->setup.shared ? IFACE_SHARED : 0)),
@@ -338,12 +386,11 @@ static void host_make(struct sim *sim, uint32_t index)
 				  .caps = NETDEV_MULTI_SEG | sim->setup.caps,
 				  .tso_max = sim->setup.tso_max,
 				  .ifindex = 2 };
-	struct s7_ip peer = ip_from_v4(htonl(0x0a000001 + !index));
 	uint32_t at;
 
 	host->sim = sim;
 	host->index = index;
-	host->ip = ip_from_v4(htonl(0x0a000001 + index));
+	host->ip = sim_addr(sim, index);
 	pool_make(host);
 	host->env.host = &host_ops;
 	host->env.pool[0].ops = &pool_ops;
@@ -352,14 +399,11 @@ static void host_make(struct sim *sim, uint32_t index)
 	if (inst_create(host->arena, &setup, &host->inst))
 		abort();
 	memcpy(iface.mac, sim_mac[index], 6);
-	iface.addr[0].ip = host->ip;
-	iface.addr[0].prefix_len = 24;
-	iface.addr_count = 1;
-	if (inst_add_iface(host->inst, &iface, &at) || route_set(host->inst, &route, 1))
+	if (inst_add_iface(host->inst, &iface, &at))
 		abort();
 	host->env.dev[at].ops = &dev_ops;
 	host->env.dev[at].dev = host;
-	neigh_learn(host->inst, &host->inst->iface[at], &peer, sim_mac[!index]);
+	host_network(host, &host->inst->iface[at]);
 }
 
 struct sim *sim_new(const struct sim_setup *setup)
@@ -367,6 +411,7 @@ struct sim *sim_new(const struct sim_setup *setup)
 	struct sim *sim = calloc(1, sizeof(*sim));
 
 	sim->setup = *setup;
+	sim->setup.v6 |= getenv(SIM_V6_ENV) != NULL;
 	sim->now = 1000 * S7_SEC;
 	sim->rng = setup->seed ? setup->seed : 42;
 	host_make(sim, 0);
@@ -440,29 +485,40 @@ void sim_free(struct sim *sim)
 	free(sim);
 }
 
+/* The IP header of a segment of the peer of `to`. */
+static void inject_ip(const struct sim *sim, uint32_t to, uint8_t *p, uint32_t l4)
+{
+	struct s7_ip4 v4 = { .src = ip_v4(&sim->host[!to].ip), .dst = ip_v4(&sim->host[to].ip),
+			     .ttl = 64, .proto = IPPROTO_TCP, .total = (uint16_t)(20 + l4) };
+	struct s7_ip6 v6 = { .next = IPPROTO_TCP, .hops = 64, .payload = (uint16_t)l4 };
+
+	memcpy(v6.src, sim->host[!to].ip.b, 16);
+	memcpy(v6.dst, sim->host[to].ip.b, 16);
+	if (sim->setup.v6)
+		ip6_write(p, &v6);
+	else
+		ip4_write(p, &v4);
+}
+
 void sim_inject(struct sim *sim, uint32_t to, const struct tcp_hdr *h, const struct tcp_opts *opts,
 		const void *data, uint32_t len)
 {
 	uint8_t frame[4096] = { 0 };
 	struct tcp_hdr hdr = *h;
-	struct s7_ip4 ip = { .src = ip_v4(&sim->host[!to].ip),
-			     .dst = ip_v4(&sim->host[to].ip),
-			     .ttl = 64,
-			     .proto = IPPROTO_TCP };
-	uint32_t opt_len = opts ? tcp_opts_write(frame + TCP_AT + TCP_HDR_LEN, opts) : 0;
-	uint32_t total = TCP_AT + TCP_HDR_LEN + opt_len + len;
+	uint32_t at = tcp_at(sim);
+	uint32_t opt_len = opts ? tcp_opts_write(frame + at + TCP_HDR_LEN, opts) : 0;
+	uint32_t total = at + TCP_HDR_LEN + opt_len + len;
 	struct sim_frame *in;
 
 	hdr.hdr_len = (uint8_t)(TCP_HDR_LEN + opt_len);
 	hdr.csum = 0;
-	eth_write(frame, sim_mac[to], sim_mac[!to], ETH_TYPE_IP4);
-	ip.total = (uint16_t)(total - IP_AT);
-	ip4_write(frame + IP_AT, &ip);
-	tcp_hdr_write(frame + TCP_AT, &hdr);
+	eth_write(frame, sim_mac[to], sim_mac[!to], sim->setup.v6 ? ETH_TYPE_IP6 : ETH_TYPE_IP4);
+	inject_ip(sim, to, frame + IP_AT, total - at);
+	tcp_hdr_write(frame + at, &hdr);
 	if (len)
-		memcpy(frame + TCP_AT + hdr.hdr_len, data, len);
-	ip_fill(frame, total);
-	csum_fill(frame, total, false);
+		memcpy(frame + at + hdr.hdr_len, data, len);
+	ip_fill(sim, frame, total);
+	csum_fill(sim, frame, total, false);
 	in = malloc(sizeof(*in) + total);
 	in->at = sim->now;
 	in->held = NULL;

@@ -3,9 +3,9 @@
  * sim.h - two instances in plain memory, joined by a link that loses, delays, repeats and reorders,
  * and one stepped clock
  *
- * Nothing here reads a clock or the machine's randomness: a failing run repeats. Addresses
- * are 10.0.0.1 (host 0) and 10.0.0.2. A device of the simulation copies a frame at tx and (hold_tx)
- * keeps the packet's reference until the frame arrives.
+ * Nothing here reads a clock or the machine's randomness: a failing run repeats. Addresses are
+ * 10.0.0.1 (host 0) and 10.0.0.2, or 2001:db8::1 and ::2. A device of the simulation copies a frame
+ * at tx and (hold_tx) keeps the packet's reference until the frame arrives.
  */
 #ifndef S7_SIM_H
 #define S7_SIM_H
@@ -15,6 +15,7 @@
 #include "stack/wire/tcp_hdr.h"
 
 #define SIM_PKTS 12288
+#define SIM_V6_ENV "S7_SIM_V6" /* set: every simulation is IPv6 (ctest runs all twice) */
 
 struct sim;
 
@@ -60,6 +61,7 @@ struct sim_setup {
 	uint32_t caps, tso_max;
 	bool hold_tx;
 	bool shared; /* IFACE_SHARED */
+	bool v6;     /* IPv6 between the hosts, AF_INET6 sockets; also by SIM_V6_ENV */
 	uint32_t rmem, wmem; /* default sizes, 0: Linux's */
 	uint32_t syn_backlog, max_time_wait, cc;
 	uint64_t seed;
@@ -89,6 +91,10 @@ uint32_t sim_random(struct sim *sim);
 /* Feeds a frame of the peer's address to a host: a segment built by hand. */
 void sim_inject(struct sim *sim, uint32_t to, const struct tcp_hdr *h, const struct tcp_opts *opts,
 		const void *data, uint32_t len);
+
+/* The address of a host, and the wildcard of the family. */
+struct s7_ip sim_addr(const struct sim *sim, uint32_t host);
+struct s7_ip sim_any(const struct sim *sim);
 
 /* Sockets. */
 struct s7_sock *sim_socket(struct sim_host *host);

@@ -11,16 +11,16 @@ struct s7_sock *sim_socket(struct sim_host *host)
 {
 	struct s7_sock *sk;
 
-	if (sk_create(host->inst, PROTO_TCP, AF_INET, &sk))
+	if (sk_create(host->inst, PROTO_TCP, host->sim->setup.v6 ? AF_INET6 : AF_INET, &sk))
 		return NULL;
-	sk->flow.local = ip_from_v4(0);
+	sk->flow.local = sim_any(host->sim);
 	return sk;
 }
 
 struct s7_sock *sim_listen(struct sim_host *host, uint16_t port, int backlog)
 {
 	struct s7_sock *sk = sim_socket(host);
-	struct s7_ip any = ip_from_v4(0);
+	struct s7_ip any = sim_any(host->sim);
 
 	if (!sk || sk_bind(sk, &any, port) || sk_ops(sk)->listen(sk, backlog))
 		abort();
