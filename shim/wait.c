@@ -24,6 +24,8 @@
 #define NO_PROC UINT32_MAX
 #define NAP_MIN (20 * S7_US)
 #define NAP_MAX (4 * S7_MS)
+#define NAP_LONG (8 * S7_MS) /* after NAPS_LONG naps: nothing came for a second */
+#define NAPS_LONG 250
 #define SMALL_FDS 96
 
 static struct s7_slab *waiters;	       /* in the arena; the pointer is inherited by fork */
@@ -44,6 +46,7 @@ static __thread bool slept_inside;
 static __thread struct {
 	uint64_t seen; /* packets counted at the last nap */
 	s7_time nap;
+	uint32_t naps; /* of NAP_MAX in a row */
 } quiet;
 
 /* ---- records ---- */
@@ -370,12 +373,15 @@ static s7_time quiet_nap(const struct s7_inst *inst)
 {
 	uint64_t seen = inst->stat[STAT_RX_PKTS];
 
-	if (seen != quiet.seen || !quiet.nap)
+	if (seen != quiet.seen || !quiet.nap) {
 		quiet.nap = NAP_MIN;
-	else
+		quiet.naps = 0;
+	} else {
 		quiet.nap = s7_min(quiet.nap + quiet.nap / 4, NAP_MAX);
+		quiet.naps += quiet.nap == NAP_MAX;
+	}
 	quiet.seen = seen;
-	return quiet.nap;
+	return quiet.naps < NAPS_LONG ? quiet.nap : NAP_LONG;
 }
 
 /* Adds the ports of an instance that this thread watches. Lock held. */

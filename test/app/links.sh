@@ -6,53 +6,8 @@
 # usage: links.sh [memif|vhost|drivers]...   default: all
 . "$(dirname "$0")/lib/net.sh"
 . "$(dirname "$0")/lib/own_link.sh"
-
-web=$S7_TMP/web
-mkdir -p "$web"
-head -c 100 /dev/urandom | base64 -w0 | head -c 100 >"$web/100"
-head -c 100000 /dev/urandom >"$web/100k"
-head -c 10000000 /dev/urandom >"$web/10m"
-
-nginx_conf() # nginx_conf MASTER WORKERS
-{
-	cat >"$S7_TMP/nginx.conf" <<-CONF
-	master_process $1; worker_processes $2; daemon off; pid $S7_TMP/nginx.pid; error_log $S7_TMP/error.log notice;
-	user root; worker_rlimit_nofile 8192;
-	events { worker_connections 4096; }
-	http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
-	  server { listen 80 backlog=4096; root $web; location / { default_type application/octet-stream; } } }
-	CONF
-}
-
-same_bytes() { client curl -sS --max-time 30 "http://$S7_IP_S/$1" | cmp - "$web/$1"; }
-
-load() # load TEXT FILE WRK-ARGS: requests are served, none fails
-{
-	local text=$1 file=$2 got
-	shift 2
-	client timeout 30 wrk "$@" "http://$S7_IP_S/$file" >"$S7_TMP/wrk.out" 2>&1
-	got=$(awk '/requests in/ {r=$1} /Socket errors/ {e=$4+$6+$8+$10} /Non-2xx/ {e+=$NF} END {print r+0, e+0}' \
-		"$S7_TMP/wrk.out" | tr -d ,)
-	if [ "${got% *}" -gt 0 ] && [ "${got#* }" = 0 ]; then ok "$text ($got)"; else not_ok "$text ($got): $(tail -2 "$S7_TMP/wrk.out" | tr '\n' ' ')"; fi
-}
-
-cpu_ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }
-
-idle_cost() # idle_cost LINK PID: less than 1 % of a core while nothing happens
-{
-	local before cost try
-	for try in 1 2 3; do # other work on the machine is billed too: the best of three counts
-		sleep 1
-		before=$(cpu_ticks "$2")
-		sleep 5
-		cost=$(($(cpu_ticks "$2") - before)) # ticks of 10 ms in 5 s: 5 are 1 %
-		[ $cost -le 5 ] && { ok "$1: an idle nginx costs under 1 % of a core ($cost ticks in 5 s)"; return; }
-	done
-	not_ok "$1: an idle nginx costs $cost ticks in 5 s"
-}
-
-# the server's counters while its client is there
-total() { "$S7_CLI" ss -s -p "$1" 2>/dev/null | awk -v name="$2" '$2 == name { n += $3 } END { print n + 0 }'; }
+. "$(dirname "$0")/lib/web.sh"
+web_files 100 100000 10000000
 
 sane_drops() # sane_drops LINK PID: frames are lost where the ring is full or a client left, nowhere else
 {
@@ -64,23 +19,23 @@ sane_drops() # sane_drops LINK PID: frames are lost where the ring is full or a 
 web_over() # web_over LINK
 {
 	local link=$1
-	nginx_conf off 1
+	nginx_conf off 1 off
 	bg_server nginx nginx -c "$S7_TMP/nginx.conf"
 	if ! link_answers 80; then
 		not_ok "$link: nginx answers: $(tail -n 3 "$S7_TMP/nginx.log")"
 		stop nginx
 		return
 	fi
-	for size in 100 100k 10m; do
+	for size in 100 100000 10000000; do
 		check "$link: $size arrives byte for byte" same_bytes $size
 	done
 	load "$link: wrk, 1 connection" 100 -t1 -c1 -d1
 	load "$link: wrk, 50 connections" 100 -t1 -c50 -d2
 	load "$link: wrk, 1000 connections" 100 -t1 -c1000 -d4
-	load "$link: wrk, 100 KB, 50 connections" 100k -t1 -c50 -d2
-	load "$link: wrk, 10 MB, 8 connections" 10m -t1 -c8 -d2
+	load "$link: wrk, 100 KB, 50 connections" 100000 -t1 -c50 -d2
+	load "$link: wrk, 10 MB, 8 connections" 10000000 -t1 -c8 -d2
 	offloads "$link" "$PID_nginx"
-	idle_cost "$link" "$PID_nginx"
+	idle_turns "$link" "$PID_nginx"
 	sane_drops "$link" "$PID_nginx"
 	stop nginx
 }
@@ -88,8 +43,8 @@ web_over() # web_over LINK
 offloads() # offloads LINK PID: what the link can do is used; over memif nothing is
 {
 	local segs frames
-	segs=$(total "$2" TCP_OUT_SEGS)
-	frames=$(total "$2" TX_PKTS)
+	segs=$(counted "$2" TCP_OUT_SEGS)
+	frames=$(counted "$2" TX_PKTS)
 	if [ "$1" = vhost ]; then
 		[ "$segs" -gt $((frames * 2)) ] && ok "vhost: TSO: $segs segments in $frames frames" ||
 			not_ok "vhost: TSO: $segs segments in $frames frames"
@@ -141,10 +96,10 @@ workers_over()
 {
 	local link=$1
 	link_write "$link" reversed
-	nginx_conf on 2
+	nginx_conf on 2 off
 	bg_server nginx nginx -c "$S7_TMP/nginx.conf"
 	check "$link: nginx with 2 workers at the client's end of the link" client timeout 60 /usr/bin/python3 "$S7_TOP/test/app/lib/fetch_many.py" \
-		$S7_IP_S "$web/100k" 20 20
+		$S7_IP_S "$web/100000" 20 20
 	stop nginx
 }
 
@@ -169,7 +124,7 @@ http.server.ThreadingHTTPServer(('', 8000), handler).serve_forever()"
 	sleep 0.5
 	[ -z "${2:-}" ] || "$2"
 	if wait_port "$S7_NS_C" $S7_IP_S 8000; then
-		in_c curl -sS --max-time 30 "http://$S7_IP_S:8000/100k" | cmp - "$web/100k" && ok "$1: 100k byte for byte" ||
+		in_c curl -sS --max-time 30 "http://$S7_IP_S:8000/100000" | cmp - "$web/100000" && ok "$1: 100k byte for byte" ||
 			not_ok "$1: 100k byte for byte"
 		"$S7_CLI" ss -s -p "$PID_py" | awk '$2 == "TCP_PASSIVE_OPENS" { n = $3 } END { exit !n }' && ok "$1: carried by sock7" ||
 			not_ok "$1: the kernel carried it"
@@ -212,7 +167,7 @@ drivers()
 	http_from_kernel "af_xdp, to be killed" "" killed
 	bg_s py /usr/bin/python3 -m http.server 8000 --directory "$web"
 	sleep 0.5
-	in_c curl -sS --max-time 10 "http://$S7_IP_S:8000/100k" | cmp - "$web/100k" && ok "af_xdp: after kill -9 the kernel serves" ||
+	in_c curl -sS --max-time 10 "http://$S7_IP_S:8000/100000" | cmp - "$web/100000" && ok "af_xdp: after kill -9 the kernel serves" ||
 		not_ok "af_xdp: after kill -9 the kernel serves"
 	stop py
 	http_from_kernel "af_xdp, after kill -9"

@@ -60,7 +60,10 @@ scenario() # scenario PROGRAM NAME: equal transcripts
 			not_ok "$prog $name hangs (run $i)"
 			cat "$base.sock7" "$base.sock7.stacks" | cut -c1-160
 			return
-		elif [ $status != 0 ] || ! cmp -s "$base.kernel" "$base.sock7"; then
+		fi
+		# Who is killed may have been inside the stack: the note of the one that repairs it is no part of the transcript.
+		sed -i '/^sock7: a thread died inside instance/d' "$base.sock7"
+		if [ $status != 0 ] || ! cmp -s "$base.kernel" "$base.sock7"; then
 			not_ok "$prog $name differs (run $i, status $status)"
 			diff "$base.kernel" "$base.sock7" | head -20
 			return

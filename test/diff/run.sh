@@ -43,24 +43,8 @@ both()
 	wait "$k"
 }
 
-differing() # the names whose transcripts differ without a reason
-{
-	local name
-	for name in "$@"; do
-		cmp -s "$tmp/kernel/$name" "$tmp/sock7/$name" || grep -q "^$name " test/diff/justified.txt || echo "$name"
-	done
-}
-
 names=${*:-$("$prog" -l)}
 both "$@"
-# Some cases ask whether an answer comes within so many ms. On a busy machine either side may miss that: what differs
-# gets two more tries, and only what always differs is a difference.
-for again in 1 2; do
-	# shellcheck disable=SC2086
-	rest=$(differing $names)
-	# shellcheck disable=SC2086
-	[ -z "$rest" ] || both $rest
-done
 
 equal=0 justified=0 different=0
 for name in $names; do

@@ -346,15 +346,29 @@ static void *churn_blocked(void *arg)
 	return NULL;
 }
 
+/*
+ * Others may already know the number, from the descriptor that had it before: so the time-out is
+ * there before the connection (else a reader waits for ever, on the kernel too), and the connection
+ * may fail (one of them shut it down in mid-handshake).
+ */
+static int churn_client(void)
+{
+	struct sockaddr_in in = addr_peer(PEER_ECHO);
+	struct timeval tv = { .tv_usec = 20000 };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	connect(fd, (struct sockaddr *)&in, sizeof(in));
+	return fd;
+}
+
 static void *churn_owner(void *arg)
 {
 	long base = (long)arg * 4;
-	struct timeval tv = { .tv_usec = 20000 };
 
 	for (int i = 0; i < 400; i++) {
-		int fd = client(PEER_ECHO), at = (int)(base + i % 4);
+		int fd = churn_client(), at = (int)(base + i % 4);
 
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 		fd = __atomic_exchange_n(&churn_fd[at], fd, __ATOMIC_RELAXED);
 		if (fd > 2)
 			close(fd);
