@@ -69,8 +69,11 @@ void say_names(const char *text, int fd);
 void say_so_error(int fd);
 
 int64_t now_ms(void);
-/* Says whether the wait since `from` was not too short, and ended at all. */
-void say_waited(const char *text, int64_t from, int low);
+/*
+ * Says whether from..now lies in [low, high] ms. For waits: high is later than a busy machine makes
+ * them, a second or more.
+ */
+void say_took(const char *text, int64_t from, int low, int high);
 /*
  * Says whether the fastest of some runs took [low, high] ms. Other work on the machine delays a
  * run, but makes none faster: one in time is enough.

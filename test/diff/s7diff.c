@@ -16,7 +16,6 @@
 #define CASE_SECONDS 8
 #define PORTS_MAX 256
 #define FASTEST_TRIES 10
-#define LATE_MS 1500 /* later than a busy machine makes it: the wait was another one */
 
 static struct diff_case *cases;
 
@@ -197,9 +196,9 @@ static void say_ms(const char *text, int64_t ms, int low, int high)
 	say("%s: %s", text, ms < low ? "too early" : ms > high ? "too late" : "in time");
 }
 
-void say_waited(const char *text, int64_t from, int low)
+void say_took(const char *text, int64_t from, int low, int high)
 {
-	say_ms(text, now_ms() - from, low, low + LATE_MS);
+	say_ms(text, now_ms() - from, low, high);
 }
 
 void say_fastest(const char *text, void (*run)(void), int low, int high)

@@ -233,7 +233,7 @@ CASE(events_select)
 	FD_ZERO(&ex);
 	from = now_ms();
 	T(select(c + 1, &rd, NULL, NULL, &some));
-	say_waited("time-out", from, 45);
+	say_took("time-out", from, 45, 1500);
 	say("left %ld %ld set %d", some.tv_sec, some.tv_usec, FD_ISSET(c, &rd));
 	T(select(-1, &rd, NULL, NULL, &zero));
 	zero.tv_usec = -1;
@@ -277,11 +277,11 @@ CASE(events_poll)
 	recv(c, buf, 1, 0);
 	from = now_ms();
 	T(poll(p, 1, 40));
-	say_waited("time-out", from, 38);
+	say_took("time-out", from, 38, 1500);
 	T(ppoll(p, 1, &bad, NULL));
 	from = now_ms();
 	T(ppoll(p, 1, &some, NULL));
-	say_waited("time-out", from, 29);
+	say_took("time-out", from, 29, 1500);
 	T(poll(NULL, 0, 0));
 	T(poll(NULL, 1, 0));
 	p[0].events = 0;
