@@ -61,6 +61,7 @@ static const struct s7_host_ops host_ops = {
 	.realtime_offset = host_realtime_offset,
 	.deferred = sig_run_deferred,
 	.own_port = boot_own_port,
+	.signal = sigio_send,
 };
 
 bool boot_running(void)

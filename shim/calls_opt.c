@@ -174,10 +174,9 @@ static int status_change(struct s7_sock *sk, int fd, uint32_t clear, uint32_t se
 	uint32_t status = ((old & ~clear) | set) & STATUS_FLAGS;
 	int err;
 
-	if ((status & O_ASYNC) && !(old & O_ASYNC))
-		shim_log(LOG_WARN,
-			 "descriptor %d: SIGIO tells of the kernel's side of the socket only", fd);
 	err = kernel_status(sk, fd, status);
+	if (err >= 0 && ((status ^ old) & O_ASYNC))
+		err = owner_async(sk, fd, status & O_ASYNC);
 	if (err < 0)
 		return err;
 	atomic_store(&sk->file.status, status);
@@ -198,11 +197,14 @@ static int ioctl_flag(struct s7_sock *sk, int fd, uint32_t flag, const void *arg
 
 static int ioctl_sock(struct s7_sock *sk, int fd, unsigned long request, void *arg)
 {
+	int err;
+
 	if (request == FIONBIO)
 		return ioctl_flag(sk, fd, O_NONBLOCK, arg);
 	if (request == FIOASYNC)
 		return ioctl_flag(sk, fd, O_ASYNC, arg);
-	return sock_ioctl(sk, request, arg, host_now());
+	err = owner_ioctl(sk, fd, request, arg);
+	return err != OWNER_NOT_ASKED ? err : sock_ioctl(sk, request, arg, host_now());
 }
 
 S7_EXPORT int ioctl(int fd, unsigned long request, ...)
@@ -248,16 +250,23 @@ static int fcntl_any(int fd, int cmd, void *arg)
 {
 	struct s7_file *file;
 	struct s7_sock *sk;
+	int err, value;
 
 	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
 		file = fd_get_adopt(fd, NULL, 0);
 		return file ? fcntl_dup(fd, cmd, arg) : real.fcntl(fd, cmd, arg);
 	}
 	sk = fd_sock(fd);
-	if (!sk || (cmd != F_GETFL && cmd != F_SETFL))
+	if (!sk)
 		return real.fcntl(fd, cmd, arg);
 	if (cmd == F_GETFL)
 		return (int)ret_errno(fcntl_getfl(sk, fd));
+	if (cmd != F_SETFL) {
+		err = owner_fcntl(sk, fd, cmd, arg, &value);
+		if (err == OWNER_NOT_ASKED)
+			return real.fcntl(fd, cmd, arg);
+		return err ? (int)ret_errno(err) : value;
+	}
 	return (int)ret_errno(
 		status_change(sk, fd, STATUS_FLAGS, (uint32_t)(uintptr_t)arg & STATUS_FLAGS));
 }

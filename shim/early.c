@@ -246,6 +246,7 @@ static void adopt(int fd)
 	import_options(sk, fd);
 	flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
 	atomic_store(&sk->file.status, (uint32_t)flags & (O_NONBLOCK | O_ASYNC));
+	owner_import(sk, fd);
 	fd_install(fd, &sk->file);
 	if (is_bound(fd) && kernel_side_bound(sk, fd, true))
 		kernel_side_hand_over(sk, fd);

@@ -106,7 +106,22 @@ void boot_beat(void);
 /* boot_adopt.c: addresses and routes from the kernel and the configuration, into every instance */
 int boot_adopt(void);
 
+/* ---- owner.c, sigio.c ---- */
+#define OWNER_NOT_ASKED 1 /* the call is about something else */
+/* fcntl and ioctl about the owner of a socket of the stack. 0, -errno, OWNER_NOT_ASKED. */
+int owner_fcntl(struct s7_sock *sk, int fd, int cmd, void *arg, int *ret_value);
+int owner_ioctl(struct s7_sock *sk, int fd, unsigned long request, void *arg);
+/* O_ASYNC of the socket's status changed. 0, -ENOMEM. */
+int owner_async(struct s7_sock *sk, int fd, bool on);
+/* A kernel socket that was given an owner before it became the stack's. */
+void owner_import(struct s7_sock *sk, int fd);
+void sigio_send(const struct s7_signal *sig); /* s7_host_ops.signal */
+/* What sigio_send dressed up for another thread or process, as the kernel would have told it. */
+void sigio_translate(siginfo_t *info);
+
 /* ---- proc.c ---- */
+/* Reads a small file of /proc whole; bytes, or -errno. */
+long proc_file_read(const char *path, char *buf, size_t room);
 int proc_init(struct s7_arena *arena);
 /* A free slot in state STARTING, or NULL; reaps dead processes when none is free. */
 struct s7_proc *proc_slot_take(void);

@@ -39,8 +39,7 @@ int proc_init(struct s7_arena *arena)
 	return arena->proc ? 0 : -ENOMEM;
 }
 
-/* Reads a small file of /proc whole; bytes, or -errno. */
-static long proc_file_read(const char *path, char *buf, size_t room)
+long proc_file_read(const char *path, char *buf, size_t room)
 {
 	long fd = s7_sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	long len;

@@ -107,6 +107,7 @@ static void defer(int sig, const siginfo_t *info, void *context)
 
 	deferred.sig = sig;
 	deferred.info = *info;
+	sigio_translate(&deferred.info);
 	memcpy(&deferred.mask, &((ucontext_t *)context)->uc_sigmask, KERNEL_MASK);
 	memcpy(&((ucontext_t *)context)->uc_sigmask, &all, KERNEL_MASK);
 	s7_lock_pending = 1;
@@ -122,6 +123,7 @@ static void deliver(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	act = *action_get(sig);
+	sigio_translate(info);
 	run_handler(&act, sig, info, context);
 	errno = keep;
 }
@@ -228,6 +230,26 @@ S7_EXPORT s7_sighandler sysv_signal(int sig, s7_sighandler handler)
 S7_EXPORT s7_sighandler __sysv_signal(int sig, s7_sighandler handler)
 {
 	return set_handler(sig, handler, (int)SA_RESETHAND | SA_NODEFER);
+}
+
+/* ---- who takes signals by a call sees what a handler would ---- */
+
+S7_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	int sig = real.sigtimedwait(set, info, timeout);
+
+	if (sig > 0 && info)
+		sigio_translate(info);
+	return sig;
+}
+
+S7_EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	int sig = real.sigwaitinfo(set, info);
+
+	if (sig > 0 && info)
+		sigio_translate(info);
+	return sig;
 }
 
 S7_EXPORT int siginterrupt(int sig, int interrupt)

@@ -246,9 +246,8 @@ static const struct fact request_facts[] = {
 	  "done; `EINVAL` on a listener for the queues" },
 	{ "SIOCGSTAMP, SIOCGSTAMPNS", "done; `ENOENT` before the first packet" },
 	{ "FIONBIO, F_SETFL and F_GETFL with O_NONBLOCK", "done" },
-	{ "FIOASYNC, F_SETFL with O_ASYNC, F_SETOWN, F_SETSIG, FIOSETOWN, SIOCSPGRP",
-	  "kept by the kernel socket behind; SIGIO tells of the kernel's side only, a line in the "
-	  "log says so" },
+	{ "FIOASYNC, F_SETFL with O_ASYNC, F_SETOWN, F_GETOWN, F_SETSIG, FIOSETOWN, SIOCSPGRP and kin",
+	  "done; shared by duplicates and forked processes" },
 	{ "F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD", "done: descriptors are real" },
 	{ "SIOCGIF*, SIOCGIFCONF and all others", "the kernel answers" },
 	{ NULL, NULL },
@@ -256,7 +255,9 @@ static const struct fact request_facts[] = {
 
 static const struct fact signal_facts[] = {
 	{ "SIGPIPE", "with `EPIPE` on a stream that is shut for sending, not with MSG_NOSIGNAL" },
-	{ "SIGURG, SIGIO", "not sent by the stack yet" },
+	{ "SIGURG, SIGIO, F_SETSIG's signal",
+	  "done, with si_code, si_band, si_fd and the kernel's rule of who may be sent; a process "
+	  "group sees a plain SI_USER" },
 	{ "handlers", "one that fires while the stack is locked runs after the unlock" },
 	{ NULL, NULL },
 };

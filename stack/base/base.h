@@ -31,6 +31,7 @@ typedef uint64_t s7_time;
 #define S7_CACHELINE 64
 #define S7_ALIGNED(n) __attribute__((aligned(n)))
 #define S7_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define S7_NOINLINE __attribute__((noinline))
 #define S7_EXPORT __attribute__((visibility("default")))
 
 static inline uint64_t s7_min(uint64_t a, uint64_t b)

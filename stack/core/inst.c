@@ -83,12 +83,36 @@ bool inst_trylock(struct s7_inst *inst, s7_time now)
 	return true;
 }
 
+/*
+ * Gives the lock back and sends what was gathered, with handlers put off meanwhile. Out of the way
+ * of those who have no signals to send.
+ */
+static S7_NOINLINE void unlock_signals(struct s7_inst *inst)
+{
+	struct s7_signal sig[INST_SIGNALS];
+	uint32_t n = inst->signal_count;
+
+	memcpy(sig, inst->signal, n * sizeof(sig[0]));
+	inst->signal_count = 0;
+	lock_depth_add_(1);
+	inst_unlock(inst);
+	for (uint32_t i = 0; i < n; i++)
+		inst->env->host->signal(&sig[i]);
+	lock_depth_add_(-1);
+	if (s7_lock_pending && !s7_lock_depth)
+		inst->env->host->deferred();
+}
+
 void inst_unlock(struct s7_inst *inst)
 {
 	struct s7_waiter *wake[INST_WAKES];
 	const struct s7_host_ops *host = inst->env->host;
 	uint32_t n = inst->wake_count;
 
+	if (s7_unlikely(inst->signal_count)) {
+		unlock_signals(inst);
+		return;
+	}
 	for (uint32_t i = 0; i < n; i++)
 		wake[i] = inst->wake[i];
 	inst->wake_count = 0;

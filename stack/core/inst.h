@@ -16,9 +16,11 @@
 #include "stack/base/wheel.h"
 #include "stack/core/flow.h"
 #include "stack/core/iface.h"
+#include "stack/core/owner.h"
 #include "stack/core/wait.h"
 
 #define INST_WAKES 128
+#define INST_SIGNALS 16
 #define INST_PKT_CACHE 256
 #define INST_BURST 64
 
@@ -38,6 +40,8 @@ struct s7_host_ops {
 	void (*deferred)(void);
 	/* On shared netdevs: the kernel shall (not) see packets to this. Called under the lock. */
 	void (*own_port)(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
+	/* Sends SIGIO or SIGURG to the owner of a socket. NULL: nobody has asked for any. */
+	void (*signal)(const struct s7_signal *sig);
 };
 
 /*
@@ -146,6 +150,7 @@ struct s7_inst {
 
 	struct s7_slab waits; /* s7_wait nodes for poll and select */
 	struct s7_slab exts;  /* s7_sk_ext: what few sockets have */
+	struct s7_slab owners; /* s7_owner: who gets SIGIO */
 	struct s7_owned_table *owned; /* ports kept from the kernel, counted: sk_own_port */
 	struct s7_route_table *routes;
 	struct s7_neigh_table *neigh;
@@ -162,7 +167,9 @@ struct s7_inst {
 	struct s7_batch batch;
 
 	uint32_t wake_count;
+	uint32_t signal_count;
 	struct s7_waiter *wake[INST_WAKES];
+	struct s7_signal signal[INST_SIGNALS];
 
 	void *current; /* the s7_sock being changed: aborted if the lock's owner dies */
 	uint64_t secret[4];

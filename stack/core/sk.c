@@ -77,6 +77,7 @@ void sk_free(struct s7_sock *sk)
 	flow_remove(&inst->flows, &sk->flow);
 	if (!list_empty(&sk->waitq))
 		wait_wake(inst, &sk->waitq, EPOLLHUP);
+	owner_drop(sk);
 	while (!list_empty(&sk->waitq))
 		list_del(sk->waitq.next);
 	list_del(&sk->owner_list);
@@ -197,8 +198,11 @@ void wait_wake(struct s7_inst *inst, struct s7_list *waitq, uint32_t events)
 			/* one that was rung before has its own event to go to */
 			woke = !atomic_load_explicit(&node->waiter->rung, memory_order_relaxed);
 			inst_wake(inst, node->waiter);
-		} else {
+		} else if (s7_likely(node->kind == WAIT_EPOLL)) {
 			woke = s7_wait_epoll(inst, node, events);
+		} else {
+			owner_event(inst, s7_container(node, struct s7_owner, wait), events);
+			continue;
 		}
 		if (node->exclusive && woke && !(events & WAKE_ALL))
 			exclusive_done = true;

@@ -129,6 +129,7 @@ struct s7_sock {
 	s7_time last_rx; /* of the last packet delivered, monotonic; 0 none */
 	struct s7_list waitq; /* s7_wait nodes; exclusive ones at the tail */
 	struct s7_list all;   /* inst->socks */
+	struct s7_owner *owner; /* who gets SIGIO and SIGURG; NULL nobody */
 	struct s7_list owner_list; /* free for the protocol (accept queue) */
 };
 

@@ -40,7 +40,7 @@ struct s7_waiter {
 	uint32_t holds;
 };
 
-enum s7_wait_kind { WAIT_THREAD, WAIT_EPOLL };
+enum s7_wait_kind { WAIT_THREAD, WAIT_EPOLL, WAIT_ASYNC };
 
 struct s7_wait {
 	struct s7_list node; /* on sk->waitq or ep->waitq */

@@ -68,6 +68,7 @@ uint64_t inst_layout(void)
 const s7_inst_step inst_steps[] = {
 	sk_inst_init,
 	ext_inst_init,
+	owner_inst_init,
 	ip_inst_init,
 	tcp_inst_init,
 	udp_inst_init,

@@ -19,6 +19,7 @@ static void urg_announce(struct s7_tcp_sock *ts, uint32_t at)
 		return;
 	if (tcb->urg_state != TCPU_NONE && !seq_gt(at, tcb->rcv_up))
 		return;
+	owner_urgent(&ts->sk);
 	tcb->urg_state = TCPU_EXPECTED;
 	tcb->rcv_up = at;
 }
