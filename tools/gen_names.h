@@ -246,7 +246,7 @@ static const struct fact request_facts[] = {
 	  "done; `EINVAL` on a listener for the queues" },
 	{ "SIOCGSTAMP, SIOCGSTAMPNS", "done; `ENOENT` before the first packet" },
 	{ "FIONBIO, F_SETFL and F_GETFL with O_NONBLOCK", "done" },
-	{ "FIOASYNC, F_SETFL with O_ASYNC, F_SETOWN, F_GETOWN, F_SETSIG, FIOSETOWN, SIOCSPGRP and kin",
+	{ "FIOASYNC, F_SETFL with O_ASYNC, F_SETOWN, F_SETSIG, FIOSETOWN, SIOCSPGRP and kin",
 	  "done; shared by duplicates and forked processes" },
 	{ "F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD", "done: descriptors are real" },
 	{ "SIOCGIF*, SIOCGIFCONF and all others", "the kernel answers" },
