@@ -116,8 +116,8 @@ int owner_async(struct s7_sock *sk, int fd, bool on);
 /* A kernel socket that was given an owner before it became the stack's. */
 void owner_import(struct s7_sock *sk, int fd);
 void sigio_send(const struct s7_signal *sig); /* s7_host_ops.signal */
-/* What sigio_send dressed up for another thread or process, as the kernel would have told it. */
-void sigio_translate(siginfo_t *info);
+/* In si_errno, with the true si_code in the low bits: signal.c puts it right. */
+#define SIGIO_DRESSED 0x53370000
 
 /* ---- proc.c ---- */
 /* Reads a small file of /proc whole; bytes, or -errno. */

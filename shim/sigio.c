@@ -18,7 +18,6 @@
 
 #include "shim/internal.h"
 
-#define DRESSED 0x53370000 /* in si_errno, with the true si_code in the low bits */
 #define SI_KERNEL_CODE 0x80
 #define STATUS_BYTES 1024
 
@@ -63,16 +62,8 @@ static void dress(siginfo_t *info)
 {
 	if (info->si_code == SI_SIGIO)
 		return;
-	info->si_errno = DRESSED | info->si_code;
+	info->si_errno = SIGIO_DRESSED | info->si_code;
 	info->si_code = SI_SIGIO;
-}
-
-void sigio_translate(siginfo_t *info)
-{
-	if (info->si_code != SI_SIGIO || (info->si_errno & ~0xffff) != DRESSED)
-		return;
-	info->si_code = info->si_errno & 0xffff;
-	info->si_errno = 0;
 }
 
 /* ---- who it is ---- */

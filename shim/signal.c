@@ -101,6 +101,15 @@ static void run_handler(const struct sigaction *act, int sig, siginfo_t *info, v
 	wait_handler_returned();
 }
 
+/* What sigio.c dressed up for another thread or process, as the kernel would have told it. */
+static void sigio_translate(siginfo_t *info)
+{
+	if (info->si_code != SI_SIGIO || (info->si_errno & ~0xffff) != SIGIO_DRESSED)
+		return;
+	info->si_code = info->si_errno & 0xffff;
+	info->si_errno = 0;
+}
+
 static void defer(int sig, const siginfo_t *info, void *context)
 {
 	uint64_t all = ALL_SIGNALS;
