@@ -28,6 +28,8 @@ def configure(runs, seconds):
 # ---- servers ----------------------------------------------------------------------------------------------------
 
 def nginx_conf(world):
+    """/mem is answered from memory (two system calls a request on a kept connection: what the sockets cost);
+    /100 and /100k are files, opened, sent by sendfile and closed each time (what a file server costs)."""
     web = os.path.join(world.tmp, "web")
     os.makedirs(web, exist_ok=True)
     for name, size in (("100", 100), ("100k", 100000)):
@@ -39,7 +41,8 @@ def nginx_conf(world):
 error_log {world.tmp}/error.log; user root; worker_rlimit_nofile 8192;
 events {{ worker_connections 4096; }}
 http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000;
-  server {{ listen 80; root {web}; }} }}
+  server {{ listen 80; root {web};
+    location = /mem {{ default_type text/plain; return 200 "{'x' * 100}"; }} }} }}
 """)
     return path
 
@@ -238,7 +241,7 @@ def loadgen_device(world, link):
     return ["--huge", "--dev", f"virtio_user0,path={sock},queues=1,queue_size=1024,packed_vq=1,in_order=1"]
 
 
-def capacity(link, start, mode, kernel_client, scenario, conns, pipeline=1, path="/100"):
+def capacity(link, start, mode, kernel_client, scenario, conns, pipeline=1, path="/mem"):
     """Requests per second of one server core under the DPDK load generator; the kernel's from its CPU per request."""
     def scene():
         world = own_link_world(link)
@@ -277,12 +280,14 @@ def capacity(link, start, mode, kernel_client, scenario, conns, pipeline=1, path
 
 
 SCENARIOS = {
-    "http-1": on_pair(start_nginx, wrk("100", 1), "nginx 100 B, 1 connection", "rate", "requests/s", per="request"),
-    "http-10": on_pair(start_nginx, wrk("100", 10), "nginx 100 B, 10 connections", "rate", "requests/s",
+    "http-1": on_pair(start_nginx, wrk("mem", 1), "nginx 100 B, 1 connection", "rate", "requests/s", per="request"),
+    "http-10": on_pair(start_nginx, wrk("mem", 10), "nginx 100 B, 10 connections", "rate", "requests/s",
                        per="request"),
-    "http-100": on_pair(start_nginx, wrk("100", 100), "nginx 100 B, 100 connections", "rate", "requests/s",
+    "http-100": on_pair(start_nginx, wrk("mem", 100), "nginx 100 B, 100 connections", "rate", "requests/s",
                         per="request"),
-    "http-close": on_pair(start_nginx, wrk("100", 50, close=True), "nginx, a connection per request", "rate",
+    "http-100-file": on_pair(start_nginx, wrk("100", 100), "nginx 100 B file, 100 connections", "rate", "requests/s",
+                             per="request"),
+    "http-close": on_pair(start_nginx, wrk("mem", 50, close=True), "nginx, a connection per request", "rate",
                           "requests/s", per="request"),
     "http-100k": on_pair(start_nginx, wrk("100k", 10), "nginx 100 KB", "rate", "requests/s", per="request"),
     "redis": on_pair(start_redis, redis_benchmark(1), "redis GET, -c 50", "rate", "requests/s", per="request"),
@@ -297,12 +302,16 @@ SCENARIOS = {
     "rr-tcp-memif": rr_own_link("memif", "tcp"),
     "rr-udp-memif": rr_own_link("memif", "udp"),
     "rr-tcp-vhost": rr_own_link("vhost", "tcp"),
-    "cap-http-memif": capacity("memif", start_nginx, "http", wrk("100", 100), "nginx 100 B, 100 connections", 100),
-    "cap-close-memif": capacity("memif", start_nginx, "http-close", wrk("100", 50, close=True),
+    "cap-http-memif": capacity("memif", start_nginx, "http", wrk("mem", 100), "nginx 100 B, 100 connections", 100),
+    "cap-http-file-memif": capacity("memif", start_nginx, "http", wrk("100", 100),
+                                    "nginx 100 B file, 100 connections", 100, path="/100"),
+    "cap-close-memif": capacity("memif", start_nginx, "http-close", wrk("mem", 50, close=True),
                                 "nginx, a connection per request", 100),
+    "cap-close-file-memif": capacity("memif", start_nginx, "http-close", wrk("100", 50, close=True),
+                                     "nginx 100 B file, a connection per request", 100, path="/100"),
     "cap-redis-memif": capacity("memif", start_redis, "redis-get", redis_benchmark(1), "redis GET", 50),
     "cap-redis-p16-memif": capacity("memif", start_redis, "redis-get", redis_benchmark(16), "redis GET, -P 16", 50,
                                     pipeline=16),
-    "cap-http-vhost": capacity("vhost", start_nginx, "http", wrk("100", 100), "nginx 100 B, 100 connections", 100),
+    "cap-http-vhost": capacity("vhost", start_nginx, "http", wrk("mem", 100), "nginx 100 B, 100 connections", 100),
     "cap-100k-vhost": capacity("vhost", start_nginx, "http", wrk("100k", 10), "nginx 100 KB", 10, path="/100k"),
 }
