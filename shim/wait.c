@@ -419,6 +419,7 @@ static void sleep_watch(struct sleep *s)
 			continue;
 		s->watched |= 1u << i;
 		inst_lock(inst, s->now);
+		inst_idle(inst);
 		sleep_ports(s, inst);
 		inst_unlock(inst);
 	}

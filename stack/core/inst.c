@@ -58,6 +58,8 @@ static void inst_repair(struct s7_inst *inst)
 	list_mend(&inst->socks);
 	if (sk && sk->ext) /* lost rather than walked */
 		memset(&sk->ext->errq, 0, sizeof(sk->ext->errq));
+	inst->later.out_count = list_mend(&inst->later.out);
+	list_mend(&inst->later.acks);
 	if (sk)
 		sk_ops(sk)->abort(sk, ECONNABORTED);
 	inst_log(inst, LOG_WARN, "a thread died inside instance %u%s", inst->index,

@@ -97,8 +97,9 @@ static inline struct s7_iface_tcp params_iface_tcp(const struct s7_params *param
 
 /*
  * Answers of an event loop leave together: while one thread works off the events of one epoll_wait,
- * what it stages waits for the last of them, for a full burst, or for the next drive. A thread that
- * lets a packet wait for longer than BATCH_LONG is trusted again only BATCH_PENANCE later.
+ * what it sends waits for the next drive, for a full burst, or for twice as many calls as there
+ * were events. A thread that lets output wait for longer than BATCH_LONG is trusted again only
+ * BATCH_PENANCE later.
  */
 #define BATCH_LONG (200 * S7_US)
 #define BATCH_PENANCE S7_SEC
@@ -106,9 +107,19 @@ static inline struct s7_iface_tcp params_iface_tcp(const struct s7_params *param
 
 struct s7_batch {
 	uint32_t tid;	   /* whose */
-	uint32_t left;	   /* events it has still to answer */
-	s7_time since;	   /* the first packet waits, 0: none */
+	uint32_t left;	   /* calls that may still leave their output waiting */
+	s7_time since;	   /* the first output waits, 0: none */
 	s7_time off_until;
+};
+
+/*
+ * Connections with something to do later (stack/tcp/tcp_later.c): data or a FIN that waits for the
+ * flush, so that an answer in several calls is one segment; an ACK that waits for the next drive,
+ * so that it rides on the answer.
+ */
+struct s7_later {
+	struct s7_list out, acks;
+	uint32_t out_count;
 };
 
 struct s7_owned_table; /* stack/core/owned.c */
@@ -165,6 +176,7 @@ struct s7_inst {
 	uint32_t pkts_most; /* packets that were ever free at once */
 
 	struct s7_batch batch;
+	struct s7_later later;
 
 	uint32_t wake_count;
 	uint32_t signal_count;
@@ -216,10 +228,26 @@ void inst_flush(struct s7_inst *inst);
 /* The calling thread was given n events of this instance. */
 void inst_batch_begin(struct s7_inst *inst, uint32_t n);
 
+/* May this thread's output wait for more of it? */
+static inline bool inst_batch_open(const struct s7_inst *inst)
+{
+	return inst->batch.left && inst->batch.tid == lock_self() &&
+		(!inst->batch.since || inst->now - inst->batch.since < BATCH_LONG);
+}
+
+/*
+ * inst_drive for a call that found nothing: not within a batch that was driven just now, whose loop
+ * drives again when it asks for events. Returns packets received.
+ */
+uint32_t inst_drive_again(struct s7_inst *inst);
+
 /*
  * At the end of a call: delivers what was sent on lo, flushes or, within a batch, leaves it staged.
  */
 void inst_flush_call(struct s7_inst *inst);
+
+/* Nobody has anything to do: what waited for a program's answer leaves. Before a sleep. */
+void inst_idle(struct s7_inst *inst);
 
 /* When a sleeping driver must come back for timers; S7_NEVER if none. Caller holds the lock. */
 s7_time inst_next_timer(const struct s7_inst *inst);

@@ -11,10 +11,12 @@
  */
 #include "stack/ip/ip.h"
 #include "stack/run/tables.h"
+#include "stack/tcp/tcp.h"
 
 #define DRIVE_BURSTS 4
 #define LO_TURN 512	/* loopback packets in one turn */
 #define LO_MAX 65536	/* loopback packets waiting */
+#define DRIVE_AGAIN (50 * S7_US)
 #define TX_RETRY S7_MS	/* how soon a full device is tried again by one who sleeps */
 
 static void iface_count_tx(struct s7_inst *inst, struct s7_iface *iface, const struct s7_pkt *pkt)
@@ -78,7 +80,7 @@ void inst_batch_begin(struct s7_inst *inst, uint32_t n)
 		return;
 	}
 	inst->batch.tid = lock_self();
-	inst->batch.left = n;
+	inst->batch.left = 2 * n;
 }
 
 static uint32_t staged_packets(const struct s7_inst *inst)
@@ -92,29 +94,32 @@ static uint32_t staged_packets(const struct s7_inst *inst)
 
 void inst_flush_call(struct s7_inst *inst)
 {
-	uint32_t staged;
+	uint32_t waiting;
 
 	if (inst->lo_head) {
 		inst_drive(inst);
 		return;
 	}
-	staged = staged_packets(inst);
-	if (!staged)
+	waiting = staged_packets(inst) + inst->later.out_count;
+	if (!waiting)
 		return;
-	if (inst->batch.left > 1 && staged < BATCH_BURST && inst->batch.tid == lock_self() &&
-	    (!inst->batch.since || inst->now - inst->batch.since < BATCH_LONG)) {
+	if (waiting < BATCH_BURST && inst_batch_open(inst)) {
 		inst->batch.left--;
 		if (!inst->batch.since)
 			inst->batch.since = inst->now;
 		return;
 	}
 	inst_flush(inst);
+	if (inst->lo_head)
+		inst_drive(inst);
 }
 
 void inst_flush(struct s7_inst *inst)
 {
 	if (inst->batch.since)
 		batch_end(inst);
+	if (inst->later.out_count)
+		tcp_later_run(inst);
 	for (uint32_t i = 1; i < inst->iface_count; i++)
 		if (inst->iface[i].staged)
 			iface_flush(inst, &inst->iface[i]);
@@ -212,10 +217,21 @@ static uint32_t lo_receive(struct s7_inst *inst)
 	return n;
 }
 
+uint32_t inst_drive_again(struct s7_inst *inst)
+{
+	s7_time last = atomic_load_explicit(&inst->last_drive, memory_order_relaxed);
+
+	return inst_batch_open(inst) && inst->now - last < DRIVE_AGAIN ? 0 : inst_drive(inst);
+}
+
 uint32_t inst_drive(struct s7_inst *inst)
 {
 	uint32_t done = 0;
 
+	if (inst->later.out_count)
+		tcp_later_run(inst);
+	if (!list_empty(&inst->later.acks))
+		tcp_later_acks(inst, false);
 	for (uint32_t i = 1; i < inst->iface_count; i++)
 		done += iface_receive(inst, &inst->iface[i]);
 	if (inst->lo_head)
@@ -235,11 +251,21 @@ uint32_t inst_drive(struct s7_inst *inst)
 	return done;
 }
 
+void inst_idle(struct s7_inst *inst)
+{
+	if (list_empty(&inst->later.acks))
+		return;
+	tcp_later_acks(inst, true);
+	inst_flush(inst);
+	if (inst->lo_head)
+		inst_drive(inst);
+}
+
 s7_time inst_next_timer(const struct s7_inst *inst)
 {
-	s7_time next = wheel_next(&inst->wheel);
+	s7_time next = s7_min(wheel_next(&inst->wheel), tcp_later_next(inst));
 
-	if (inst->lo_head)
+	if (inst->lo_head || inst->later.out_count)
 		return inst->now;
 	/* what a device did not take waits for the next turn: nothing else brings it about */
 	for (uint32_t i = 1; i < inst->iface_count; i++)

@@ -33,6 +33,8 @@ static void lo_setup(struct s7_inst *inst)
 	lo->tcp = params_iface_tcp(&inst->params);
 	inst->iface_count = 1;
 	inst->lo_tail = &inst->lo_head;
+	list_init(&inst->later.out);
+	list_init(&inst->later.acks);
 }
 
 static int inst_tables(struct s7_inst *inst)

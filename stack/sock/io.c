@@ -79,7 +79,7 @@ ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 	if (s7_unlikely(n))
 		return n;
 	n = s7_unlikely(msg->bad) ? send_bad(sk, msg) : sk_ops(sk)->send(sk, msg);
-	if (s7_unlikely(n == -EAGAIN && !msg->bad) && inst_drive(sk->inst))
+	if (s7_unlikely(n == -EAGAIN && !msg->bad) && inst_drive_again(sk->inst))
 		n = sk_ops(sk)->send(sk, msg);
 	sock_leave(sk->inst);
 	return n;
@@ -115,7 +115,7 @@ ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 		n = recv_bad(sk, msg);
 	} else {
 		n = sk_ops(sk)->recv(sk, msg);
-		if (n == -EAGAIN && inst_drive(sk->inst))
+		if (n == -EAGAIN && inst_drive_again(sk->inst))
 			n = sk_ops(sk)->recv(sk, msg);
 	}
 	sock_leave(sk->inst);

@@ -236,7 +236,7 @@ int sock_accept(struct s7_sock *sk, s7_time now, struct s7_sock **ret_child)
 		err = -EOPNOTSUPP;
 	} else {
 		err = sk_ops(sk)->accept(sk, ret_child);
-		if (err == -EAGAIN && inst_drive(sk->inst))
+		if (err == -EAGAIN && inst_drive_again(sk->inst))
 			err = sk_ops(sk)->accept(sk, ret_child);
 	}
 	sock_leave(sk->inst);

@@ -53,6 +53,8 @@ enum tcp_bits {
 	TCB_PMTU_LOWERED = 1 << 17,
 	TCB_CC_USER = 1 << 18, /* congestion control chosen by the program */
 	TCB_CONNECTING = 1 << 19, /* connect() was called, its outcome not told */
+	TCB_QUICKACK = 1 << 24,	  /* TCP_QUICKACK: the program wants its ACKs at once */
+	TCB_LATER_OUT = 1 << 25,  /* in inst->later.out */
 	TCB_FIN_IN = 1 << 20,	  /* the peer's FIN was taken: reads end before errors are told */
 };
 
@@ -134,6 +136,7 @@ struct s7_tcb {
 	s7_time stalled_at;	   /* first unanswered retransmission or probe; 0 none */
 
 	struct s7_timer timer, delack_timer;
+	struct s7_list later;	   /* in one of inst->later's lists, or self-linked */
 
 	/* out of order */
 	struct s7_pkt *oo_head, *oo_tail;
@@ -243,6 +246,12 @@ void tcp_timer(void *inst, struct s7_timer *timer, s7_time now);	/* TIMER_TCP */
 void tcp_delack_timer(void *inst, struct s7_timer *timer, s7_time now); /* TIMER_TCP_DELACK */
 void tcp_req_timer(void *inst, struct s7_timer *timer, s7_time now);	/* TIMER_TCP_REQ */
 void tcp_tw_timer(void *inst, struct s7_timer *timer, s7_time now);	/* TIMER_TIME_WAIT */
+
+/* What waited in inst->later: data and FINs are sent; ACKs that did not ride on an answer
+ * leave when they are old enough (or all). */
+void tcp_later_run(struct s7_inst *inst);
+void tcp_later_acks(struct s7_inst *inst, bool all);
+s7_time tcp_later_next(const struct s7_inst *inst);
 
 /* "ESTABLISHED"... of an enum tcp_state. */
 const char *tcp_state_text(enum tcp_state state);

@@ -133,6 +133,7 @@ void tcp_abort(struct s7_sock *sk, int err)
 
 static void reset_now(struct s7_tcp_sock *ts)
 {
+	tcp_later_now(ts);
 	if (needs_rst(&ts->tcb))
 		tcp_send_rst(ts);
 	tcp_done(ts);
@@ -153,7 +154,7 @@ static bool send_fin(struct s7_tcp_sock *ts)
 		tcp_set_state(ts, TCPS_LAST_ACK);
 	tcb->bits &= ~(uint32_t)TCB_CORK;
 	tcb->at[TCPD_CORK] = 0;
-	tcp_output(ts);
+	tcp_output_soon(ts);
 	return true;
 }
 

@@ -18,6 +18,7 @@ void tcp_tcb_init(struct s7_tcp_sock *ts)
 
 	timer_init(&tcb->timer, TIMER_TCP);
 	timer_init(&tcb->delack_timer, TIMER_TCP_DELACK);
+	list_init(&tcb->later);
 	list_init(&tcb->accept_queue);
 	list_init(&tcb->requests);
 	tcb->state = TCPS_CLOSED;

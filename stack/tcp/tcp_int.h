@@ -248,6 +248,15 @@ void tcp_send_syn(struct s7_tcp_sock *ts);
 /* RST of a connection we give up. */
 void tcp_send_rst(struct s7_tcp_sock *ts);
 
+/* ---- tcp_later.c ---- */
+/* tcp_output, now or, while the batch is open and less than a segment waits, with the flush. */
+void tcp_output_soon(struct s7_tcp_sock *ts);
+/* What was left for later is sent now: the next step must not change how it looks on the wire. */
+void tcp_later_now(struct s7_tcp_sock *ts);
+/* An ACK is due, and leaves with the answer or with the next drive. */
+void tcp_ack_soon(struct s7_tcp_sock *ts);
+void tcp_later_drop(struct s7_tcp_sock *ts);
+
 /* ---- tcp_seg_out.c: making segments ---- */
 struct tcp_out_seg {
 	const struct s7_flow *flow;

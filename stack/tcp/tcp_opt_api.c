@@ -42,6 +42,7 @@ int tcp_get_nodelay(const struct s7_sock *sk)
 
 int tcp_set_cork(struct s7_sock *sk, int on)
 {
+	tcp_later_now(tcp_sk(sk));
 	set_bit(tcb_of(sk), TCB_CORK, on);
 	if (!on) {
 		tcb_of(sk)->at[TCPD_CORK] = 0;
@@ -61,6 +62,7 @@ int tcp_set_quickack(struct s7_sock *sk, int value)
 	struct s7_tcb *tcb = tcb_of(sk);
 
 	set_bit(tcb, TCB_PINGPONG, !value);
+	set_bit(tcb, TCB_QUICKACK, value);
 	if (!value)
 		return 0;
 	if (tcb->quickacks < TCP_QUICKACKS)

@@ -127,6 +127,8 @@ ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg)
 	}
 	if (s7_unlikely(msg->skip == msg->len))
 		return 0;
+	if (cork || msg->flags & (MSG_MORE | MSG_OOB))
+		tcp_later_now(ts);
 	done = queue_bytes(ts, msg);
 	if (s7_unlikely(done < 0)) {
 		/* even so something may wait for the window only */
@@ -137,11 +139,15 @@ ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg)
 		tcb->snd_up = tcb->write_seq;
 		tcb->bits |= TCB_URG_OUT;
 	}
-	if (msg->flags & MSG_MORE)
-		tcb->bits |= TCB_CORK;
-	tcp_output(ts);
-	if (!cork)
-		tcb->bits &= ~(uint32_t)TCB_CORK;
+	if (msg->flags & (MSG_MORE | MSG_OOB)) {
+		if (msg->flags & MSG_MORE)
+			tcb->bits |= TCB_CORK;
+		tcp_output(ts);
+		if (!cork)
+			tcb->bits &= ~(uint32_t)TCB_CORK;
+	} else {
+		tcp_output_soon(ts);
+	}
 	if ((tcb->bits & (TCB_NOSPACE | TCB_STARVED)) == TCB_NOSPACE)
 		tcp_space_check(ts); /* autotuning may have made room at once */
 	return done;

@@ -45,6 +45,7 @@ void tcp_timers_stop(struct s7_tcp_sock *ts)
 {
 	memset(ts->tcb.at, 0, sizeof(ts->tcb.at));
 	ts->tcb.delack_at = 0;
+	tcp_later_drop(ts);
 	timer_cancel(&ts->sk.inst->wheel, &ts->tcb.timer);
 	timer_cancel(&ts->sk.inst->wheel, &ts->tcb.delack_timer);
 }

@@ -340,6 +340,7 @@ static struct s7_params sim_params(const struct sim_setup *setup)
 		.max_time_wait = setup->max_time_wait ? setup->max_time_wait : 1024,
 		.port_lo = 32768,
 		.port_hi = 60999,
+		.tx_batch = true,
 	};
 
 	return params;
