@@ -16,7 +16,7 @@
 #include <pthread.h>
 
 #include "shim/wait_int.h"
-#include "stack/core/errq.h"
+#include "stack/core/ext.h"
 #include "stack/base/sys.h"
 
 static s7_time deadline_of(s7_time timeout)
@@ -215,6 +215,8 @@ static ssize_t send_run(struct send_op *op)
 	if (s7_unlikely(n == -EAGAIN || (n >= 0 && op->sk->type == SOCK_STREAM &&
 					 (uint64_t)n < op->msg.len)))
 		n = send_more(op, n);
+	if (s7_unlikely(op->flags & MSG_ZEROCOPY) && n >= 0)
+		sock_zerocopy_sent(op->sk, (uint64_t)n, host_now());
 	if (s7_unlikely(n == -EPIPE) && op->sk->type == SOCK_STREAM && !(op->flags & MSG_NOSIGNAL))
 		raise_sigpipe();
 	return n;
@@ -279,6 +281,7 @@ static bool names_nobody(const struct s7_sock *sk, const struct msghdr *hdr)
 ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags)
 {
 	struct send_op op = { .sk = sk, .fd = fd, .flags = flags };
+	struct s7_msg_ask ask;
 	int err;
 
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
@@ -290,8 +293,13 @@ ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags)
 
 		return n < 0 ? -errno : n;
 	}
-	if (!err && hdr->msg_control && hdr->msg_controllen)
+	if (!err && hdr->msg_control && hdr->msg_controllen) {
+		ask.has = 0;
+		op.msg.ask = &ask;
 		err = sock_control_read(sk, hdr, &op.msg);
+		if (!ask.has)
+			op.msg.ask = NULL;
+	}
 	if (err)
 		return err;
 	return send_run(&op);

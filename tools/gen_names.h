@@ -91,6 +91,7 @@ static const struct opt_name socket_names[] = {
 	{ "SO_TIMESTAMP", SO_TIMESTAMP, NULL },
 	{ "SO_TIMESTAMPNS", SO_TIMESTAMPNS, NULL },
 	{ "SO_TIMESTAMPING", SO_TIMESTAMPING, NULL },
+	{ "SO_TIMESTAMPING_NEW", SO_TIMESTAMPING_NEW, NULL },
 	{ "SO_TXTIME", SO_TXTIME, NULL },
 	{ "SO_TYPE", SO_TYPE, NULL },
 	{ "SO_WIFI_STATUS", SO_WIFI_STATUS, NULL },
@@ -227,12 +228,14 @@ static const struct fact flag_facts[] = {
 	{ "MSG_CTRUNC, MSG_CMSG_CLOEXEC, MSG_WAITFORONE", "done" },
 	{ "MSG_DONTROUTE", "done on UDP; TCP does not look at it, as in Linux" },
 	{ "MSG_CONFIRM", "done on UDP" },
-	{ "MSG_ZEROCOPY", "copies, as Linux does without SO_ZEROCOPY" },
+	{ "MSG_ZEROCOPY", "copies; with SO_ZEROCOPY the completion says so" },
 	{ NULL, NULL },
 };
 
 static const struct fact control_facts[] = {
-	{ "SO_TIMESTAMP, SO_TIMESTAMPNS, SO_RXQ_OVFL", "received as asked for" },
+	{ "SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_RXQ_OVFL", "received as asked for" },
+	{ "SO_TIMESTAMPING, SCM_TS_OPT_ID", "sent: time stamps of this packet, its number" },
+	{ "IP_RECVERR, IPV6_RECVERR", "beside an entry of the error queue" },
 	{ "IP_PKTINFO, IP_TTL, IP_TOS; IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS; "
 	  "IPV6_2292PKTINFO, IPV6_2292HOPLIMIT",
 	  "received as asked for; sent with UDP" },

@@ -44,7 +44,8 @@ int errq_push(struct s7_sock *sk, struct s7_pkt *pkt, const struct s7_errq_entry
 	struct s7_errq *queue = &sk->ext->errq;
 	uint32_t truesize = errq_truesize(pkt ? pkt->total : 0);
 
-	if (queue->bytes + sk_rmem(sk) + truesize >= sk->rcvbuf) {
+	if (entry->ee.ee_origin != SO_EE_ORIGIN_ZEROCOPY &&
+	    queue->bytes + sk_rmem(sk) + truesize >= sk->rcvbuf) {
 		pkt_drop(sk->inst, pkt, DROP_ERRQ_FULL);
 		return -ENOMEM;
 	}

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 
 #include "stack/core/sk.h"
 
@@ -37,7 +38,8 @@ struct s7_errq_entry {
 	uint16_t pad;
 };
 
-static_assert(sizeof(struct s7_errq_entry) <= S7_PKT_HEADROOM, "an entry lies in the headroom");
+/* A time stamp's payload begins with the link header, which may have to be pushed there. */
+static_assert(sizeof(struct s7_errq_entry) <= S7_PKT_HEADROOM - 16, "entry lies in the headroom");
 
 struct s7_errq {
 	struct s7_pkt *head, *tail; /* by pkt->next */
@@ -70,6 +72,29 @@ void errq_local(struct s7_sock *sk, int err, const struct s7_ip *to, uint16_t po
  * -EAGAIN, -EFAULT. MSG_PEEK does not keep it, as in Linux. The next ICMP error becomes SO_ERROR.
  */
 ssize_t errq_recv(struct s7_sock *sk, struct s7_msg *msg, struct s7_errq_entry *ret_entry);
+
+/* Newer than the headers of Debian 12. */
+#define SOF_TIMESTAMPING_OPT_ID_TCP_ (1u << 16)
+#define SOF_TIMESTAMPING_OPT_RX_FILTER_ (1u << 17)
+#define SOF_TIMESTAMPING_MASK_ ((1u << 19) - 1)
+
+/* ---- time stamps of what is sent (stamp.c) ---- */
+
+enum s7_stamp_flags { STAMP_SCHED = 1, STAMP_SOFTWARE = 2, STAMP_ACK = 4 };
+
+#define STAMP_TX \
+	((uint32_t)(SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED | \
+		    SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_TX_HARDWARE | 1u << 18))
+
+/* `stamp` shall be told to sk; tsflags: SOF_TIMESTAMPING_*. False: nothing that we could tell. */
+bool stamp_fill(struct s7_sock *sk, struct s7_pkt_stamp *stamp, uint32_t tsflags, uint32_t key);
+/* The packet, PKT_TX_STAMP, is given to a device: tells who wanted to know. Link header first. */
+void stamp_sent(struct s7_inst *inst, const struct s7_iface *iface, const struct s7_pkt *pkt);
+/* The peer has it. `payload` is copied. */
+void stamp_acked(struct s7_inst *inst, const struct s7_pkt_stamp *stamp,
+		 const struct s7_pkt *payload);
+/* A send with MSG_ZEROCOPY is done: its bytes were copied, the program may have its buffer back. */
+void errq_zerocopy(struct s7_sock *sk);
 
 void errq_purge(struct s7_inst *inst, struct s7_errq *queue);
 

@@ -15,11 +15,18 @@ enum s7_ext_bits {
 	EXT_RFC4884 = 1 << 0,	  /* IP_RECVERR_RFC4884 */
 	EXT_RFC4884_6 = 1 << 1,	  /* IPV6_RECVERR_RFC4884 */
 	EXT_SELECT_ERR = 1 << 2,  /* SO_SELECT_ERR_QUEUE */
+	EXT_STAMP_NEW = 1 << 3,	  /* SO_TIMESTAMPING_NEW, not _OLD */
+	EXT_ZEROCOPY = 1 << 4,	  /* SO_ZEROCOPY */
 };
 
 struct s7_sk_ext {
 	struct s7_errq errq;
-	uint32_t bits; /* enum s7_ext_bits */
+	uint32_t bits;	  /* enum s7_ext_bits */
+	uint32_t tsflags; /* SO_TIMESTAMPING: SOF_TIMESTAMPING_* */
+	/* the next datagram's number; TCP: the sequence number that counts as 0 */
+	uint32_t ts_key;
+	/* sends with MSG_ZEROCOPY so far; those from zc_told on are not in the queue yet */
+	uint32_t zc_next, zc_told;
 };
 
 /* The socket's, made when it has none. NULL: none left (STAT_EXT_FULL counts it). */
@@ -37,6 +44,28 @@ int ext_inst_init(struct s7_inst *inst);
 static inline bool sk_ext_has(const struct s7_sock *sk, uint32_t bit)
 {
 	return s7_unlikely(sk->ext != NULL) && (sk->ext->bits & bit);
+}
+
+/* What the control messages of a send ask for, beside what struct s7_msg has. */
+struct s7_msg_ask {
+	uint32_t has;	  /* enum s7_ask_bits */
+	uint32_t tsflags; /* the TX half of SO_TIMESTAMPING, for this packet */
+	uint32_t ts_id;
+};
+
+enum s7_ask_bits {
+	ASK_TSFLAGS = 1 << 0,
+	ASK_TS_ID = 1 << 1,
+};
+
+/* SOF_TIMESTAMPING_* that hold for this send. */
+static inline uint32_t msg_tsflags(const struct s7_sock *sk, const struct s7_msg *msg)
+{
+	uint32_t tsflags = sk->ext ? sk->ext->tsflags : 0;
+
+	if (msg->ask && msg->ask->has & ASK_TSFLAGS)
+		tsflags = (tsflags & ~STAMP_TX) | msg->ask->tsflags;
+	return tsflags;
 }
 
 /* What poll() tells of errors: one that waits in SO_ERROR, or something in the error queue. */

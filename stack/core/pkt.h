@@ -39,6 +39,9 @@ enum s7_pkt_flags {
 	PKT_TX_TSO = 1 << 10,
 	PKT_L4_UDP = 1 << 11,	    /* L4 of this tx packet is UDP (else TCP) */
 	PKT_L3_V6 = 1 << 12,
+	PKT_TX_STAMP = 1 << 13,	    /* the sender wants to know when: `stamp` says who */
+	/* ... and it stands in each buffer of the chain whose tcp.flags say so */
+	PKT_TX_STAMP_CHUNKS = 1 << 14,
 };
 
 /* What TCP notes on a segment it holds (send queue: seq of the first payload byte). Host order. */
@@ -52,6 +55,16 @@ struct s7_pkt_tcp {
 	uint16_t retrans;
 	s7_time sent_at;
 	uint64_t owner[2];    /* free for stack/tcp (delivery rate samples) */
+};
+
+struct s7_sock;
+
+/* SO_TIMESTAMPING: who wants to know of this packet, and by which number (errq.h). */
+struct s7_pkt_stamp {
+	struct s7_sock *sk;  /* may be gone: `cookie` tells */
+	uint32_t key;
+	uint32_t flags : 8;   /* enum s7_stamp_flags */
+	uint32_t cookie : 24; /* of the socket, cut */
 };
 
 struct s7_pkt {
@@ -74,9 +87,14 @@ struct s7_pkt {
 	union {
 		struct s7_pkt_tcp tcp;
 		uint64_t scratch[7];
+		struct {
+			uint64_t before_stamp_[5];
+			struct s7_pkt_stamp stamp;
+		};
 	};
 };
 
+static_assert(sizeof(struct s7_pkt_tcp) <= 5 * sizeof(uint64_t), "the stamp lies behind it");
 static_assert(sizeof(struct s7_pkt) <= 128, "s7_pkt grew beyond two cache lines");
 
 static inline bool pkt_is_shared(const struct s7_pkt *pkt)

@@ -61,6 +61,7 @@ struct s7_msg_name {
 };
 
 struct s7_msg_more;
+struct s7_msg_ask;
 
 /* One send or receive, user memory described, flags decoded. Filled by stack/sock/io.c. */
 struct s7_msg {
@@ -76,8 +77,12 @@ struct s7_msg {
 	struct s7_ip local;
 	uint8_t ttl, tos;
 	s7_time rx_time;
-	/* what few messages have (errq.h), NULL: the caller cannot tell it */
-	struct s7_msg_more *more;
+	union {
+		/* recv: what few messages have (errq.h), NULL: the caller cannot tell it */
+		struct s7_msg_more *more;
+		/* send: what control messages ask for and few do (ext.h), NULL: nothing */
+		struct s7_msg_ask *ask;
+	};
 };
 
 enum s7_sk6_bits {

@@ -166,7 +166,7 @@ static int send_precut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *
 		len = pkt->total = pkt->len;
 		pkt->frag = NULL;
 		pkt->nsegs = 1;
-		pkt->flags = 0;
+		pkt->flags &= PKT_TX_STAMP; /* of the first alone */
 		piece->more = rest != NULL;
 		err = send_piece(inst, dst, pkt, tx, piece);
 		if (err) {
@@ -194,7 +194,8 @@ static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt
 			err = -ENOBUFS;
 			break;
 		}
-		part->flags = 0;
+		part->flags = off ? 0 : pkt->flags & PKT_TX_STAMP;
+		part->stamp = pkt->stamp;
 		piece->off = (uint16_t)off;
 		piece->more = off + len < pkt->total;
 		err = send_piece(inst, dst, part, tx, piece);

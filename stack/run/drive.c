@@ -9,6 +9,7 @@
  * not take stays staged, what does not fit is dropped by name (TCP sends it again). Context:
  * instance lock. Callers: every call that waits, the keeper, tests.
  */
+#include "stack/core/errq.h"
 #include "stack/ip/ip.h"
 #include "stack/run/tables.h"
 #include "stack/tcp/tcp.h"
@@ -155,6 +156,8 @@ static void lo_stage(struct s7_inst *inst, struct s7_iface *lo, struct s7_pkt *p
 
 void iface_stage(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
 {
+	if (s7_unlikely(pkt->flags & PKT_TX_STAMP))
+		stamp_sent(inst, iface, pkt);
 	if (iface->index == S7_IFACE_LO) {
 		lo_stage(inst, iface, pkt);
 		return;

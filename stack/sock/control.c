@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 
+#include "stack/core/ext.h"
 #include "stack/ip/route.h"
 #include "stack/sock/control.h"
 
@@ -34,19 +35,47 @@ void cmsg_put(struct cmsg_out *out, int level, int type, const void *data, size_
 	out->left -= space;
 }
 
-static void put_time(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
+static void put_time(struct s7_sock *sk, int64_t wall, struct cmsg_out *out)
+{
+	struct timespec ts = { wall / 1000000000, wall % 1000000000 };
+	struct timeval tv = { ts.tv_sec, ts.tv_nsec / 1000 };
+
+	if (sk->bits & SKB_TIMESTAMPNS)
+		cmsg_put(out, SOL_SOCKET, SO_TIMESTAMPNS, &ts, sizeof(ts));
+	else if (sk->bits & SKB_TIMESTAMP)
+		cmsg_put(out, SOL_SOCKET, SO_TIMESTAMP, &tv, sizeof(tv));
+}
+
+/* Does the packet have a time, and the socket want it by SO_TIMESTAMPING? As Linux. */
+static bool wants_timestamping(const struct s7_sock *sk, const struct s7_msg *msg)
+{
+	uint32_t tsflags = sk->ext ? sk->ext->tsflags : 0;
+	bool is_error = msg->more && msg->more->is_error;
+	bool stamped = sk->bits & (SKB_TIMESTAMP | SKB_TIMESTAMPNS);
+
+	if (s7_likely(!(tsflags & SOF_TIMESTAMPING_SOFTWARE)))
+		return false;
+	if (is_error)
+		stamped |= msg->more->entry.flags & ERRQ_STAMP ||
+			   (tsflags & SOF_TIMESTAMPING_RX_SOFTWARE &&
+			    msg->more->entry.flags & ERRQ_OFFENDER);
+	else if (tsflags & SOF_TIMESTAMPING_RX_SOFTWARE)
+		stamped = true;
+	else if (tsflags & SOF_TIMESTAMPING_OPT_RX_FILTER_)
+		stamped = false;
+	return stamped;
+}
+
+static void put_times(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
 {
 	int64_t wall = (int64_t)msg->rx_time + sk->inst->env->host->realtime_offset();
+	struct scm_timestamping tss = { .ts = { { wall / 1000000000, wall % 1000000000 } } };
 
-	if (sk->bits & SKB_TIMESTAMPNS) {
-		struct timespec ts = { wall / 1000000000, wall % 1000000000 };
-
-		cmsg_put(out, SOL_SOCKET, SO_TIMESTAMPNS, &ts, sizeof(ts));
-	} else {
-		struct timeval tv = { wall / 1000000000, wall % 1000000000 / 1000 };
-
-		cmsg_put(out, SOL_SOCKET, SO_TIMESTAMP, &tv, sizeof(tv));
-	}
+	put_time(sk, wall, out);
+	if (wants_timestamping(sk, msg))
+		cmsg_put(out, SOL_SOCKET,
+			 sk_ext_has(sk, EXT_STAMP_NEW) ? SO_TIMESTAMPING_NEW : SO_TIMESTAMPING,
+			 &tss, sizeof(tss));
 }
 
 int control_ifindex(const struct s7_sock *sk, uint8_t iface)
@@ -64,7 +93,7 @@ static uint32_t spec_dst(const struct s7_sock *sk, const struct s7_msg *msg)
 	struct s7_ip src;
 
 	if (msg->more && msg->more->is_error)
-		return 0;
+		return msg->more->entry.flags & ERRQ_STAMP ? ip_v4(&msg->more->entry.offender) : 0;
 	if (!ip_is_multicast(&msg->local) && !ip_is_broadcast(inst, &msg->local))
 		return ip_v4(&msg->local);
 	if (msg->name.iface >= inst->iface_count)
@@ -136,8 +165,8 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 	struct cmsg_out out = { hdr->msg_control, hdr->msg_control ? hdr->msg_controllen : 0, 0 };
 	uint32_t drops = (uint32_t)sk->drops;
 
-	if ((sk->bits & (SKB_TIMESTAMP | SKB_TIMESTAMPNS)) && msg->rx_time)
-		put_time(sk, msg, &out);
+	if ((sk->bits & (SKB_TIMESTAMP | SKB_TIMESTAMPNS) || sk->ext) && msg->rx_time)
+		put_times(sk, msg, &out);
 	if (s7_unlikely(msg->more && msg->more->is_error)) {
 		control_put_error(sk, msg, &out);
 	} else if (sk->type == SOCK_DGRAM && msg->name.valid) {
@@ -218,10 +247,40 @@ static int take_tos(struct s7_sock *sk, const void *data, size_t len, struct s7_
 	return 0;
 }
 
+#define SCM_TS_OPT_ID_ 81 /* Linux 6.13 */
+
+static int take_timestamping(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
+{
+	uint32_t tsflags;
+
+	(void)sk;
+	if (len != sizeof(tsflags))
+		return -EINVAL;
+	memcpy(&tsflags, data, sizeof(tsflags));
+	if (tsflags & ~STAMP_TX)
+		return -EINVAL;
+	msg->ask->has |= ASK_TSFLAGS;
+	msg->ask->tsflags = tsflags;
+	return 0;
+}
+
+static int take_ts_id(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
+{
+	if (sk->proto == PROTO_TCP || !sk->ext || !(sk->ext->tsflags & SOF_TIMESTAMPING_OPT_ID) ||
+	    len != sizeof(msg->ask->ts_id))
+		return -EINVAL;
+	memcpy(&msg->ask->ts_id, data, sizeof(msg->ask->ts_id));
+	msg->ask->has |= ASK_TS_ID;
+	return 0;
+}
+
 static const struct {
 	int level, type;
 	int (*take)(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
 } send_controls[] = {
+	{ SOL_SOCKET, SO_TIMESTAMPING, take_timestamping },
+	{ SOL_SOCKET, SO_TIMESTAMPING_NEW, take_timestamping },
+	{ SOL_SOCKET, SCM_TS_OPT_ID_, take_ts_id },
 	{ IPPROTO_IP, IP_PKTINFO, take_pktinfo },
 	{ IPPROTO_IP, IP_TTL, take_ttl },
 	{ IPPROTO_IP, IP_TOS, take_tos },

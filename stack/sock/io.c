@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "stack/core/errq.h"
+#include "stack/core/ext.h"
 #include "stack/sock/sock_int.h"
 
 #define MAX_RW_COUNT 0x7ffff000ull
@@ -83,6 +83,14 @@ ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 		n = sk_ops(sk)->send(sk, msg);
 	sock_leave(sk->inst);
 	return n;
+}
+
+void sock_zerocopy_sent(struct s7_sock *sk, uint64_t n, s7_time now)
+{
+	if (!sk_ext_has(sk, EXT_ZEROCOPY) || (!n && sk->proto == PROTO_TCP) || sock_enter(sk, now))
+		return;
+	errq_zerocopy(sk);
+	sock_leave(sk->inst);
 }
 
 /* From the error queue: never waits. */

@@ -9,6 +9,7 @@
 
 #include "stack/core/ext.h"
 #include "stack/sock/sock_int.h"
+#include "stack/tcp/tcp.h"
 
 
 /* An adapter each way for what is a bit of the extension. */
@@ -53,11 +54,110 @@ static int set_recverr6(struct s7_sock *sk, const struct opt_value *value)
 	return want_errors(sk, SKB_RECVERR6, value->num);
 }
 
+/* ---- time stamps ---- */
+
+/* The number of the next datagram, or of the next byte to be acknowledged, becomes 0. */
+static int number_from_here(struct s7_sock *sk, uint32_t tsflags)
+{
+	if (sk->proto != PROTO_TCP) {
+		sk->ext->ts_key = 0;
+		return 0;
+	}
+	if (tcp_tcb(sk)->state == TCPS_CLOSED || tcp_tcb(sk)->state == TCPS_LISTEN)
+		return -EINVAL;
+	sk->ext->ts_key = tsflags & SOF_TIMESTAMPING_OPT_ID_TCP_ ? tcp_tcb(sk)->write_seq :
+								  tcp_tcb(sk)->snd_una;
+	return 0;
+}
+
+static int timestamping_valid(const struct s7_sock *sk, uint32_t tsflags)
+{
+	if (tsflags & ~SOF_TIMESTAMPING_MASK_)
+		return -EINVAL;
+	if (tsflags & SOF_TIMESTAMPING_OPT_ID_TCP_ && !(tsflags & SOF_TIMESTAMPING_OPT_ID))
+		return -EINVAL;
+	if (tsflags & SOF_TIMESTAMPING_OPT_STATS && !(tsflags & SOF_TIMESTAMPING_OPT_TSONLY))
+		return -EINVAL;
+	if (tsflags & SOF_TIMESTAMPING_BIND_PHC) /* no interface here has a clock */
+		return sk->bound_iface ? -EINVAL : -EOPNOTSUPP;
+	return 0;
+}
+
+static int set_timestamping(struct s7_sock *sk, const struct opt_value *value)
+{
+	uint32_t tsflags;
+	int err;
+
+	if (value->len < sizeof(tsflags))
+		return -EINVAL;
+	memcpy(&tsflags, value->bytes, sizeof(tsflags));
+	err = timestamping_valid(sk, tsflags);
+	if (err || (!tsflags && !sk->ext))
+		return err;
+	if (!sk_ext(sk))
+		return -ENOBUFS;
+	if (tsflags & SOF_TIMESTAMPING_OPT_ID && !(sk->ext->tsflags & SOF_TIMESTAMPING_OPT_ID))
+		err = number_from_here(sk, tsflags);
+	if (!err)
+		sk->ext->tsflags = tsflags;
+	return err;
+}
+
+static int set_timestamping_old(struct s7_sock *sk, const struct opt_value *value)
+{
+	int err = set_timestamping(sk, value);
+
+	return err ? err : sk_ext_bit(sk, EXT_STAMP_NEW, false);
+}
+
+static int set_timestamping_new(struct s7_sock *sk, const struct opt_value *value)
+{
+	int err = set_timestamping(sk, value);
+
+	return err ? err : sk_ext_bit(sk, EXT_STAMP_NEW, true);
+}
+
+static int get_timestamping_old(struct s7_sock *sk, struct opt_value *ret)
+{
+	uint32_t both[2] = { sk->ext ? sk->ext->tsflags : 0, 0 }; /* struct so_timestamping */
+
+	memcpy(ret->bytes, both, sizeof(both));
+	ret->len = sizeof(both);
+	return 0;
+}
+
+static int get_timestamping_new(struct s7_sock *sk, struct opt_value *ret)
+{
+	get_timestamping_old(sk, ret);
+	if (!sk_ext_has(sk, EXT_STAMP_NEW))
+		memset(ret->bytes, 0, ret->len);
+	return 0;
+}
+
+static int set_zerocopy(struct s7_sock *sk, const struct opt_value *value)
+{
+	return sk_ext_bit(sk, EXT_ZEROCOPY, value->num);
+}
+
+static int get_zerocopy(struct s7_sock *sk, struct opt_value *ret)
+{
+	ret->num = sk_ext_has(sk, EXT_ZEROCOPY);
+	return 0;
+}
+
 #define BOTH_WAYS(what) .set = set_##what, .get = get_##what
 
 static const struct s7_opt socket_opts[] = {
 	{ .level = SOL_SOCKET, .name = SO_SELECT_ERR_QUEUE, .type = OPT_BOOL, .access = OPT_RW,
 	  .on = ON_ANY, BOTH_WAYS(select_err), .text = "POLLPRI with POLLERR, datagrams only" },
+	{ .level = SOL_SOCKET, .name = SO_TIMESTAMPING, .type = OPT_BYTES, .access = OPT_RW,
+	  .on = ON_ANY, BOTH_WAYS(timestamping_old),
+	  .text = "times of reception and, by the error queue, of sending; in software" },
+	{ .level = SOL_SOCKET, .name = SO_TIMESTAMPING_NEW, .type = OPT_BYTES, .access = OPT_RW,
+	  .on = ON_ANY, BOTH_WAYS(timestamping_new), .text = "the same with 64-bit times" },
+	{ .level = SOL_SOCKET, .name = SO_ZEROCOPY, .type = OPT_INT, .access = OPT_RW,
+	  .on = ON_ANY, BOTH_WAYS(zerocopy), .min = 0, .max = 1,
+	  .text = "completions of MSG_ZEROCOPY, which say that the bytes were copied" },
 };
 
 static const struct s7_opt ip_opts[] = {

@@ -73,6 +73,8 @@ int sock_shutdown(struct s7_sock *sk, int how, s7_time now);
 
 /* One non-blocking attempt; bytes, or -EAGAIN, -EPIPE (no signal here), ... msg->skip advances. */
 ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now);
+/* A whole call with MSG_ZEROCOPY sent n bytes: with SO_ZEROCOPY its completion is queued. */
+void sock_zerocopy_sent(struct s7_sock *sk, uint64_t n, s7_time now);
 /* `drive`: poll the ports first if nothing is queued. */
 ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now);
 /*

@@ -56,6 +56,8 @@ static s7_time sendq_ack(struct s7_tcp_sock *ts, s7_time *ret_rtx_at)
 		}
 		sq->head = next;
 		sq->count--;
+		if (s7_unlikely(chunk->tcp.flags & CHUNK_STAMP))
+			tcp_stamp_acked(ts, chunk);
 		chunk_free(ts->sk.inst, chunk);
 		chunk = next;
 	}

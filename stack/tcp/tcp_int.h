@@ -45,6 +45,7 @@ enum tcp_chunk_flags {
 	CHUNK_LOST = 1 << 3,
 	CHUNK_RETRANS = 1 << 4,	     /* a retransmission is under way */
 	CHUNK_EVER_RETRANS = 1 << 5, /* Karn: no RTT sample */
+	CHUNK_STAMP = 1 << 6,	     /* somebody wants to know when: chunk->stamp */
 	CHUNK_LOSS = CHUNK_LOST | CHUNK_RETRANS,
 	CHUNK_MARKS = CHUNK_SACKED | CHUNK_LOSS,
 	CHUNK_LAST = CHUNK_FIN | CHUNK_PSH,
@@ -86,6 +87,8 @@ static inline uint32_t chunk_end(const struct s7_pkt *chunk)
 
 /* Lets go of a chunk's reference; the device may still hold its own. */
 void chunk_free(struct s7_inst *inst, struct s7_pkt *chunk);
+/* A chunk that somebody wants to know of is acknowledged. */
+void tcp_stamp_acked(struct s7_tcp_sock *ts, struct s7_pkt *chunk);
 /* Cuts a chunk after `len` bytes; the rest becomes the next chunk. 0, -ENOBUFS. */
 int chunk_split(struct s7_tcp_sock *ts, struct s7_pkt *chunk, uint32_t len);
 void sendq_append(struct s7_tcp_sock *ts, struct s7_pkt *chunk);

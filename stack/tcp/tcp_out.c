@@ -151,6 +151,8 @@ static void chunk_ready(struct s7_pkt *chunk)
 	chunk->tso_mss = 0;
 }
 
+#define PKT_STAMPED (PKT_TX_STAMP | PKT_TX_STAMP_CHUNKS)
+
 int tcp_retransmit_chunk(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
 {
 	struct s7_tcb *tcb = &ts->tcb;
@@ -172,6 +174,8 @@ int tcp_retransmit_chunk(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
 	} else {
 		chunk_ready(chunk);
 		pkt_hold(chunk);
+		if (s7_unlikely(chunk->tcp.flags & CHUNK_STAMP))
+			chunk->flags = PKT_STAMPED;
 	}
 	flags |= chunk->tcp.flags & CHUNK_FIN ? TCPF_FIN : 0;
 	flags |= chunk->tcp.flags & CHUNK_PSH ? TCPF_PSH : 0;
@@ -244,7 +248,7 @@ struct burst {
 	struct s7_pkt *first, *last;
 	uint32_t bytes; /* payload */
 	uint32_t sum;
-	bool has_sum, fin, psh;
+	bool has_sum, fin, psh, stamp;
 };
 
 static void burst_gather(struct s7_tcb *tcb, uint32_t limit, uint32_t chunks, struct burst *b)
@@ -269,10 +273,11 @@ static void burst_link(struct s7_tcp_sock *ts, struct burst *b)
 
 	b->sum = 0;
 	b->has_sum = true;
-	b->fin = b->psh = false;
+	b->fin = b->psh = b->stamp = false;
 	for (;; chunk = chunk_next(chunk)) {
 		b->fin |= !!(chunk->tcp.flags & CHUNK_FIN);
 		b->psh |= !!(chunk->tcp.flags & CHUNK_PSH);
+		b->stamp |= !!(chunk->tcp.flags & CHUNK_STAMP);
 		chunk->tcp.sent_at = now;
 		if (!link || chunk->tcp.len) {
 			chunk_ready(chunk);
@@ -306,6 +311,8 @@ static void burst_send(struct s7_tcp_sock *ts, struct burst *b)
 	out_prepare(ts, &out, seq, TCPF_ACK);
 	out.flags |= b->fin ? TCPF_FIN : 0;
 	out.flags |= b->psh || !tcb->sq.next ? TCPF_PSH : 0;
+	if (s7_unlikely(b->stamp))
+		b->first->flags |= PKT_STAMPED;
 	if (b->bytes > tcb->mss) {
 		b->first->flags |= PKT_TX_TSO;
 		b->first->tso_mss = (uint16_t)tcb->mss;

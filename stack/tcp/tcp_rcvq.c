@@ -53,6 +53,7 @@ static bool rcvq_coalesce(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t l
 	pkt_read(pkt, 0, tail->data + tail->len, len);
 	tail->len += len;
 	tail->total += len;
+	tail->tcp.sent_at = ts->sk.inst->now;
 	pkt_free(ts->sk.inst, pkt);
 	return true;
 }
@@ -65,6 +66,7 @@ void rcvq_append(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t len)
 	if (s7_unlikely(tcb->rq_pkts >= COALESCE_FROM) && rcvq_coalesce(ts, pkt, len))
 		return;
 	pkt->next = NULL;
+	pkt->tcp.sent_at = ts->sk.inst->now; /* here: when it came */
 	if (tcb->rq_head)
 		tcb->rq_tail->next = pkt;
 	else

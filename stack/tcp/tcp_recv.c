@@ -97,6 +97,7 @@ static ssize_t take_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 			continue;
 		}
 		deliver(msg, tcb->rq_head, 0, len);
+		msg->rx_time = tcb->rq_head->tcp.sent_at;
 		consume(ts, len);
 		done += len;
 	}
@@ -121,6 +122,7 @@ static ssize_t peek_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 			len = 1;
 		} else {
 			deliver(msg, pkt, offset, len);
+			msg->rx_time = pkt->tcp.sent_at;
 			done += len;
 		}
 		seq += len;

@@ -9,6 +9,9 @@
  * MSG_MORE is a cork for this call. A partial transfer returns what went; the wait is the shim's.
  * Context: instance lock. Called by: tcp_proto.c.
  */
+#include <fcntl.h>
+
+#include "stack/core/ext.h"
 #include "stack/tcp/tcp_int.h"
 
 /* Why nothing may be sent in this state: 0 it may, or -errno. */
@@ -111,6 +114,23 @@ static ssize_t queue_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 	return done ? done : -EAGAIN;
 }
 
+/*
+ * The last byte of the call is what a time stamp tells of; a call that goes on waiting for room is
+ * not at its last byte.
+ */
+static void send_stamp(struct s7_tcp_sock *ts, const struct s7_msg *msg)
+{
+	struct s7_pkt *chunk = ts->tcb.sq.tail;
+	uint32_t tsflags = msg_tsflags(&ts->sk, msg);
+	bool waits = !(msg->flags & MSG_DONTWAIT) &&
+		!(atomic_load_explicit(&ts->sk.file.status, memory_order_relaxed) & O_NONBLOCK);
+
+	if (!(tsflags & STAMP_TX) || !chunk || (msg->skip < msg->len && waits) || !sk_ext(&ts->sk))
+		return;
+	if (stamp_fill(&ts->sk, &chunk->stamp, tsflags, ts->tcb.write_seq - 1))
+		chunk->tcp.flags |= CHUNK_STAMP;
+}
+
 ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg)
 {
 	struct s7_tcp_sock *ts = tcp_sk(sk);
@@ -139,6 +159,8 @@ ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg)
 		tcb->snd_up = tcb->write_seq;
 		tcb->bits |= TCB_URG_OUT;
 	}
+	if (s7_unlikely(sk->ext || msg->ask))
+		send_stamp(ts, msg);
 	if (msg->flags & (MSG_MORE | MSG_OOB)) {
 		if (msg->flags & MSG_MORE)
 			tcb->bits |= TCB_CORK;

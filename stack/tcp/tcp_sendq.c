@@ -12,6 +12,7 @@
  * the unsent tail is ever appended to.
  * Context: instance lock. Called by: tcp_send.c, tcp_out.c, tcp_ack.c, tcp_close.c.
  */
+#include "stack/core/errq.h"
 #include "stack/tcp/tcp_int.h"
 
 void chunk_free(struct s7_inst *inst, struct s7_pkt *chunk)
@@ -22,6 +23,16 @@ void chunk_free(struct s7_inst *inst, struct s7_pkt *chunk)
 	}
 	chunk->frag = NULL;
 	pkt_free(inst, chunk);
+}
+
+void tcp_stamp_acked(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
+{
+	struct s7_pkt payload = *chunk;
+
+	payload.data = chunk->buf + chunk->tcp.payload_off;
+	payload.len = payload.total = chunk->tcp.len;
+	payload.frag = NULL;
+	stamp_acked(ts->sk.inst, &chunk->stamp, &payload);
 }
 
 void sendq_append(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
@@ -57,7 +68,8 @@ int chunk_split(struct s7_tcp_sock *ts, struct s7_pkt *chunk, uint32_t len)
 	rest->tcp.has_sum = 0;
 	chunk->tcp.len = len;
 	chunk->tcp.has_sum = 0;
-	chunk->tcp.flags &= (uint8_t)~CHUNK_LAST;
+	rest->stamp = chunk->stamp; /* of the last byte */
+	chunk->tcp.flags &= (uint8_t) ~(CHUNK_LAST | CHUNK_STAMP);
 	chunk_set_next(chunk, rest); /* rest kept the old next in owner[0] */
 	if (sq->tail == chunk)
 		sq->tail = rest;

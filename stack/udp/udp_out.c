@@ -12,7 +12,7 @@
  */
 #include <errno.h>
 
-#include "stack/core/errq.h"
+#include "stack/core/ext.h"
 #include "stack/ip/arp.h"
 #include "stack/udp/udp.h"
 #include "stack/wire/csum.h"
@@ -227,6 +227,20 @@ static uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst)
 	return sk->ip6.mcast_hops < 0 ? 1 : (uint8_t)sk->ip6.mcast_hops;
 }
 
+/* SO_TIMESTAMPING: the packet tells when it leaves. */
+static void udp_stamp(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7_msg *msg)
+{
+	uint32_t tsflags = msg_tsflags(&us->sk, msg), key = 0;
+
+	if (!(tsflags & STAMP_TX) || !sk_ext(&us->sk))
+		return;
+	if (tsflags & SOF_TIMESTAMPING_OPT_ID)
+		key = msg->ask && msg->ask->has & ASK_TS_ID ? msg->ask->ts_id :
+								us->sk.ext->ts_key++;
+	if (stamp_fill(&us->sk, &pkt->stamp, tsflags, key))
+		pkt->flags |= PKT_TX_STAMP;
+}
+
 static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7_msg *msg,
 			uint16_t port, uint32_t mtu)
 {
@@ -244,6 +258,8 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 		tx.ttl = msg->ttl;
 	tx.dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
 	udp_finish(us, b, &dst, port);
+	if (s7_unlikely(sk->ext || msg->ask))
+		udp_stamp(us, b->head, msg);
 	if (msg->flags & MSG_CONFIRM && dst.neigh)
 		neigh_confirm(sk->inst, dst.neigh);
 	err = ip_output(sk->inst, &dst, b->head, &tx);
