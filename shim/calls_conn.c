@@ -207,7 +207,7 @@ static int connect_check(const struct s7_sock *sk, struct s7_ip *ip, uint32_t sc
 	if ((sk->bits & SKB_V6ONLY) && v4)
 		return -ENETUNREACH;
 	if (ip_is_any(ip))
-		*ip = v4 || (sk->bits & SKB_BOUND_ADDR && ip_is_v4(&sk->bind.ip)) ?
+		*ip = v4 || sock_other_family(sk, ip) ?
 			      ip_from_v4(htonl(INADDR_LOOPBACK)) :
 			      (struct s7_ip){ .w = { 0, 0, 0, htonl(1) } };
 	*ret_device = sock_device(sk, ip, scope);
@@ -235,11 +235,10 @@ static int connect_disconnect(struct s7_sock *sk, int fd, const struct sockaddr 
 /* Returns 1 when the socket is the kernel's now and the kernel shall connect it. */
 static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
 {
-	enum s7_route_owner owner;
 	uint32_t scope, device;
 	struct s7_ip ip;
 	uint16_t port;
-	int err;
+	int owner, err;
 
 	if (len < sizeof(addr->sa_family))
 		return -EINVAL;
@@ -252,7 +251,10 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 		return connect_finish(sk, fd);
 	if (err != 1)
 		return err;
-	err = sock_addr_read(sk, addr, len, &ip, &port, &scope);
+	/* a datagram socket has a port before anybody looks at the address */
+	err = sk->proto == PROTO_UDP && !(sk->bits & SKB_BOUND) ? kernel_side_autobind(sk, fd) : 0;
+	if (!err)
+		err = sock_addr_read(sk, addr, len, &ip, &port, &scope);
 	if (!err)
 		err = connect_check(sk, &ip, scope, &device);
 	if (err)
@@ -263,6 +265,8 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 			sock_set_device(sk, device, host_now());
 		return connect_stack(sk, fd, &ip, port);
 	}
+	if (owner < 0)
+		return owner;
 	if (owner == ROUTE_NONE || !sk->inst->params.kernel_fallback)
 		return -ENETUNREACH;
 	return connect_kernel(sk, fd, &ip, addr, len);

@@ -118,6 +118,8 @@ S7_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 
 	if (!sk)
 		return real.sendto(fd, buf, len, flags, addr, alen);
+	if (s7_unlikely(addr && !alen) && sk->type == SOCK_DGRAM)
+		return ret_errno(-EINVAL); /* sendmsg takes that for no address */
 	return ret_errno(io_send(sk, fd, &hdr, flags));
 }
 

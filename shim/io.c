@@ -248,23 +248,28 @@ static int send_name(struct send_op *op, const struct msghdr *hdr)
 	struct s7_msg_name *name = &op->msg.name;
 	const struct s7_sock *sk = op->sk;
 	uint32_t scope, device;
-	int err;
+	int err = 0;
 
+	/* the port comes first, as in Linux */
+	if (s7_unlikely(!(sk->bits & SKB_BOUND)) && sk->file.side == SIDE_OPEN)
+		err = kernel_side_autobind(op->sk, op->fd);
+	if (err)
+		return err;
 	err = send_addr(sk, hdr, &name->ip, &name->port, &scope);
 	if (err)
 		return err;
-	if (!name->port)
-		return -EINVAL;
 	if ((sk->bits & SKB_V6ONLY) && ip_is_v4(&name->ip))
 		return -ENETUNREACH;
-	if (s7_unlikely(ip_is_any(&name->ip)) && !ip_is_v4(&name->ip) &&
-	    sk->bits & SKB_BOUND_ADDR && ip_is_v4(&sk->bind.ip))
+	if (!name->port)
+		return -EINVAL;
+	if (s7_unlikely(ip_is_any(&name->ip)) && sock_other_family(sk, &name->ip))
 		name->ip = ip_from_v4(htonl(INADDR_LOOPBACK));
 	device = sock_device(sk, &name->ip, scope);
 	if (device && device != SOCK_DEVICE_KERNEL)
 		name->iface = (uint8_t)(device - 1);
 	name->valid = true;
-	if (sk->file.side == SIDE_STACK && device != SOCK_DEVICE_KERNEL)
+	if (sk->file.side == SIDE_STACK && device != SOCK_DEVICE_KERNEL &&
+	    s7_likely(!sock_other_family(sk, &name->ip)))
 		return 0;
 	return kernel_side_for_send(op->sk, op->fd, &name->ip, device);
 }

@@ -174,8 +174,11 @@ static int bound_to(struct s7_sock *sk, int fd, const struct own_name *name, boo
 	inst_lock(sk->inst, host_now());
 	if (chosen)
 		sk->bits |= SKB_BOUND_PORT;
-	if (!ip_is_any(&name->ip))
+	if (!ip_is_any(&name->ip)) {
 		sk->bits |= SKB_BOUND_ADDR;
+		if (!ip_is_v4(&name->ip))
+			sk->bits |= SKB_V6ONLY; /* as Linux: nothing else can come of it */
+	}
 	sk->file.side = side;
 	inst_unlock(sk->inst);
 	keeper_need();
@@ -270,6 +273,14 @@ static bool port_chosen(const struct sockaddr *addr)
 	return ((const struct sockaddr_in *)addr)->sin_port != 0;
 }
 
+/* What IPv6 says before it looks whether the socket is bound already; IPv4 looks last. */
+static bool comes_first(const struct s7_sock *sk, int err)
+{
+	if (sk->domain == AF_INET6)
+		return err == -EAFNOSUPPORT || err == -EACCES || err == -EFAULT;
+	return err && err != -EADDRINUSE;
+}
+
 /* A bound socket cannot be bound, but what is wrong with the address comes first. */
 static int bind_refused(struct s7_sock *sk, const struct sockaddr *addr, socklen_t len)
 {
@@ -279,7 +290,7 @@ static int bind_refused(struct s7_sock *sk, const struct sockaddr *addr, socklen
 		return -EINVAL;
 	err = kernel_bind(sk, (int)fd, addr, len);
 	s7_sys1(SYS_close, fd);
-	return err && err != -EADDRINUSE ? (int)err : -EINVAL;
+	return comes_first(sk, (int)err) ? (int)err : -EINVAL;
 }
 
 int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
@@ -371,9 +382,10 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
 
 int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint32_t device)
 {
-	enum s7_route_owner owner = sock_route_owner(sk, dst, device, host_now());
-	int err;
+	int owner = sock_route_owner(sk, dst, device, host_now()), err;
 
+	if (owner < 0)
+		return owner;
 	if (owner == ROUTE_NONE || (owner == ROUTE_KERNEL && !fallback(sk)))
 		return -ENETUNREACH;
 	if (!(sk->bits & SKB_BOUND)) {

@@ -258,13 +258,21 @@ static enum dst_kind dst_kind6(struct s7_inst *inst, const struct s7_dst *dst, u
 	return ip6_local_iface(inst, &dst->dst) ? DST_LOCAL : DST_UNICAST;
 }
 
-/* An address that names its link needs no route but the link (RFC 4007 6). */
+/*
+ * An address that names its link needs no route but the link (RFC 4007 6); lo is none. Where the
+ * link is not named, the first that has such a network is meant, as in Linux.
+ */
 static int dst_scoped(struct s7_inst *inst, struct s7_dst *dst, uint32_t bound_iface,
 		      enum dst_kind kind)
 {
-	if (bound_iface || kind == DST_MULTICAST)
-		return dst_without_route(inst, dst, bound_iface, kind);
-	return -EINVAL;
+	const struct s7_route *route = NULL;
+
+	if (bound_iface == S7_IFACE_LO + 1)
+		return -ENETUNREACH;
+	if (!bound_iface && kind != DST_MULTICAST)
+		route = route_find(inst, &dst->dst, 0);
+	return route ? dst_by_route(inst, dst, route, kind) :
+		       dst_without_route(inst, dst, bound_iface, kind);
 }
 
 /* Of one family; a source of the other one cannot be meant. 0, -EAFNOSUPPORT. */

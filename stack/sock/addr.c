@@ -56,7 +56,7 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 
 	if (len && !user_ok(addr, len))
 		return -EFAULT;
-	if (len < sizeof(family))
+	if (len < sizeof(family) || len > sizeof(struct sockaddr_storage))
 		return -EINVAL;
 	memcpy(&family, addr, sizeof(family));
 	if (sk->domain == AF_INET) {

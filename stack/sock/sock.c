@@ -86,7 +86,7 @@ static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, uint32_t dev
 	int err;
 
 	inst_lock(inst, now);
-	if ((sk->bits & SKB_BOUND) && !ip_is_any(&sk->bind.ip))
+	if ((sk->bits & SKB_BOUND) && !ip_is_any(&sk->bind.ip) && !sock_other_family(sk, ip))
 		src = &sk->bind.ip;
 	err = dst_lookup(inst, ip, src, device, ret_dst);
 	*ret_shared = !err && ret_dst->owner == ROUTE_STACK &&
@@ -95,17 +95,18 @@ static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, uint32_t dev
 	return err;
 }
 
-enum s7_route_owner sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device,
-				     s7_time now)
+int sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device, s7_time now)
 {
 	struct s7_dst dst;
 	bool shared;
+	int err;
 
 	if (device == SOCK_DEVICE_KERNEL)
 		return ROUTE_KERNEL;
-	if (route_lookup(sk, ip, device, now, &dst, &shared))
-		return ROUTE_NONE;
-	return dst.owner;
+	err = route_lookup(sk, ip, device, now, &dst, &shared);
+	if (!err && dst.owner == ROUTE_STACK && sock_other_family(sk, ip))
+		return -EAFNOSUPPORT;
+	return err ? err : dst.owner;
 }
 
 int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
@@ -288,7 +289,7 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 	ip = peer ? sk->flow.remote : sk->flow.local;
 	port = peer ? sk->flow.rport : sk->flow.lport;
 	device = sk->bound_iface;
-	if (peer && !(sk->bits & SKB_CONNECTED)) {
+	if (peer && (!(sk->bits & SKB_CONNECTED) || !port)) {
 		inst_unlock(inst);
 		return -ENOTCONN;
 	}

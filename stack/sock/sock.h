@@ -46,9 +46,18 @@ uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t 
 /* Port and address as the kernel side granted them (port not 0). */
 int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
 
-/* Who would carry a packet to this destination by this device (as sock_device tells it). */
-enum s7_route_owner sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device,
-				     s7_time now);
+/* Bound to an IPv4 address (also 0.0.0.0) as ::ffff:a.b.c.d, but meant for an IPv6 destination. */
+static inline bool sock_other_family(const struct s7_sock *sk, const struct s7_ip *to)
+{
+	return sk->domain == AF_INET6 && sk->bits & SKB_BOUND && ip_is_v4(&sk->bind.ip) &&
+	       !ip_is_v4(to);
+}
+
+/*
+ * Who would carry a packet to this destination by this device (as sock_device tells it): enum
+ * s7_route_owner, or -errno: nobody.
+ */
+int sock_route_owner(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device, s7_time now);
 /* The source address the stack would use, and whether the kernel has it too. */
 int sock_route_source(struct s7_sock *sk, const struct s7_ip *ip, s7_time now,
 		      struct s7_ip *ret_src, bool *ret_shared);
