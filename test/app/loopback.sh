@@ -11,7 +11,7 @@ in_s ip link set lo up # a namespace that never had an address lets bind() take 
 in_s ip link set lo down
 printf '[global]\nloopback = stack\nhugepages = no\n' >"$S7_TMP/s.conf"
 
-server timeout 240 /usr/bin/python3 "$S7_TOP/test/app/lib/loopback.py" >"$S7_TMP/loopback.out" 2>&1
+server timeout 240 /usr/bin/python3 "$S7_TOP/test/app/lib/loopback.py" 127.0.0.1 >"$S7_TMP/loopback.out" 2>&1
 code=$?
 while read -r line; do
 	case $line in

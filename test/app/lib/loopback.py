@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What Python programs do with 127.0.0.1, both ends in one process or in forks of one. Prints ok - / not ok - lines."""
+"""What Python programs do with 127.0.0.1 or ::1 (first argument), both ends in one process or in forks of one. Prints ok -
+and not ok - lines."""
 import asyncio
 import concurrent.futures
 import errno
@@ -18,6 +19,13 @@ import xmlrpc.server
 import http.client
 import http.server
 
+HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+FAMILY = socket.AF_INET6 if ":" in HOST else socket.AF_INET
+URL_HOST = f"[{HOST}]" if ":" in HOST else HOST
+MOST = 65527 if ":" in HOST else 65507  # bytes of a datagram
+NOT_HERE = "2001:db8::77" if ":" in HOST else "192.0.2.77"
+for kind in (socketserver.TCPServer, socketserver.UDPServer):
+    kind.address_family = FAMILY
 BLOB = os.urandom(3_000_000)
 TESTS = []
 
@@ -50,7 +58,7 @@ class EchoServer(socketserver.ThreadingTCPServer):
 
 
 def echo_server():
-    server = EchoServer(("127.0.0.1", 0), Echo)
+    server = EchoServer((HOST, 0), Echo)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
@@ -61,7 +69,7 @@ def tcp_echo_threads():
     server = echo_server()
 
     def client(_):
-        with socket.create_connection(server.server_address, 20) as sock:
+        with socket.create_connection(server.server_address[:2], 20) as sock:
             sender = threading.Thread(target=sock.sendall, args=(BLOB,))
             sender.start()
             got = read_exactly(sock, len(BLOB))
@@ -79,10 +87,10 @@ def many_connections():
     """2000 connections one after another, 300 at once"""
     server = echo_server()
     for i in range(2000):
-        with socket.create_connection(server.server_address, 10) as sock:
+        with socket.create_connection(server.server_address[:2], 10) as sock:
             sock.sendall(b"x")
             assert sock.recv(1) == b"x"
-    socks = [socket.create_connection(server.server_address, 10) for _ in range(300)]
+    socks = [socket.create_connection(server.server_address[:2], 10) for _ in range(300)]
     for i, sock in enumerate(socks):
         sock.sendall(b"%04d" % i)
     for i, sock in enumerate(socks):
@@ -102,7 +110,7 @@ def asyncio_echo():
         writer.close()
 
     async def client(port, n):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(HOST, port)
         blob = BLOB[n * 100:n * 100 + 100_000]
         writer.write(blob)
         writer.write_eof()
@@ -112,7 +120,7 @@ def asyncio_echo():
         return got == blob
 
     async def main():
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(serve, HOST, 0)
         port = server.sockets[0].getsockname()[1]
         async with server:
             assert all(await asyncio.gather(*(client(port, n) for n in range(200))))
@@ -123,21 +131,21 @@ def asyncio_echo():
 @test
 def udp_exchange():
     """UDP: 2000 datagrams of all sizes there and back, 60 KB among them, and a connected pair"""
-    a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    a.bind(("127.0.0.1", 0))
-    b.bind(("127.0.0.1", 0))
+    a = socket.socket(FAMILY, socket.SOCK_DGRAM)
+    b = socket.socket(FAMILY, socket.SOCK_DGRAM)
+    a.bind((HOST, 0))
+    b.bind((HOST, 0))
     for sock in a, b:
         sock.settimeout(5)
-    for size in list(range(0, 2000)) + [8000, 20000, 60000, 65507]:
+    for size in list(range(0, 2000)) + [8000, 20000, 60000, MOST]:
         assert a.sendto(BLOB[:size], b.getsockname()) == size
         data, peer = b.recvfrom(65536)
         assert data == BLOB[:size] and peer == a.getsockname()
         b.sendto(data[:10], peer)
         assert a.recv(100) == BLOB[:min(size, 10)]
     try:
-        a.sendto(BLOB[:65508], b.getsockname())
-        raise AssertionError("65508 bytes were sent")
+        a.sendto(BLOB[:MOST + 1], b.getsockname())
+        raise AssertionError(f"{MOST + 1} bytes were sent")
     except OSError as error:
         assert error.errno == errno.EMSGSIZE, error
     a.connect(b.getsockname())
@@ -156,13 +164,13 @@ def udp_exchange():
 @test
 def udp_threads():
     """UDP: a server thread and 8 client threads"""
-    server = socketserver.ThreadingUDPServer(("127.0.0.1", 0), type(
+    server = socketserver.ThreadingUDPServer((HOST, 0), type(
         "Up", (socketserver.BaseRequestHandler,),
         {"handle": lambda self: self.request[1].sendto(self.request[0].upper(), self.client_address)}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def client(n):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        with socket.socket(FAMILY, socket.SOCK_DGRAM) as sock:
             sock.settimeout(5)
             for i in range(200):
                 sock.sendto(b"c%d-%d" % (n, i), server.server_address)
@@ -178,7 +186,7 @@ def udp_threads():
 def with_selector(kind):
     """An echo server of one thread over this selector, 50 clients, 200 KB each."""
     selector = kind()
-    listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+    listener = socket.create_server((HOST, 0), family=FAMILY, backlog=100)
     listener.setblocking(False)
     selector.register(listener, selectors.EVENT_READ)
     stop_r, stop_w = os.pipe()
@@ -220,7 +228,7 @@ def with_selector(kind):
 
     def client(n):
         blob = BLOB[n:n + 200_000]
-        with socket.create_connection(listener.getsockname(), 20) as sock:
+        with socket.create_connection(listener.getsockname()[:2], 20) as sock:
             sender = threading.Thread(target=sock.sendall, args=(blob,))
             sender.start()
             got = read_exactly(sock, len(blob))
@@ -255,8 +263,8 @@ def by_epoll():
 @test
 def epoll_edges():
     """epoll: edge-triggered and one-shot events, hang-up, timeouts"""
-    listener = socket.create_server(("127.0.0.1", 0))
-    a = socket.create_connection(listener.getsockname())
+    listener = socket.create_server((HOST, 0), family=FAMILY)
+    a = socket.create_connection(listener.getsockname()[:2])
     b, _ = listener.accept()
     ep = select.epoll()
     ep.register(b, select.EPOLLIN | select.EPOLLET)
@@ -281,17 +289,17 @@ def epoll_edges():
 @test
 def refused():
     """connect to nobody: ECONNREFUSED; bind twice: EADDRINUSE; not our address: EADDRNOTAVAIL"""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((HOST, 0), family=FAMILY)
     port = listener.getsockname()[1]
-    for address, want in (("127.0.0.1", errno.EADDRINUSE), ("192.0.2.77", errno.EADDRNOTAVAIL)):
+    for address, want in ((HOST, errno.EADDRINUSE), (NOT_HERE, errno.EADDRNOTAVAIL)):
         try:
-            socket.create_server((address, port))
+            socket.create_server((address, port), family=FAMILY)
             raise AssertionError(f"{address} was bound")
         except OSError as error:
             assert error.errno == want, error
     listener.close()
     try:
-        socket.create_connection(("127.0.0.1", port), 5)
+        socket.create_connection((HOST, port), 5)
         raise AssertionError("connected")
     except ConnectionRefusedError:
         pass
@@ -300,21 +308,21 @@ def refused():
 @test
 def http_and_xmlrpc():
     """http.server and xmlrpc.server with their clients"""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("H", (http.server.BaseHTTPRequestHandler,), {
+    server = http.server.ThreadingHTTPServer((HOST, 0), type("H", (http.server.BaseHTTPRequestHandler,), {
         "protocol_version": "HTTP/1.1", "log_message": lambda *ignored: None,
         "do_GET": lambda h: (h.send_response(200), h.send_header("Content-Length", str(len(BLOB))), h.end_headers(),
                              h.wfile.write(BLOB))}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    conn = http.client.HTTPConnection(*server.server_address, timeout=20)
+    conn = http.client.HTTPConnection(*server.server_address[:2], timeout=20)
     for _ in range(5):
         conn.request("GET", "/")
         assert conn.getresponse().read() == BLOB
     conn.close()
     server.shutdown()
-    rpc = xmlrpc.server.SimpleXMLRPCServer(("127.0.0.1", 0), logRequests=False)
+    rpc = xmlrpc.server.SimpleXMLRPCServer((HOST, 0), logRequests=False)
     rpc.register_function(pow)
     threading.Thread(target=rpc.serve_forever, daemon=True).start()
-    with xmlrpc.client.ServerProxy("http://127.0.0.1:%d" % rpc.server_address[1]) as proxy:
+    with xmlrpc.client.ServerProxy("http://%s:%d" % (URL_HOST, rpc.server_address[1])) as proxy:
         assert [proxy.pow(2, n) for n in range(20)] == [2 ** n for n in range(20)]
     rpc.shutdown()
 
@@ -323,8 +331,8 @@ def http_and_xmlrpc():
 def forked_server():
     """a forked child serves, the parent asks; then the other way round"""
     for child_serves in True, False:
-        listener = socket.create_server(("127.0.0.1", 0))
-        address = listener.getsockname()
+        listener = socket.create_server((HOST, 0), family=FAMILY)
+        address = listener.getsockname()[:2]
 
         def serve():
             conn, _ = listener.accept()
@@ -355,13 +363,13 @@ def forked_server():
 def fork_per_connection():
     """a server that forks for each of 30 connections"""
     server = type("F", (socketserver.ForkingTCPServer,), {"allow_reuse_address": True, "request_queue_size": 64})(
-        ("127.0.0.1", 0), Echo)
+        (HOST, 0), Echo)
     pid = os.fork()
     if not pid:
         signal.signal(signal.SIGTERM, lambda *ignored: os._exit(0))
         server.serve_forever()
     for n in range(30):
-        with socket.create_connection(server.server_address, 10) as sock:
+        with socket.create_connection(server.server_address[:2], 10) as sock:
             sock.sendall(b"%d" % n)
             sock.shutdown(socket.SHUT_WR)
             assert sock.recv(10) == b"%d" % n and sock.recv(10) == b""
@@ -372,7 +380,7 @@ def fork_per_connection():
 
 def main():
     failed = 0
-    names = set(sys.argv[1:])
+    names = set(sys.argv[2:])
     for function in TESTS:
         if names and function.__name__ not in names:
             continue
