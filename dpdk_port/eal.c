@@ -155,6 +155,17 @@ static bool needs_hugepages(const struct conf *conf, const char **ret_who)
 	return false;
 }
 
+/* A device that reads memory by itself wants it physically contiguous. */
+static bool gains_from_hugepages(const struct conf *conf)
+{
+	uint32_t i;
+
+	for (i = 0; i < conf->iface_count; i++)
+		if (conf->iface[i].driver == CONF_DRV_PCI)
+			return true;
+	return false;
+}
+
 static int eal_init(char *ret_why, size_t why_len)
 {
 	sigset_t signals;
@@ -190,6 +201,7 @@ int eal_start(const struct conf *conf, uint64_t frame_bytes, char *ret_why, size
 		mb += (uint64_t)EAL_QUEUE_MB * s7_max(conf->iface[i].queues, 1);
 	ask.bytes = mb << 20;
 	ask.required = needs_hugepages(conf, &ask.who);
+	ask.pays = gains_from_hugepages(conf);
 	err = hugepages_decide(&ask, &eal.hugepages, ret_why, why_len);
 	if (err)
 		return err;

@@ -4,8 +4,10 @@
  *
  * Idea: decide before EAL tries, from what the kernel says is free, from a page that is really
  * mapped (a cgroup may forbid what sysfs offers), and from the address space that EAL would
- * reserve. `auto` falls back to plain pages; `yes`, or an interface that needs hugepages, turns a
- * lack into one line with the command that helps.
+ * reserve. `auto` takes them only where they pay (the kernel zeroes them at start, which costs a
+ * program that forks or starts often more than copying drivers gain) and falls back to plain pages;
+ * `yes`, or an interface that needs hugepages, turns a lack into one line with the command that
+ * helps.
  * Context: boot.
  * Callers: eal.c.
  */
@@ -110,6 +112,10 @@ int hugepages_decide(const struct hugepages_ask *ask, bool *ret_use, char *ret_w
 				 "interface %s needs hugepages, but hugepages = no", ask->who);
 			return -EINVAL;
 		}
+		*ret_use = false;
+		return 0;
+	}
+	if (ask->mode == CONF_HUGEPAGES_AUTO && !ask->required && !ask->pays) {
 		*ret_use = false;
 		return 0;
 	}

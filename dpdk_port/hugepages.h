@@ -11,6 +11,7 @@ struct hugepages_ask {
 	enum conf_hugepages mode;
 	uint64_t bytes;
 	bool required;	 /* an interface cannot do without */
+	bool pays;	 /* a device reads the memory itself */
 	const char *who; /* its name */
 };
 

@@ -33,8 +33,7 @@ enum need {
 static const uint32_t driver_needs[CONF_DRV_COUNT] = {
 	[CONF_DRV_AF_PACKET] = NEED_NETDEV | NEED_CAPS,
 	[CONF_DRV_AF_XDP] = NEED_NETDEV | NEED_CAPS,
-	[CONF_DRV_VIRTIO_USER] = NEED_SOCKET | NEED_HUGE,
-	[CONF_DRV_VHOST] = NEED_HUGE,
+	[CONF_DRV_VIRTIO_USER] = NEED_SOCKET,
 	[CONF_DRV_TAP] = NEED_CAPS,
 	[CONF_DRV_PCI] = NEED_PCI | NEED_HUGE,
 };
@@ -131,9 +130,11 @@ static void check_huge(struct check *check)
 
 	if (!check->configured || check->conf.hugepages == CONF_HUGEPAGES_NO)
 		return;
-	if (freed >= want)
+	if (!wants_huge(check))
+		check_ok(check, "hugepages: not used by these drivers");
+	else if (freed >= want)
 		check_ok(check, "hugepages: %lu of 2 MB free, %lu wanted", freed, want);
-	else if (wants_huge(check))
+	else if (check->conf.hugepages == CONF_HUGEPAGES_YES)
 		check_not_ok(check,
 			     "hugepages: %lu of 2 MB free, %lu wanted: echo %lu > "
 			     "/proc/sys/vm/nr_hugepages",
