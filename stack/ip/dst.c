@@ -242,15 +242,15 @@ static enum dst_kind dst_kind4(const struct s7_inst *inst, const struct s7_dst *
 	}
 }
 
-/* A link-local address of ours is so only on its own interface. */
+/* A link-local address of ours is so only on its own interface, if one is named. */
 static enum dst_kind dst_kind6(struct s7_inst *inst, const struct s7_dst *dst, uint32_t bound_iface)
 {
 	const struct s7_iface *iface;
 
 	if (ip_is_multicast(&dst->dst))
 		return DST_MULTICAST;
-	if (ip_is_link_local6(&dst->dst)) {
-		if (!bound_iface || bound_iface > inst->iface_count)
+	if (ip_is_link_local6(&dst->dst) && bound_iface) {
+		if (bound_iface > inst->iface_count)
 			return DST_UNICAST;
 		iface = &inst->iface[bound_iface - 1];
 		return ip6_addr_of(iface, &dst->dst) ? DST_LOCAL : DST_UNICAST;
