@@ -55,6 +55,8 @@ static int64_t host_realtime_offset(void)
 }
 
 static const struct s7_host_ops host_ops = {
+	.may = params_may,
+	.cpu = params_cpu,
 	.ring = wait_ring,
 	.log = log_line,
 	.random = host_random,

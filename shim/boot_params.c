@@ -8,7 +8,12 @@
  * Context: boot, one thread. Called by: boot.c, boot_iface.c.
  */
 #include <fcntl.h>
+#define tcp_ca_state linux_tcp_ca_state /* a tag of stack/tcp too */
+#include <netinet/tcp.h>
+#undef tcp_ca_state
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/rseq.h>
 
 #include "shim/internal.h"
 #include "stack/tcp/tcp.h"
@@ -109,6 +114,67 @@ struct s7_iface_tcp params_of_iface(const struct conf_iface *conf, const struct 
 	return tcp;
 }
 
+/*
+ * Whether this thread may, as the kernel judges it (user namespaces included): a socket that is
+ * thrown away is asked for something that needs the capability and does nothing else.
+ */
+bool params_may(enum s7_host_cap cap)
+{
+	long fd = s7_sys3(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+	int on = 1;
+
+	if (fd < 0)
+		return false;
+	err = s7_sys6(SYS_setsockopt, fd, SOL_SOCKET, cap == HOST_NET_ADMIN ? SO_DEBUG :
+									      SO_BINDTODEVICE,
+		      cap == HOST_NET_ADMIN ? (long)&on : (long)"lo", sizeof(on), 0);
+	if (!err && cap == HOST_NET_RAW) /* the second time needs it */
+		err = s7_sys6(SYS_setsockopt, fd, SOL_SOCKET, SO_BINDTODEVICE, (long)"lo", 3, 0);
+	s7_sys1(SYS_close, fd);
+	return !err;
+}
+
+/* Kept up to date by the kernel in the thread's own memory (glibc registers it). */
+int params_cpu(void)
+{
+	const struct rseq *rseq = (const struct rseq *)((const char *)__builtin_thread_pointer() +
+							__rseq_offset);
+
+	if (s7_likely(__rseq_size && (int)rseq->cpu_id >= 0))
+		return (int)rseq->cpu_id;
+	return sched_getcpu();
+}
+
+/* What TCP_INFO fills in the running kernel: more than the headers know of. */
+static uint32_t tcp_info_len(void)
+{
+	long fd = s7_sys3(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char info[1024];
+	socklen_t len = sizeof(info);
+
+	if (fd < 0)
+		return 0;
+	if (s7_sys6(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, (long)info, (long)&len, 0) < 0)
+		len = 0;
+	s7_sys1(SYS_close, fd);
+	return len;
+}
+
+/* One microsecond of SO_RCVTIMEO becomes a tick of the kernel's clock. */
+static uint32_t tick_us(void)
+{
+	long fd = s7_sys3(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct timeval tv = { 0, 1 };
+	socklen_t len = sizeof(tv);
+
+	if (fd < 0)
+		return 0;
+	s7_sys6(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, (long)&tv, sizeof(tv), 0);
+	s7_sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, (long)&tv, (long)&len, 0);
+	s7_sys1(SYS_close, fd);
+	return (uint32_t)tv.tv_usec;
+}
+
 void params_fill(const struct conf *conf, struct s7_params *ret_params)
 {
 	static const uint32_t rmem[3] = { 4096, 131072, 6291456 },
@@ -127,6 +193,10 @@ void params_fill(const struct conf *conf, struct s7_params *ret_params)
 	};
 	size_t i;
 
+	if (kern_sysctl_u32("ipv4/tcp_fastopen", &params.tcp_fastopen))
+		params.tcp_fastopen = 0;
+	params.tcp_info_len = tcp_info_len();
+	params.tick_us = tick_us();
 	params.tcp_cc = cc_of(conf->tcp_congestion);
 	for (i = 0; i < S7_ARRAY_LEN(rows); i++)
 		fill_row(conf, &rows[i], &params);

@@ -424,7 +424,7 @@ S7_EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len)
 /* SO_LINGER: the last close waits until what was sent is acknowledged, or the time is over. */
 static void close_linger(struct s7_sock *sk, int fd)
 {
-	s7_time end = host_now() + (s7_time)sk->linger_s * S7_SEC;
+	s7_time end = sk->linger_s < 0 ? S7_NEVER : host_now() + (s7_time)sk->linger_s * S7_SEC;
 	uint32_t left = 1;
 
 	sock_shutdown(sk, SHUT_WR, host_now());
@@ -451,7 +451,7 @@ static bool wants_linger(const struct s7_file *file)
 	if (file->kind != FILE_SOCK || atomic_load(&file->refs) != 1)
 		return false;
 	sk = file_sock((struct s7_file *)file);
-	return sk->proto == PROTO_TCP && (sk->bits & SKB_LINGER) && sk->linger_s > 0 &&
+	return sk->proto == PROTO_TCP && (sk->bits & SKB_LINGER) && sk->linger_s &&
 	       (sk->bits & SKB_CONNECTED);
 }
 

@@ -22,6 +22,7 @@
 #include "stack/base/sys.h"
 
 #define STATUS_FLAGS ((uint32_t)(O_NONBLOCK | O_ASYNC | O_APPEND))
+#define ASIDE_FD 700
 #define STACK_NO_IOCTL (-515) /* ENOIOCTLCMD */
 
 /* The program's own kernel socket stands behind: not the placeholder of accepted connections. */
@@ -43,11 +44,36 @@ static int kernel_allows(const struct s7_sock *sk, int level, int name, const vo
 {
 	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0), err;
 
+	long high;
+
 	if (fd < 0)
 		return 0; /* no descriptor to ask with: the stack's own judgement stands */
+	/* out of the way: a value may be the number of a descriptor, and mean one of the program */
+	high = s7_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, ASIDE_FD);
+	if (high >= 0) {
+		s7_sys1(SYS_close, fd);
+		fd = high;
+	}
 	err = kernel_set((int)fd, level, name, val, len);
 	s7_sys1(SYS_close, fd);
 	return (int)err;
+}
+
+/*
+ * Nothing has happened on it yet that the kernel would not know of: it is fresh, or bound to a name
+ * that the kernel has too.
+ */
+static bool may_hand_over(struct s7_sock *sk)
+{
+	const uint32_t busy = SKB_CONNECTED | SKB_LISTENING;
+	enum s7_side side = sk->file.side;
+
+	if (side == SIDE_OPEN)
+		return true;
+	if (!(sk->bits & SKB_BOUND) || sk->bits & busy || sock_was_accepted(sk) ||
+	    sk_ops(sk)->inq(sk))
+		return false;
+	return side == SIDE_DUAL || (side == SIDE_STACK && ip_is_loopback(&sk->bind.ip));
 }
 
 /* The kernel has taken an option that the stack has not. */
@@ -56,7 +82,12 @@ static int only_kernel(struct s7_sock *sk, int fd, int level, int name, const vo
 {
 	int err;
 
-	if (sk->file.side == SIDE_OPEN && sk->inst->params.kernel_fallback) {
+	if (sk->inst->params.kernel_fallback && may_hand_over(sk)) {
+		if (!has_own_kernel(sk)) {
+			err = (int)kernel_set(fd, level, name, val, len);
+			if (err)
+				return err;
+		}
 		shim_log(LOG_INFO,
 			 "descriptor %d goes to the kernel: only it has option %d of level %d", fd,
 			 name, level);
@@ -73,15 +104,35 @@ static int only_kernel(struct s7_sock *sk, int fd, int level, int name, const vo
 	return -ENOPROTOOPT;
 }
 
+/*
+ * What Linux has no effect for on internet sockets: the kernel socket behind keeps it. The one of
+ * accepted connections is everybody's, so one that agrees comes in its place.
+ */
+static int set_behind(struct s7_sock *sk, int fd, int level, int name, const void *val,
+		      socklen_t len)
+{
+	int err;
+
+	if (sk->file.side == SIDE_STACK && sock_was_accepted(sk)) {
+		err = kernel_allows(sk, level, name, val, len);
+		if (err)
+			return err;
+		kernel_side_own(sk, fd);
+	}
+	return (int)kernel_set(fd, level, name, val, len);
+}
+
 static int set_option(struct s7_sock *sk, int fd, int level, int name, const void *val,
 		      socklen_t len)
 {
 	bool own = has_own_kernel(sk);
 	int err = 0;
 
+	if (sock_option_is_behind(sk, level, name))
+		return set_behind(sk, fd, level, name, val, len);
 	if (own)
 		err = (int)kernel_set(fd, level, name, val, len);
-	else if (sock_option_needs_kernel(level, name))
+	else if (sock_option_needs_kernel(sk, level, name))
 		err = kernel_allows(sk, level, name, val, len);
 	if (err < 0)
 		return err;

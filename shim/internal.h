@@ -54,6 +54,8 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
  * kernel socket of its own under fd.
  */
 void kernel_side_again(struct s7_sock *sk, int fd);
+/* An accepted connection gets a kernel socket of its own under fd. */
+void kernel_side_own(const struct s7_sock *sk, int fd);
 /* The kernel's part of a listener listens first, if it serves too: it may refuse. */
 int kernel_side_listen(struct s7_sock *sk, int fd, int backlog);
 
@@ -92,6 +94,8 @@ void boot_stopped(void);
 
 /* boot_params.c */
 void params_fill(const struct conf *conf, struct s7_params *ret_params);
+bool params_may(enum s7_host_cap cap); /* s7_host_ops.may */
+int params_cpu(void);		       /* s7_host_ops.cpu */
 /* params' where the interface's section says nothing. */
 struct s7_iface_tcp params_of_iface(const struct conf_iface *conf, const struct s7_params *params);
 

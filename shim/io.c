@@ -136,8 +136,9 @@ ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
 	if (err)
 		return err;
-	if (s7_unlikely(sk->ext != NULL)) {
+	if (s7_unlikely(sk->ext || sk->more)) {
 		more.is_error = false;
+		more.mark = more.priority = more.inq = 0;
 		op.msg.more = &more;
 	}
 	n = recv_run(&op);

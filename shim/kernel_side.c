@@ -144,6 +144,11 @@ static void fresh_kernel_socket(const struct s7_sock *sk, int fd)
 	s7_sys1(SYS_close, own);
 }
 
+void kernel_side_own(const struct s7_sock *sk, int fd)
+{
+	fresh_kernel_socket(sk, fd);
+}
+
 /* The stack's socket gets the name that the kernel agreed to. */
 static int take_name(struct s7_sock *sk, const struct own_name *name, bool chosen)
 {

@@ -47,9 +47,11 @@ struct s7_errq {
 	uint32_t count;
 };
 
-/* What few received messages have beside them; the caller clears the first line. */
+/* What few received messages have beside them; the caller clears what stands before `entry`. */
 struct s7_msg_more {
 	bool is_error; /* `entry` is what MSG_ERRQUEUE took */
+	uint32_t mark, priority; /* SO_RCVMARK, SO_RCVPRIORITY */
+	uint32_t inq;		 /* TCP_INQ */
 	struct s7_errq_entry entry;
 };
 

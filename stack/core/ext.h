@@ -51,11 +51,16 @@ struct s7_msg_ask {
 	uint32_t has;	  /* enum s7_ask_bits */
 	uint32_t tsflags; /* the TX half of SO_TIMESTAMPING, for this packet */
 	uint32_t ts_id;
+	uint32_t mark, priority;
+	uint64_t send_at; /* SCM_TXTIME */
 };
 
 enum s7_ask_bits {
 	ASK_TSFLAGS = 1 << 0,
 	ASK_TS_ID = 1 << 1,
+	ASK_MARK = 1 << 2,
+	ASK_PRIORITY = 1 << 3,
+	ASK_TXTIME = 1 << 4,
 };
 
 /* SOF_TIMESTAMPING_* that hold for this send. */

@@ -64,6 +64,7 @@ struct s7_bind {
 	bool listening; /* TCP: may match a SYN */
 	uint32_t iface; /* SO_BINDTODEVICE: index + 1, 0 = any */
 	uint32_t uid;	/* effective user at bind, for SO_REUSEPORT */
+	int32_t cpu;	/* SO_INCOMING_CPU: of a group this one is for packets there; -1 any */
 };
 
 #define PORT_BUCKETS 4096

@@ -26,6 +26,8 @@
 
 enum s7_log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
+enum s7_host_cap { HOST_NET_ADMIN, HOST_NET_RAW };
+
 /* What the stack wants of the program it lives in. Filled by shim/ (or by a test). */
 struct s7_host_ops {
 	/* Rings a waiter's doorbell. Called without the lock. */
@@ -38,6 +40,10 @@ struct s7_host_ops {
 	 * Runs signal handlers that were put off while this thread held a lock (s7_lock_pending).
 	 */
 	void (*deferred)(void);
+	/* Has the calling thread this capability (enum s7_host_cap)? */
+	bool (*may)(enum s7_host_cap cap);
+	/* The CPU that the calling thread runs on. */
+	int (*cpu)(void);
 	/* On shared netdevs: the kernel shall (not) see packets to this. Called under the lock. */
 	void (*own_port)(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
 	/* Sends SIGIO or SIGURG to the owner of a socket. NULL: nobody has asked for any. */
@@ -75,6 +81,9 @@ struct s7_params {
 	uint32_t backlog_max; /* somaxconn */
 	uint32_t max_sockets, max_time_wait;
 	uint32_t port_lo, port_hi; /* ephemeral range, inclusive */
+	uint32_t tcp_fastopen; /* net.ipv4.tcp_fastopen */
+	uint32_t tcp_info_len; /* of the kernel's struct tcp_info; 0: what we know of it */
+	uint32_t tick_us; /* of the kernel's clock: its time-outs are multiples of this; 0: 4000 */
 	bool loopback_stack;	   /* 127/8 and own addresses by sock7's lo */
 	bool kernel_fallback;
 	bool tx_batch;
@@ -183,6 +192,7 @@ struct s7_inst {
 	struct s7_waiter *wake[INST_WAKES];
 	struct s7_signal signal[INST_SIGNALS];
 
+	int rx_cpu; /* that polled last, for SO_INCOMING_CPU */
 	void *current; /* the s7_sock being changed: aborted if the lock's owner dies */
 	uint64_t secret[4];
 	uint64_t stat[STAT_COUNT];

@@ -53,6 +53,9 @@ int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_s
 	sk->ip6.hops = sk->ip6.mcast_hops = -1;
 	sk->ip6.mtu_discover = IPV6_PMTUDISC_WANT;
 	sk->ip6.bits = SK6_AUTOFLOWLABEL;
+	sk->peek_off = sk->rx_cpu = sk->bind.cpu = -1;
+	sk->pacing_max = UINT64_MAX;
+	sk->txrehash = 1;
 	sk->cookie = atomic_fetch_add(&inst->arena->next_cookie, 1);
 	list_init(&sk->waitq);
 	list_init(&sk->owner_list);

@@ -53,6 +53,21 @@ enum s7_sk_bits {
 	SKB_OWNS_PORT = 1 << 29,   /* counted in the owned-port table */
 };
 
+/* sk->more: options whose effect is small or, on internet sockets, none in Linux either */
+enum s7_sk_more {
+	SKM_NOFCS = 1 << 0,
+	SKM_WIFI_STATUS = 1 << 1,
+	SKM_PREFER_BUSY_POLL = 1 << 2,
+	SKM_RCVMARK = 1 << 3,
+	SKM_RCVPRIORITY = 1 << 4,
+	SKM_TXTIME = 1 << 5, /* SCM_TXTIME may come with a send */
+	SKM_INQ = 1 << 6,    /* TCP_INQ: bytes left are told beside a read */
+	SKM_TFO_NO_COOKIE = 1 << 7, /* TCP_FASTOPEN_NO_COOKIE */
+	/* which of these a listener's children have too */
+	SKM_INHERITED = SKM_NOFCS | SKM_WIFI_STATUS | SKM_PREFER_BUSY_POLL | SKM_RCVMARK |
+			SKM_RCVPRIORITY | SKM_TXTIME | SKM_INQ,
+};
+
 struct s7_msg_name {
 	struct s7_ip ip;
 	uint16_t port;
@@ -124,6 +139,15 @@ struct s7_sock {
 	int32_t linger_s;
 	s7_time rcvtimeo, sndtimeo; /* 0: none */
 	uint32_t mark, priority;
+	uint32_t more; /* enum s7_sk_more */
+	int32_t peek_off; /* SO_PEEK_OFF, negative: off */
+	int32_t rx_cpu;	/* of the last packet, or SO_INCOMING_CPU; -1 none */
+	uint32_t busy_poll_us, busy_budget; /* SO_BUSY_POLL, SO_BUSY_POLL_BUDGET */
+	uint32_t bound_ifindex; /* SO_BINDTODEVICE as the program knows it */
+	uint32_t txtime_clock, txtime_flags; /* SO_TXTIME */
+	uint32_t reserve_mem; /* SO_RESERVE_MEM */
+	uint32_t txrehash;    /* SO_TXREHASH */
+	uint64_t pacing_max;  /* SO_MAX_PACING_RATE, bytes a second; UINT64_MAX: none */
 	uint8_t tos, ttl; /* ttl 0: default 64 */
 	uint8_t mcast_ttl, mtu_discover;
 	struct s7_sk6 ip6;
@@ -249,6 +273,17 @@ uint16_t sk_pick_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *l
 void sk_event(struct s7_sock *sk, uint32_t events);
 /* Stores an asynchronous error and wakes. */
 void sk_error(struct s7_sock *sk, int err);
+/* SO_PEEK_OFF follows what was peeked at (forwards) and what was read. */
+static inline void sk_peek_moved(struct s7_sock *sk, int32_t bytes, bool peeked)
+{
+	if (s7_likely(sk->peek_off < 0))
+		return;
+	if (peeked)
+		sk->peek_off += bytes;
+	else
+		sk->peek_off = sk->peek_off > bytes ? sk->peek_off - bytes : 0;
+}
+
 /* Reads and clears sk->err: 0 or the negative errno. */
 int sk_take_error(struct s7_sock *sk);
 

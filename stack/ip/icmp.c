@@ -101,7 +101,8 @@ void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pk
 	if (ip4_parse(orig_ip->data, orig_ip->len, IP4_TOTAL_MAX, &h) ||
 	    !icmp_may_answer(inst, rx, orig_ip, &h))
 		return;
-	if (!icmp_allowed(inst)) {
+	/* what comes by lo came from here: Linux does not limit it either */
+	if (rx->iface->index != S7_IFACE_LO && !icmp_allowed(inst)) {
 		inst->drop[DROP_ICMP_RATE]++;
 		return;
 	}

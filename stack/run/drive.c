@@ -188,6 +188,8 @@ static uint32_t iface_receive(struct s7_inst *inst, struct s7_iface *iface)
 			break;
 		for (uint16_t i = 0; i < n; i++)
 			bytes += pkts[i]->total;
+		if (!total)
+			inst->rx_cpu = inst->env->host->cpu();
 		iface->rx_pkts += n;
 		iface->rx_bytes += bytes;
 		inst->stat[STAT_RX_PKTS] += n;
@@ -205,6 +207,7 @@ static uint32_t lo_receive(struct s7_inst *inst)
 	struct s7_iface *lo = &inst->iface[S7_IFACE_LO];
 	uint32_t n;
 
+	inst->rx_cpu = inst->env->host->cpu();
 	for (n = 0; n < LO_TURN && inst->lo_head; n++) {
 		struct s7_pkt *pkt = inst->lo_head;
 

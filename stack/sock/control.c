@@ -167,11 +167,15 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 
 	if ((sk->bits & (SKB_TIMESTAMP | SKB_TIMESTAMPNS) || sk->ext) && msg->rx_time)
 		put_times(sk, msg, &out);
+	if (s7_unlikely(sk->more && msg->more && sk->proto == PROTO_TCP))
+		control_put_more(sk, msg, &out);
 	if (s7_unlikely(msg->more && msg->more->is_error)) {
 		control_put_error(sk, msg, &out);
 	} else if (sk->type == SOCK_DGRAM && msg->name.valid) {
 		if ((sk->bits & SKB_RXQ_OVFL) && drops)
 			cmsg_put(&out, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));
+		if (s7_unlikely(sk->more && msg->more))
+			control_put_more(sk, msg, &out);
 		control_put_packet(sk, msg, &out);
 	}
 	hdr->msg_controllen = (size_t)(out.at - (char *)hdr->msg_control);
@@ -278,6 +282,9 @@ static const struct {
 	int level, type;
 	int (*take)(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
 } send_controls[] = {
+	{ SOL_SOCKET, SO_MARK, control_take_mark },
+	{ SOL_SOCKET, SO_PRIORITY, control_take_priority },
+	{ SOL_SOCKET, SCM_TXTIME, control_take_txtime },
 	{ SOL_SOCKET, SO_TIMESTAMPING, take_timestamping },
 	{ SOL_SOCKET, SO_TIMESTAMPING_NEW, take_timestamping },
 	{ SOL_SOCKET, SCM_TS_OPT_ID_, take_ts_id },

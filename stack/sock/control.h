@@ -18,6 +18,12 @@ void cmsg_put(struct cmsg_out *out, int level, int type, const void *data, size_
 /* What the socket wants to know of a packet: PKTINFO, TTL, TOS and their like. */
 void control_put_packet(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out);
 
+/* control_more.c: SO_RCVMARK, SO_RCVPRIORITY, TCP_INQ; SO_MARK, SO_PRIORITY, SCM_TXTIME. */
+void control_put_more(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out);
+int control_take_mark(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
+int control_take_priority(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
+int control_take_txtime(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
+
 /* control_err.c: what stands beside an entry of the error queue. */
 void control_put_error(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out);
 

@@ -40,6 +40,14 @@ static int get_mtu_discover(struct s7_sock *sk, struct opt_value *ret)
 	return 0;
 }
 
+/* The priority that Linux gives to a type of service (its bits 1 to 4). */
+static uint32_t tos_priority(uint8_t tos)
+{
+	static const uint8_t priority[4] = { 0, 2, 6, 4 }; /* best effort, bulk, interactive, both */
+
+	return priority[tos >> 3 & 3];
+}
+
 /* A stream's ECN bits are TCP's own. */
 static int set_tos(struct s7_sock *sk, const struct opt_value *value)
 {
@@ -47,6 +55,8 @@ static int set_tos(struct s7_sock *sk, const struct opt_value *value)
 
 	if (sk->type == SOCK_STREAM)
 		tos = (uint8_t)((tos & ~ECN_MASK) | (sk->tos & ECN_MASK));
+	if (tos != sk->tos)
+		sk->priority = tos_priority(tos);
 	sk->tos = tos;
 	return 0;
 }

@@ -23,6 +23,12 @@ static int get_acceptconn(struct s7_sock *sk, struct opt_value *ret)
 	return 0;
 }
 
+/* Who is bound to a device already needs a privilege to change that. */
+static bool device_is_fixed(const struct s7_sock *sk)
+{
+	return sk->bound_ifindex && !sk->inst->env->host->may(HOST_NET_RAW);
+}
+
 static int set_device(struct s7_sock *sk, const struct opt_value *value)
 {
 	char name[IFNAMSIZ] = { 0 };
@@ -38,8 +44,33 @@ static int set_device(struct s7_sock *sk, const struct opt_value *value)
 			return OPT_ASK_KERNEL;
 		bound = i + 1;
 	}
+	if (device_is_fixed(sk))
+		return -EPERM;
 	sk->bound_iface = bound;
 	sk->bind.iface = bound;
+	sk->bound_ifindex = bound ? (uint32_t)sk->inst->iface[bound - 1].ifindex : 0;
+	return 0;
+}
+
+/* An index that no interface of the stack has, whatever the kernel has under it: no packet fits. */
+#define NO_IFACE (S7_IFACES_MAX + 1)
+
+static int set_ifindex(struct s7_sock *sk, const struct opt_value *value)
+{
+	uint32_t i;
+
+	if (device_is_fixed(sk))
+		return -EPERM;
+	if (value->num < 0)
+		return -EINVAL;
+	for (i = 0; i < sk->inst->iface_count; i++)
+		if (sk->inst->iface[i].ifindex == value->num)
+			break;
+	if (i == sk->inst->iface_count && value->num && sk->file.side == SIDE_OPEN)
+		return OPT_ASK_KERNEL;
+	sk->bound_iface = !value->num ? 0 : i < sk->inst->iface_count ? i + 1 : NO_IFACE;
+	sk->bind.iface = sk->bound_iface;
+	sk->bound_ifindex = (uint32_t)value->num;
 	return 0;
 }
 
@@ -51,6 +82,8 @@ static int get_device(struct s7_sock *sk, struct opt_value *ret)
 		ret->len = 0;
 		return 0;
 	}
+	if (sk->bound_iface == NO_IFACE)
+		return -ENODEV;
 	if (ret->len < IFNAMSIZ)
 		return -EINVAL;
 	name = sk->inst->iface[sk->bound_iface - 1].name;
@@ -73,7 +106,7 @@ static int get_peername(struct s7_sock *sk, struct opt_value *ret)
 	struct sockaddr_storage addr;
 	socklen_t len = sizeof(addr);
 
-	if (!(sk->bits & SKB_CONNECTED))
+	if (!sk->flow.rport) /* also of a connection that ended */
 		return -ENOTCONN;
 	sock_addr_write(sk, &sk->flow.remote, sk->flow.rport, sk->bound_iface,
 			(struct sockaddr *)&addr, &len);
@@ -110,8 +143,7 @@ static int set_linger(struct s7_sock *sk, const struct opt_value *value)
 		return 0;
 	}
 	sk->bits |= SKB_LINGER;
-	/* unsigned in Linux: a negative time is a very long one */
-	sk->linger_s = value->linger.l_linger < 0 ? INT_MAX : value->linger.l_linger;
+	sk->linger_s = value->linger.l_linger; /* negative: without end */
 	return 0;
 }
 
@@ -119,6 +151,10 @@ static int get_linger(struct s7_sock *sk, struct opt_value *ret)
 {
 	ret->linger.l_onoff = !!(sk->bits & SKB_LINGER);
 	ret->linger.l_linger = sk->linger_s;
+	/* Linux: as many seconds as the longest time has ticks, cut to an int */
+	if (sk->linger_s < 0)
+		ret->linger.l_linger =
+			(int)((uint64_t)INT64_MAX / (1000000 / sock_tick_us(sk)));
 	return 0;
 }
 
@@ -189,9 +225,14 @@ static int get_sndlowat(struct s7_sock *sk, struct opt_value *ret)
 	return 0;
 }
 
-/* 0: no limit. A negative number of seconds is a time-out that is over at once, as in Linux. */
-static int timeo_read(const struct timeval *tv, s7_time *ret_timeo)
+/*
+ * 0: no limit. A negative number of seconds is a time-out that is over at once, as in Linux, where
+ * time is counted in ticks: what is between two of them becomes the later.
+ */
+static int timeo_read(const struct s7_sock *sk, const struct timeval *tv, s7_time *ret_timeo)
 {
+	uint32_t tick_us = sock_tick_us(sk);
+
 	if (tv->tv_usec < 0 || tv->tv_usec >= 1000000)
 		return -EDOM;
 	if (tv->tv_sec < 0)
@@ -199,18 +240,19 @@ static int timeo_read(const struct timeval *tv, s7_time *ret_timeo)
 	else if ((uint64_t)tv->tv_sec >= S7_NEVER / S7_SEC / 2)
 		*ret_timeo = 0;
 	else
-		*ret_timeo = (s7_time)tv->tv_sec * S7_SEC + (s7_time)tv->tv_usec * S7_US;
+		*ret_timeo = (s7_time)tv->tv_sec * S7_SEC +
+			     ((s7_time)tv->tv_usec + tick_us - 1) / tick_us * tick_us * S7_US;
 	return 0;
 }
 
 static int set_rcvtimeo(struct s7_sock *sk, const struct opt_value *value)
 {
-	return timeo_read(&value->time, &sk->rcvtimeo);
+	return timeo_read(sk, &value->time, &sk->rcvtimeo);
 }
 
 static int set_sndtimeo(struct s7_sock *sk, const struct opt_value *value)
 {
-	return timeo_read(&value->time, &sk->sndtimeo);
+	return timeo_read(sk, &value->time, &sk->sndtimeo);
 }
 
 static void timeo_write(s7_time timeo, struct timeval *tv)
@@ -279,6 +321,8 @@ static const struct s7_opt socket7_opts[] = {
 	ROW(SO_ACCEPTCONN, OPT_BOOL, OPT_RD, .get = get_acceptconn, .text = "1 on a listener"),
 	ROW(SO_BINDTODEVICE, OPT_BYTES, OPT_RW, .set = set_device, .get = get_device,
 	    .text = "only packets of this interface; empty removes"),
+	ROW(SO_BINDTOIFINDEX, OPT_INT, OPT_RW, .set = set_ifindex, OPT_FIELD(bound_ifindex),
+	    .text = "SO_BINDTODEVICE by index; 0 removes"),
 	ROW(SO_BROADCAST, OPT_BOOL, OPT_RW, .bit = SKB_BROADCAST,
 	    .text = "without it a broadcast destination is EACCES"),
 	ROW(SO_PEERNAME, OPT_BYTES, OPT_RD, .get = get_peername,
@@ -287,16 +331,16 @@ static const struct s7_opt socket7_opts[] = {
 	    .text = "number of the socket, never reused"),
 	ROW(SO_DEBUG, OPT_BOOL, OPT_RW | OPT_ASK, .bit = SKB_DEBUG, .text = "needs CAP_NET_ADMIN"),
 	ROW(SO_DOMAIN, OPT_INT, OPT_RD, .get = get_domain, .text = "AF_INET or AF_INET6"),
-	{ .level = SOL_SOCKET, .name = SO_DONTROUTE, .type = OPT_BOOL, .access = OPT_RW,
-	  .on = ON_UDP, .bit = SKB_DONTROUTE, .text = "directly connected hosts only" },
+	ROW(SO_DONTROUTE, OPT_BOOL, OPT_RW, .bit = SKB_DONTROUTE,
+	    .text = "directly connected hosts only"),
 	ROW(SO_ERROR, OPT_INT, OPT_RD, .get = take_error,
 	    .text = "pending error; reading clears it"),
 	ROW(SO_KEEPALIVE, OPT_BOOL, OPT_RW, .set = set_keepalive, .bit = SKB_KEEPALIVE,
 	    .text = "probes on an idle connection"),
 	ROW(SO_LINGER, OPT_LINGER, OPT_RW, .set = set_linger, .get = get_linger,
 	    .text = "close waits for the data or the time; zero time resets"),
-	{ .level = SOL_SOCKET, .name = SO_NO_CHECK, .type = OPT_BOOL, .access = OPT_RW,
-	  .on = ON_UDP, .bit = SKB_NO_CHECK, .text = "datagrams leave without checksum" },
+	ROW(SO_NO_CHECK, OPT_BOOL, OPT_RW, .bit = SKB_NO_CHECK,
+	    .text = "datagrams leave without checksum; TCP does not look at it, as in Linux"),
 	ROW(SO_OOBINLINE, OPT_BOOL, OPT_RW, .bit = SKB_OOBINLINE, .text = "urgent data in line"),
 	ROW(SO_PROTOCOL, OPT_INT, OPT_RD, .get = get_protocol,
 	    .text = "IPPROTO_TCP or IPPROTO_UDP"),
@@ -311,6 +355,10 @@ static const struct s7_opt socket7_opts[] = {
 	    .text = "a blocking receive ends with EAGAIN"),
 	ROW(SO_SNDTIMEO, OPT_TIMEVAL, OPT_RW, .set = set_sndtimeo, .get = get_sndtimeo,
 	    .text = "a blocking send ends with EAGAIN, a connect with EINPROGRESS"),
+	ROW(66 /* SO_RCVTIMEO_NEW */, OPT_TIMEVAL, OPT_RW, .set = set_rcvtimeo,
+	    .get = get_rcvtimeo, .text = "SO_RCVTIMEO"),
+	ROW(67 /* SO_SNDTIMEO_NEW */, OPT_TIMEVAL, OPT_RW, .set = set_sndtimeo,
+	    .get = get_sndtimeo, .text = "SO_SNDTIMEO"),
 	ROW(SO_REUSEADDR, OPT_BOOL, OPT_RW, .set = set_reuseaddr, .bit = SKB_REUSEADDR,
 	    .text = "bind to an address in use by no listener"),
 	ROW(SO_REUSEPORT, OPT_BOOL, OPT_RW, .set = set_reuseport, .bit = SKB_REUSEPORT,

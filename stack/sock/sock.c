@@ -128,6 +128,7 @@ void sock_set_device(struct s7_sock *sk, uint32_t device, s7_time now)
 {
 	inst_lock(sk->inst, now);
 	sk->bound_iface = device;
+	sk->bound_ifindex = device ? (uint32_t)sk->inst->iface[device - 1].ifindex : 0;
 	inst_unlock(sk->inst);
 }
 

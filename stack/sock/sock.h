@@ -130,7 +130,9 @@ int sock_msg_init(struct s7_msg *msg, const struct iovec *iov, size_t iovcnt, ui
  * Whether the option's value can need a privilege: the shim asks a kernel socket of the same kind
  * before it is applied.
  */
-bool sock_option_needs_kernel(int level, int name);
+bool sock_option_needs_kernel(const struct s7_sock *sk, int level, int name);
+/* Whether the kernel socket behind keeps and answers it: Linux has no effect for it here either. */
+bool sock_option_is_behind(const struct s7_sock *sk, int level, int name);
 /* Level and name as text for a log line, or NULL when no table has it. */
 const char *sock_option_text(int level, int name);
 int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t *len);

@@ -20,6 +20,12 @@ int sock_enter(struct s7_sock *sk, s7_time now);
 /* Sends what was staged and gives the lock back. */
 void sock_leave(struct s7_inst *inst);
 
+/* The kernel counts time-outs in ticks of this. */
+static inline uint32_t sock_tick_us(const struct s7_sock *sk)
+{
+	return sk->inst->params.tick_us ? sk->inst->params.tick_us : 4000;
+}
+
 /* ---- options: one row each, tables in the order of their man page ---- */
 
 enum opt_type {
@@ -37,7 +43,9 @@ enum opt_type {
 enum opt_access {
 	OPT_RD = 1,
 	OPT_WR = 2,
-	OPT_ASK = 4, /* the kernel knows whether this process may: ask a kernel socket first */
+	OPT_ASK = 4, /* the kernel knows whether it may be had: ask a kernel socket first */
+	/* without effect on internet sockets in Linux: the kernel socket behind keeps and answers */
+	OPT_BEHIND = 8,
 	OPT_RW = OPT_RD | OPT_WR,
 };
 
@@ -56,7 +64,7 @@ struct opt_value {
 };
 
 /*
- * One option. Without `set` the value goes to `bit` of sk->bits or to the field; without `get` it
+ * One option. Without `set` the value goes to `bit` or the field; without `get` it
  * comes from there. For a socket of another kind than `on` the row is not there; writing what is
  * read-only is -ENOPROTOOPT.
  */
@@ -83,6 +91,7 @@ struct s7_opt_table {
 #define OPT_FIELD(member) .field = offsetof(struct s7_sock, member)
 
 extern const struct s7_opt_table socket7_table; /* opt_socket.c */
+extern const struct s7_opt_table socket7_more_table; /* opt_socket_more.c */
 extern const struct s7_opt_table tcp7_table;	/* opt_tcp.c */
 extern const struct s7_opt_table ip7_table;	/* opt_ip.c */
 extern const struct s7_opt_table ipv6_7_table;	/* opt_ipv6.c */

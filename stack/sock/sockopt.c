@@ -14,7 +14,7 @@
 #include "stack/sock/sock_int.h"
 
 const struct s7_opt_table *const s7_opt_tables[] = {
-	&socket7_table, &tcp7_table, &ip7_table, &ipv6_7_table,
+	&socket7_table, &socket7_more_table, &tcp7_table, &ip7_table, &ipv6_7_table,
 	&errq_socket_table, &errq_ip_table, &errq_ipv6_table,
 };
 const uint32_t s7_opt_table_count = S7_ARRAY_LEN(s7_opt_tables);
@@ -33,11 +33,26 @@ static const struct s7_opt *opt_find(int level, int name)
 	return NULL;
 }
 
-bool sock_option_needs_kernel(int level, int name)
+/* A row can be for another kind of socket: then it is as if there were none. */
+static bool opt_applies(const struct s7_sock *sk, const struct s7_opt *opt)
+{
+	if ((opt->on & ON_V6) && sk->domain != AF_INET6)
+		return false;
+	return opt->on & (sk->proto == PROTO_TCP ? ON_TCP : ON_UDP);
+}
+
+bool sock_option_needs_kernel(const struct s7_sock *sk, int level, int name)
 {
 	const struct s7_opt *opt = opt_find(level, name);
 
-	return opt && (opt->access & OPT_ASK);
+	return opt && (opt->access & OPT_ASK) && opt_applies(sk, opt);
+}
+
+bool sock_option_is_behind(const struct s7_sock *sk, int level, int name)
+{
+	const struct s7_opt *opt = opt_find(level, name);
+
+	return opt && (opt->access & OPT_BEHIND) && opt_applies(sk, opt);
 }
 
 const char *sock_option_text(int level, int name)
@@ -45,14 +60,6 @@ const char *sock_option_text(int level, int name)
 	const struct s7_opt *opt = opt_find(level, name);
 
 	return opt ? opt->text : NULL;
-}
-
-/* A row can be for another kind of socket: then it is as if there were none. */
-static bool opt_applies(const struct s7_sock *sk, const struct s7_opt *opt)
-{
-	if ((opt->on & ON_V6) && sk->domain != AF_INET6)
-		return false;
-	return opt->on & (sk->proto == PROTO_TCP ? ON_TCP : ON_UDP);
 }
 
 static void *opt_field(struct s7_sock *sk, const struct s7_opt *opt)
@@ -119,19 +126,21 @@ static int opt_store(struct s7_sock *sk, const struct s7_opt *opt, const struct 
 	return 0;
 }
 
-/* What is wrong before the value is looked at. */
+/* What is wrong before the value is looked at, in the order of the kernel's checks. */
 static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 {
-	bool is_bytes = opt->type == OPT_BYTES && (opt->access & OPT_WR);
+	bool is_int = opt->type != OPT_BYTES;
+	socklen_t touched = is_int ? (socklen_t)s7_min(len, sizeof(int)) : len;
 
 	if ((int32_t)len < 0)
 		return -EINVAL;
-	/* level SOCKET wants an int before it looks at the name */
-	if (opt->level == SOL_SOCKET && !is_bytes && len < sizeof(int))
+	/* but for level IP, which has options of one byte, an int is read before the name is */
+	if (opt->level != IPPROTO_IP && opt->level != IPPROTO_IPV6 &&
+	    (is_int || !(opt->access & OPT_WR)) && len < sizeof(int))
 		return -EINVAL;
-	if (!(opt->access & OPT_WR))
-		return -ENOPROTOOPT;
-	return !user_ok(val, len) && (len || !is_bytes) ? -EFAULT : 0;
+	if (touched && !user_ok(val, touched))
+		return -EFAULT;
+	return opt->access & OPT_WR ? 0 : -ENOPROTOOPT;
 }
 
 int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, socklen_t len,
@@ -142,7 +151,7 @@ int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, so
 	struct opt_value value;
 	int err;
 
-	if (!opt || !opt_applies(sk, opt))
+	if (!opt || !opt_applies(sk, opt) || opt->access & OPT_BEHIND)
 		return OPT_ASK_KERNEL;
 	/* level IPV6 takes no pointer for a pointer to 0, or to nothing */
 	if (level == IPPROTO_IPV6 && !val) {
@@ -186,8 +195,8 @@ static bool short_ip_int(const struct s7_opt *opt, const struct opt_value *value
 	       value->num >= 0 && value->num <= 255;
 }
 
-static void value_write(const struct s7_opt *opt, const struct opt_value *value, void *val,
-			socklen_t *len)
+static int value_write(const struct s7_opt *opt, const struct opt_value *value, void *val,
+		       socklen_t *len)
 {
 	const void *from = &value->num;
 	socklen_t size = sizeof(value->num);
@@ -202,10 +211,13 @@ static void value_write(const struct s7_opt *opt, const struct opt_value *value,
 		from = &byte;
 		size = 1;
 	}
-	if (*len > size)
-		*len = size;
-	if (*len)
-		memcpy(val, from, *len);
+	size = (socklen_t)s7_min(*len, size);
+	if (size && !user_ok(val, size))
+		return -EFAULT;
+	*len = size;
+	if (size)
+		memcpy(val, from, size);
+	return 0;
 }
 
 int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_t *len, s7_time now)
@@ -214,14 +226,15 @@ int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_
 	struct opt_value value;
 	int err;
 
-	if (!opt || !opt_applies(sk, opt))
+	if (!opt || !opt_applies(sk, opt) || opt->access & OPT_BEHIND)
 		return OPT_ASK_KERNEL;
-	if (!(opt->access & OPT_RD))
-		return -ENOPROTOOPT;
-	if (!user_ok(len, sizeof(*len)) || (!user_ok(val, 1) && *len))
+	if (!user_ok(len, sizeof(*len)))
 		return -EFAULT;
+	/* level IPV6 takes a negative length for a very long one */
 	if ((int32_t)*len < 0 && level != IPPROTO_IPV6)
 		return -EINVAL;
+	if (!(opt->access & OPT_RD))
+		return -ENOPROTOOPT;
 	memset(&value, 0, sizeof(value));
 	value.len = *len;
 	err = sock_enter(sk, now);
@@ -231,6 +244,5 @@ int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_
 	sock_leave(sk->inst);
 	if (err)
 		return err;
-	value_write(opt, &value, val, len);
-	return 0;
+	return value_write(opt, &value, val, len);
 }

@@ -55,6 +55,7 @@ enum tcp_bits {
 	TCB_CONNECTING = 1 << 19, /* connect() was called, its outcome not told */
 	TCB_QUICKACK = 1 << 24,	  /* TCP_QUICKACK: the program wants its ACKs at once */
 	TCB_LATER_OUT = 1 << 25,  /* in inst->later.out */
+	TCB_THIN_TIMEOUTS = 1 << 22, /* TCP_THIN_LINEAR_TIMEOUTS */
 	TCB_FIN_IN = 1 << 20,	  /* the peer's FIN was taken: reads end before errors are told */
 };
 
@@ -65,6 +66,7 @@ enum tcp_deadline {
 	TCPD_KEEP,
 	TCPD_CORK,
 	TCPD_FIN_WAIT_2,
+	TCPD_PACE, /* SO_MAX_PACING_RATE lets the next burst go */
 	TCPD_COUNT
 };
 
@@ -174,6 +176,14 @@ struct s7_tcb {
 	uint32_t request_count;
 	s7_time cookies_at;	     /* last time a cookie was sent */
 	struct s7_tcp_sock *listener; /* of a child in the accept queue */
+
+	/* tcp_opt_more.c; 0: the default */
+	s7_time pace_at;	   /* nothing new leaves before */
+	struct s7_pkt *saved_syn;
+	uint16_t saved_syn_len;
+	uint8_t save_syn;	   /* 1 network and TCP header, 2 the link header too */
+	uint32_t rto_min_us, rto_max_us, delack_max_us;
+	uint32_t fastopen_qlen;
 };
 
 struct s7_tcp_sock {
@@ -195,6 +205,8 @@ struct s7_tcp_req {
 	uint8_t bits; /* enum tcp_opt_bits agreed */
 	uint8_t snd_wscale, rcv_wscale;
 	uint8_t retries;
+	struct s7_pkt *syn; /* TCP_SAVE_SYN: data at the IP header; NULL none */
+	uint16_t syn_len;   /* its headers */
 	bool acked; /* the handshake is complete, the accept queue was full or data is awaited */
 	uint8_t tos;
 	s7_time made_at, synack_at;
@@ -287,6 +299,28 @@ int tcp_get_window_clamp(const struct s7_sock *sk);
 int tcp_set_notsent_lowat(struct s7_sock *sk, int bytes);
 int tcp_get_notsent_lowat(const struct s7_sock *sk);
 /* name need not end in 0. -ENOENT: no such congestion control here. */
+int tcp_set_save_syn(struct s7_sock *sk, int how);
+int tcp_get_save_syn(const struct s7_sock *sk);
+/* Writes the headers of the saved SYN and forgets them; 0 bytes: none. -EINVAL: *len is too small,
+ * it becomes what is needed. */
+int tcp_take_saved_syn(struct s7_sock *sk, void *buf, uint32_t *len);
+int tcp_set_rto_min(struct s7_sock *sk, int us);
+int tcp_get_rto_min(const struct s7_sock *sk);
+int tcp_set_rto_max(struct s7_sock *sk, int ms);
+int tcp_get_rto_max(const struct s7_sock *sk);
+int tcp_set_delack_max(struct s7_sock *sk, int us);
+int tcp_get_delack_max(const struct s7_sock *sk);
+int tcp_set_thin_timeouts(struct s7_sock *sk, int on);
+int tcp_get_thin_timeouts(const struct s7_sock *sk);
+int tcp_get_timestamp(const struct s7_sock *sk);
+int tcp_set_fastopen(struct s7_sock *sk, int qlen);
+int tcp_get_fastopen(const struct s7_sock *sk);
+/* SO_MAX_PACING_RATE changed. */
+void tcp_pacing_changed(struct s7_sock *sk);
+/* SO_CNX_ADVICE: the next segment looks its route up anew. */
+void tcp_forget_route(struct s7_sock *sk);
+/* TCP_INQ: bytes that wait to be read; 1 when the end of the stream is all that waits. */
+uint32_t tcp_inq_hint(const struct s7_sock *sk);
 int tcp_set_congestion(struct s7_sock *sk, const char *name, size_t len);
 const char *tcp_get_congestion(const struct s7_sock *sk);
 /* Fills at most `len` bytes of a struct tcp_info (linux/tcp.h); returns how many. */

@@ -16,7 +16,7 @@
 	(SKB_REUSEADDR | SKB_REUSEPORT | SKB_KEEPALIVE | SKB_OOBINLINE | SKB_BROADCAST |           \
 	 SKB_DONTROUTE | SKB_TIMESTAMP | SKB_TIMESTAMPNS | SKB_LINGER | SKB_V6ONLY |               \
 	 SKB_RCVBUF_LOCK | SKB_SNDBUF_LOCK | SKB_FREEBIND | SKB_RECVTTL | SKB_RECVTOS |            \
-	 SKB_RECVERR | SKB_RECVERR6 | SKB_DONTFRAG6 | SKB_DEBUG)
+	 SKB_RECVERR | SKB_RECVERR6 | SKB_DONTFRAG6 | SKB_DEBUG | SKB_NO_CHECK)
 
 static void inherit_sock(struct s7_sock *child, const struct s7_sock *parent)
 {
@@ -29,6 +29,14 @@ static void inherit_sock(struct s7_sock *child, const struct s7_sock *parent)
 	child->rcvtimeo = parent->rcvtimeo;
 	child->sndtimeo = parent->sndtimeo;
 	child->mark = parent->mark;
+	child->more = parent->more & SKM_INHERITED;
+	child->bound_ifindex = parent->bound_ifindex;
+	child->busy_poll_us = parent->busy_poll_us;
+	child->busy_budget = parent->busy_budget;
+	child->txtime_clock = parent->txtime_clock;
+	child->txtime_flags = parent->txtime_flags;
+	child->txrehash = parent->txrehash;
+	child->pacing_max = parent->pacing_max;
 	child->priority = parent->priority;
 	child->tos = parent->tos;
 	child->ttl = parent->ttl;
@@ -43,7 +51,7 @@ static void inherit_sock(struct s7_sock *child, const struct s7_sock *parent)
 
 static void inherit_tcb(struct s7_tcb *child, const struct s7_tcb *parent)
 {
-	child->bits |= parent->bits & (TCB_NODELAY | TCB_CORK | TCB_CC_USER);
+	child->bits |= parent->bits & (TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_THIN_TIMEOUTS);
 	child->cc = parent->cc;
 	child->keep_idle_s = parent->keep_idle_s;
 	child->keep_intvl_s = parent->keep_intvl_s;
@@ -54,6 +62,10 @@ static void inherit_tcb(struct s7_tcb *child, const struct s7_tcb *parent)
 	child->notsent_lowat = parent->notsent_lowat;
 	child->linger2_s = parent->linger2_s;
 	child->syn_retries = parent->syn_retries;
+	child->save_syn = parent->save_syn;
+	child->rto_min_us = parent->rto_min_us;
+	child->rto_max_us = parent->rto_max_us;
+	child->delack_max_us = parent->delack_max_us;
 }
 
 static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req,
@@ -80,6 +92,8 @@ static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req,
 	tcb->bits |= req->bits & TCPO_SACK_OK ? TCB_SACK : 0;
 	tcb->bits |= req->bits & TCPO_WSCALE ? TCB_WSCALE : 0;
 	tcb->dst = req->dst;
+	tcb->saved_syn = req->syn;
+	tcb->saved_syn_len = req->syn_len;
 }
 
 struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg)
@@ -107,6 +121,7 @@ struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg 
 		if (!req->retries)
 			tcp_rtt_sample(ts, (inst->now - req->synack_at) / S7_US);
 		flow_replace(&inst->flows, &req->flow, &sk->flow);
+		req->syn = NULL; /* the child's now */
 		tcp_req_free(inst, req);
 	} else if (flow_insert(&inst->flows, &sk->flow)) {
 		sk_free(sk);

@@ -51,6 +51,8 @@ void tcp_done(struct s7_tcp_sock *ts)
 {
 	struct s7_sock *sk = &ts->sk;
 
+	if (tcp_synchronized(&ts->tcb) && !ts->tcb.window_clamp)
+		ts->tcb.window_clamp = sk->rcvbuf / 2; /* what TCP_WINDOW_CLAMP goes on to show */
 	tcp_timers_stop(ts);
 	flow_remove(&sk->inst->flows, &sk->flow);
 	tcp_disown_port(ts);
@@ -255,6 +257,7 @@ int tcp_disconnect(struct s7_sock *sk)
 	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_NOSPACE | TCB_ACCEPTED;
 	tcb->urg_state = TCPU_NONE;
 	tcb->soft_err = 0;
+	tcb->window_clamp = 0;
 	tcb->retries = tcb->backoff = 0;
 	tcb->srtt8_us = tcb->rttvar4_us = 0;
 	tcb->rto_us = TCP_RTO_INIT_US;

@@ -87,6 +87,8 @@ static int connect_flow(struct s7_tcp_sock *ts, const struct s7_ip *ip, uint16_t
 		return err;
 	if (ts->tcb.dst.owner != ROUTE_STACK)
 		return -ENETUNREACH;
+	if (sk->bits & SKB_DONTROUTE && !ip_equal(&ts->tcb.dst.hop, &ts->tcb.dst.dst))
+		return -ENETUNREACH;
 	sk->flow.local = ts->tcb.dst.src;
 	sk->flow.remote = ts->tcb.dst.dst;
 	sk->flow.rport = port;
@@ -156,7 +158,7 @@ static uint32_t backlog_max(const struct s7_sock *sk)
 {
 	const struct s7_iface *iface;
 
-	if (sk->bound_iface)
+	if (sk->bound_iface && sk->bound_iface <= sk->inst->iface_count)
 		return sk->inst->iface[sk->bound_iface - 1].tcp.backlog_max;
 	iface = ip_is_any(&sk->bind.ip) ? NULL : ip_local_iface(sk->inst, &sk->bind.ip);
 	return iface ? iface->tcp.backlog_max : sk->inst->params.backlog_max;

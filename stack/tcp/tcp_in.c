@@ -91,6 +91,7 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 {
 	struct s7_inst *inst = listener->sk.inst;
 	struct s7_tcb *tcb = &listener->tcb;
+	struct s7_tcp_req *req = NULL;
 
 	if (seg->h.flags & TCPF_RST) {
 		pkt_drop(inst, pkt, DROP_TCP_RST);
@@ -114,7 +115,9 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 	if (tcb->request_count >= inst->params.tcp_syn_backlog)
 		tcp_cookie_send(listener, rx, seg);
 	else
-		tcp_req_make(listener, rx, seg, 0);
+		req = tcp_req_make(listener, rx, seg, 0);
+	if (req && s7_unlikely(tcb->save_syn))
+		tcp_syn_keep(req, pkt, seg);
 	pkt_free(inst, pkt);
 }
 

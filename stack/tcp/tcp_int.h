@@ -19,6 +19,10 @@
 #define TCP_TRUESIZE 2304u /* what a chunk counts against sndbuf: its buffer and descriptor */
 #define TCP_RTO_INIT_US 1000000u
 #define TCP_RTO_MAX_US 120000000u
+#define TCP_RTO_MIN_MOST_US 200000u /* TCP_RTO_MIN_US and TCP_DELACK_MAX_US may only lower */
+#define TCP_DELACK_MOST_US 200000u
+#define TCP_THIN_PKTS 4	  /* fewer in flight: a thin stream */
+#define TCP_THIN_RETRIES 6 /* of its timeouts that do not back off */
 #define TCP_SYN_RETRIES 6
 #define TCP_SYNACK_RETRIES 5
 #define TCP_RETRIES_MAX 15	/* tcp_retries2 */
@@ -153,8 +157,9 @@ void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *r
 		 const struct tcp_seg *seg);
 
 /* ---- tcp_req.c, tcp_cookie.c, tcp_child.c ---- */
-void tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
-		  uint32_t iss);
+/* The request, or NULL: not to be had (counted). */
+struct s7_tcp_req *tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx,
+				const struct tcp_seg *seg, uint32_t iss);
 void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx,
 		struct tcp_seg *seg);
 void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req);
@@ -301,9 +306,27 @@ static inline uint32_t tcp_rcv_window(const struct s7_tcb *tcb)
 	return used >= tcb->rcv_wnd ? 0 : tcb->rcv_wnd - used;
 }
 
+/* ---- tcp_opt_more.c ---- */
+/* Must new data wait for its turn? Then the deadline is set. */
+bool tcp_pace_holds(struct s7_tcp_sock *ts);
+void tcp_pace_sent(struct s7_tcp_sock *ts, uint32_t bytes);
+/* `limit` cut to what one tick may carry, whole segments. */
+uint32_t tcp_pace_burst(const struct s7_tcp_sock *ts, uint32_t limit);
+static inline bool tcp_is_paced(const struct s7_tcp_sock *ts)
+{
+	return s7_unlikely(ts->sk.pacing_max != UINT64_MAX);
+}
+/* Keeps the SYN for TCP_SAVED_SYN; pkt's data is at the TCP header. */
+void tcp_syn_keep(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct tcp_seg *seg);
+void tcp_syn_forget(struct s7_sock *sk);
+
 /* ---- tcp_rtt.c ---- */
 void tcp_rtt_sample(struct s7_tcp_sock *ts, uint64_t us);
 uint32_t tcp_rto_us(const struct s7_tcb *tcb);
+static inline uint32_t tcp_rto_max_us(const struct s7_tcb *tcb)
+{
+	return tcb->rto_max_us ? tcb->rto_max_us : TCP_RTO_MAX_US;
+}
 
 /* ---- tcp_timer.c ---- */
 void tcp_deadline_set(struct s7_tcp_sock *ts, enum tcp_deadline which, s7_time when);

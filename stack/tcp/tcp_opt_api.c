@@ -87,9 +87,7 @@ int tcp_set_maxseg(struct s7_sock *sk, int bytes)
 
 	if (bytes && (bytes < TCP_MSS_MIN || bytes > 32767))
 		return -EINVAL;
-	tcb->user_mss = (uint32_t)bytes;
-	if (tcb->state >= TCPS_ESTABLISHED)
-		tcp_mss_sync(tcp_sk(sk));
+	tcb->user_mss = (uint32_t)bytes; /* of the next connection, as in Linux */
 	return 0;
 }
 
@@ -339,6 +337,17 @@ uint32_t tcp_get_info(const struct s7_sock *sk, void *buf, uint32_t len)
 		info.tcpi_last_data_recv = (uint32_t)((now - sk->last_rx) / S7_MS);
 	memcpy(buf, &info, len);
 	return len;
+}
+
+uint32_t tcp_inq_hint(const struct s7_sock *sk)
+{
+	const struct s7_tcb *tcb = tcb_of(sk);
+	bool urgent = tcb->urg_state == TCPU_VALID && !(sk->bits & SKB_OOBINLINE) &&
+		      seq_gt(tcb->rcv_up + 1, tcb->copied_seq);
+
+	if (!tcb->rq_bytes)
+		return tcb->bits & TCB_FIN_IN ? 1 : 0;
+	return tcb->rq_bytes - urgent;
 }
 
 int tcp_at_mark(const struct s7_sock *sk)

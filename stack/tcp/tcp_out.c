@@ -205,8 +205,12 @@ static void output_lost(struct s7_tcp_sock *ts)
 			continue;
 		if (tcp_pipe(tcb) && tcp_pipe(tcb) + chunk->tcp.len > tcb->cwnd)
 			return;
+		if (tcp_is_paced(ts) && tcp_pace_holds(ts))
+			return;
 		if (tcp_retransmit_chunk(ts, chunk))
 			return;
+		if (tcp_is_paced(ts))
+			tcp_pace_sent(ts, chunk->tcp.len);
 		if (!tcb->at[TCPD_RTX])
 			tcp_rtx_arm(ts);
 	}
@@ -357,6 +361,11 @@ static bool output_next(struct s7_tcp_sock *ts, bool force)
 	if (limit > quota && quota >= tcb->mss)
 		limit = quota / tcb->mss * tcb->mss;
 	limit = (uint32_t)s7_min(limit, s7_min(room, quota));
+	if (tcp_is_paced(ts)) {
+		if (tcp_pace_holds(ts))
+			return false;
+		limit = (uint32_t)s7_min(limit, tcp_pace_burst(ts, limit));
+	}
 	burst_gather(tcb, limit, chunks, &b);
 	if (b.bytes > limit) {
 		if (chunk_split(ts, b.first, limit))
@@ -367,6 +376,8 @@ static bool output_next(struct s7_tcp_sock *ts, bool force)
 	    !force && nagle_holds(ts))
 		return false;
 	burst_send(ts, &b);
+	if (tcp_is_paced(ts))
+		tcp_pace_sent(ts, b.bytes);
 	return true;
 }
 
@@ -404,7 +415,7 @@ static void output(struct s7_tcp_sock *ts, bool force)
 	while (tcb->sq.next && output_next(ts, force))
 		;
 	if (tcb->sq.next && tcb->snd_una == tcb->snd_nxt && !tcb->at[TCPD_PERSIST] &&
-	    !tcb->at[TCPD_CORK])
+	    !tcb->at[TCPD_CORK] && !tcb->at[TCPD_PACE])
 		tcp_deadline_set(ts, TCPD_PERSIST,
 				 ts->sk.inst->now + (uint64_t)tcp_rto_us(tcb) * S7_US);
 }

@@ -59,6 +59,7 @@ static void tcp_free(struct s7_sock *sk)
 	sendq_purge(ts);
 	tcp_reass_purge(ts);
 	rcvq_purge(ts);
+	tcp_syn_forget(sk);
 	if (ts->tcb.listener)
 		ts->tcb.listener->tcb.accept_len--;
 	slab_free(&sk->inst->tcp->socks, ts);

@@ -10,6 +10,7 @@
  * not connected, -EAGAIN.
  * Context: instance lock. Called by: tcp_proto.c.
  */
+#include "stack/core/errq.h"
 #include "stack/tcp/tcp_int.h"
 
 static void copy_out(struct s7_msg *msg, const struct s7_pkt *pkt, uint32_t offset, uint32_t len)
@@ -111,6 +112,13 @@ static ssize_t peek_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 	uint32_t seq = tcb->copied_seq, offset = 0;
 	ssize_t done = 0;
 
+	if (s7_unlikely(ts->sk.peek_off > 0)) {
+		offset = (uint32_t)ts->sk.peek_off;
+		seq += offset;
+		for (; pkt && offset >= pkt->total; pkt = pkt->next)
+			offset -= pkt->total;
+	}
+
 	while (msg->skip < msg->len && pkt) {
 		uint32_t want = (uint32_t)s7_min(msg->len - msg->skip, pkt->total - offset), len;
 		bool skip;
@@ -196,7 +204,10 @@ ssize_t tcp_recv(struct s7_sock *sk, struct s7_msg *msg)
 		done = take_bytes(ts, msg);
 	if (!done)
 		return nothing_to_read(sk);
+	sk_peek_moved(sk, (int32_t)done, msg->flags & MSG_PEEK);
 	if (!(msg->flags & MSG_PEEK))
 		tcp_window_after_read(ts);
+	if (s7_unlikely(sk->more & SKM_INQ && msg->more))
+		msg->more->inq = tcp_inq_hint(sk);
 	return done;
 }

@@ -110,20 +110,20 @@ static void req_arm(struct s7_inst *inst, struct s7_tcp_req *req)
 	timer_arm(&inst->wheel, &req->timer, inst->now + us * S7_US);
 }
 
-void tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
-		  uint32_t iss)
+struct s7_tcp_req *tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx,
+				const struct tcp_seg *seg, uint32_t iss)
 {
 	struct s7_inst *inst = listener->sk.inst;
 	struct s7_tcp_req *req = slab_alloc(&inst->tcp->reqs);
 
 	if (!req) {
 		inst->drop[DROP_TCP_SYN_FULL]++;
-		return;
+		return NULL;
 	}
 	if (tcp_req_fill(listener, rx, seg, req) || flow_insert(&inst->flows, &req->flow)) {
 		slab_free(&inst->tcp->reqs, req);
 		inst->drop[DROP_IP_NO_ROUTE]++;
-		return;
+		return NULL;
 	}
 	req->iss = iss ? iss : tcp_isn(inst, &req->flow);
 	timer_init(&req->timer, TIMER_TCP_REQ);
@@ -131,6 +131,7 @@ void tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx, const st
 	listener->tcb.request_count++;
 	req_send(inst, req);
 	req_arm(inst, req);
+	return req;
 }
 
 void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req)
@@ -139,6 +140,7 @@ void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req)
 	flow_remove(&inst->flows, &req->flow);
 	list_del(&req->list);
 	req->listener->tcb.request_count--;
+	pkt_free(inst, req->syn);
 	slab_free(&inst->tcp->reqs, req);
 }
 

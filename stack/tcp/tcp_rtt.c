@@ -12,7 +12,8 @@
 void tcp_rtt_sample(struct s7_tcp_sock *ts, uint64_t us)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	uint32_t floor = ts->sk.inst->params.tcp_min_rto_ms * 1000;
+	uint32_t floor = tcb->rto_min_us ? tcb->rto_min_us :
+					   ts->sk.inst->params.tcp_min_rto_ms * 1000;
 	uint32_t rtt = (uint32_t)s7_min(us ? us : 1, TCP_RTO_MAX_US);
 	int32_t delta;
 
@@ -37,5 +38,5 @@ uint32_t tcp_rto_us(const struct s7_tcb *tcb)
 {
 	uint64_t rto = (uint64_t)tcb->rto_us << s7_min(tcb->backoff, 20);
 
-	return (uint32_t)s7_min(rto, TCP_RTO_MAX_US);
+	return (uint32_t)s7_min(rto, tcp_rto_max_us(tcb));
 }

@@ -434,6 +434,7 @@ void tcp_rx(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg)
 
 	tcb->segs_in++;
 	tcb->last_rx = ts->sk.inst->now;
+	ts->sk.rx_cpu = ts->sk.inst->rx_cpu;
 	tcb->keep_sent = 0;
 	if (seg->len)
 		ts->sk.last_rx = ts->sk.inst->now;

@@ -29,8 +29,11 @@ void tcp_rtx_arm(struct s7_tcp_sock *ts)
 void tcp_delack_arm(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
+	s7_time delay = tcp_iface(ts)->delack_ms * S7_MS;
 
-	tcb->delack_at = ts->sk.inst->now + tcp_iface(ts)->delack_ms * S7_MS;
+	if (tcb->delack_max_us)
+		delay = s7_min(delay, tcb->delack_max_us * S7_US);
+	tcb->delack_at = ts->sk.inst->now + delay;
 	if (!timer_armed(&tcb->delack_timer))
 		timer_arm(&ts->sk.inst->wheel, &tcb->delack_timer, tcb->delack_at);
 }
@@ -106,6 +109,14 @@ static bool rtx_syn(struct s7_tcp_sock *ts)
 	return true;
 }
 
+/* TCP_THIN_LINEAR_TIMEOUTS: a stream with little in flight is not made to wait ever longer. */
+static bool is_thin(const struct s7_tcb *tcb)
+{
+	return tcb->bits & TCB_THIN_TIMEOUTS && tcb->retries <= TCP_THIN_RETRIES &&
+	       tcb->ssthresh < TCP_CWND_MAX &&
+	       tcb->snd_nxt - tcb->snd_una < TCP_THIN_PKTS * tcb->mss;
+}
+
 static bool on_rtx(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
@@ -119,7 +130,10 @@ static bool on_rtx(struct s7_tcp_sock *ts)
 	stat_add(ts->sk.inst, STAT_TCP_TIMEOUTS, 1);
 	tcp_enter_loss(ts);
 	tcb->retries++;
-	tcb->backoff++;
+	if (is_thin(tcb))
+		tcb->backoff = 0;
+	else
+		tcb->backoff++;
 	tcp_rtx_arm(ts);
 	tcp_output(ts);
 	return true;
@@ -182,6 +196,13 @@ static bool on_cork(struct s7_tcp_sock *ts)
 	return true;
 }
 
+static bool on_pace(struct s7_tcp_sock *ts)
+{
+	tcp_output(ts);
+	tcp_space_check(ts);
+	return true;
+}
+
 static bool on_fin_wait_2(struct s7_tcp_sock *ts)
 {
 	tcp_done(ts);
@@ -194,6 +215,7 @@ static bool (*const deadline_handlers[TCPD_COUNT])(struct s7_tcp_sock *ts) = {
 	[TCPD_KEEP] = on_keep,
 	[TCPD_CORK] = on_cork,
 	[TCPD_FIN_WAIT_2] = on_fin_wait_2,
+	[TCPD_PACE] = on_pace,
 };
 
 void tcp_timer(void *ctx, struct s7_timer *timer, s7_time now)

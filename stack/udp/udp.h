@@ -24,6 +24,8 @@ struct s7_udp_meta {
 	s7_time at;
 	uint16_t sport;
 	uint8_t ttl, tos, iface;
+	uint16_t priority; /* of the sender, on lo */
+	uint32_t mark;
 };
 
 static_assert(sizeof(struct s7_udp_meta) <= sizeof(((struct s7_pkt *)0)->scratch),

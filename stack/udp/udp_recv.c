@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "stack/core/errq.h"
 #include "stack/udp/udp.h"
 
 #define TRUESIZE_STRUCT 256 /* struct sk_buff */
@@ -46,6 +47,7 @@ void udp_enqueue(struct s7_udp_sock *us, struct s7_pkt *pkt)
 		us->rx_head = pkt;
 	us->rx_tail = pkt;
 	sk->last_rx = sk->inst->now;
+	sk->rx_cpu = sk->inst->rx_cpu;
 	stat_add(sk->inst, STAT_UDP_IN, 1);
 	sk_event(sk, EPOLLIN | EPOLLRDNORM);
 }
@@ -79,16 +81,35 @@ static void udp_report(struct s7_pkt *pkt, struct s7_msg *msg)
 	msg->ttl = meta->ttl;
 	msg->tos = meta->tos;
 	msg->rx_time = meta->at;
+	if (s7_unlikely(msg->more != NULL)) {
+		msg->more->mark = meta->mark;
+		msg->more->priority = meta->priority;
+	}
 }
 
-static void udp_copy_out(const struct s7_pkt *pkt, struct s7_msg *msg, uint32_t len)
+static void udp_copy_out(const struct s7_pkt *pkt, struct s7_msg *msg, uint32_t skip, uint32_t len)
 {
+	for (; skip && skip >= pkt->len; pkt = pkt->frag)
+		skip -= pkt->len;
 	for (; len; pkt = pkt->frag) {
-		uint32_t here = (uint32_t)s7_min(len, pkt->len);
+		uint32_t here = (uint32_t)s7_min(len, pkt->len - skip);
 
-		msg_copy_out(msg, pkt->data, here);
+		msg_copy_out(msg, pkt->data + skip, here);
 		len -= here;
+		skip = 0;
 	}
+}
+
+/* SO_PEEK_OFF counts through the queue: the datagram where a peek begins, and where in it. */
+static struct s7_pkt *udp_peek_at(struct s7_udp_sock *us, uint32_t *ret_skip)
+{
+	uint32_t skip = (uint32_t)us->sk.peek_off;
+	struct s7_pkt *pkt = us->rx_head;
+
+	for (; pkt && skip >= pkt->total; pkt = pkt->next)
+		skip -= pkt->total;
+	*ret_skip = skip;
+	return pkt;
 }
 
 /* Only who would wait is told that reading was shut down, as Linux. */
@@ -102,23 +123,26 @@ static ssize_t udp_nothing(const struct s7_sock *sk, const struct s7_msg *msg)
 ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg)
 {
 	struct s7_udp_sock *us = udp_sock(sk);
-	struct s7_pkt *pkt = us->rx_head;
-	uint32_t len, whole;
+	bool peek = msg->flags & MSG_PEEK;
+	uint32_t len, whole, skip = 0;
+	struct s7_pkt *pkt;
 
 	if (msg->flags & MSG_ERRQUEUE)
 		return -EAGAIN;
 	if (sk->err)
 		return sk_take_error(sk);
+	pkt = s7_unlikely(peek && sk->peek_off > 0) ? udp_peek_at(us, &skip) : us->rx_head;
 	if (!pkt)
 		return udp_nothing(sk, msg);
 
 	whole = pkt->total;
-	len = (uint32_t)s7_min(msg->len, whole);
-	udp_copy_out(pkt, msg, len);
+	len = (uint32_t)s7_min(msg->len, whole - skip);
+	udp_copy_out(pkt, msg, skip, len);
 	udp_report(pkt, msg);
-	if (len < whole)
+	if (len < whole - skip)
 		msg->out_flags |= MSG_TRUNC;
-	if (!(msg->flags & MSG_PEEK))
+	sk_peek_moved(sk, (int32_t)(peek ? len : whole), peek);
+	if (!peek)
 		udp_dequeue(us);
 	return msg->flags & MSG_TRUNC ? (ssize_t)whole : (ssize_t)len;
 }

@@ -36,13 +36,15 @@ struct diff_case {
 	const char *name;
 	void (*run)(void);
 	struct diff_case *next;
+	/* instead of run: a generated group, told its name; its file holds many transcripts */
+	void (*run_named)(const char *name);
 };
 
 void diff_add(struct diff_case *c);
 
 #define CASE(id) \
 	static void case_##id(void); \
-	static struct diff_case entry_##id = { #id, case_##id, NULL }; \
+	static struct diff_case entry_##id = { #id, case_##id, NULL, NULL }; \
 	__attribute__((constructor)) static void add_##id(void) { diff_add(&entry_##id); } \
 	static void case_##id(void)
 

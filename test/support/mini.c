@@ -112,7 +112,20 @@ static void host_deferred(void)
 {
 }
 
+static bool host_may(enum s7_host_cap cap)
+{
+	(void)cap;
+	return true;
+}
+
+static int host_cpu(void)
+{
+	return 0;
+}
+
 static const struct s7_host_ops host_ops = {
+	.may = host_may,
+	.cpu = host_cpu,
 	.ring = host_ring,
 	.log = host_log,
 	.random = host_random,

@@ -276,7 +276,7 @@ Test(sock_opt, what_is_not_here_is_the_kernels)
 	cr_expect_eq(sock_setsockopt(t.sk, IPPROTO_IPV6, IPV6_V6ONLY, &one, len, 0),
 		     OPT_ASK_KERNEL);
 	cr_expect_eq(sock_getsockopt(t.sk, 999, 1, &one, &len, 0), OPT_ASK_KERNEL);
-	cr_expect(sock_option_needs_kernel(SOL_SOCKET, SO_RCVBUFFORCE));
-	cr_expect_not(sock_option_needs_kernel(SOL_SOCKET, SO_RCVBUF));
+	cr_expect(sock_option_needs_kernel(t.sk, SOL_SOCKET, SO_RCVBUFFORCE));
+	cr_expect_not(sock_option_needs_kernel(t.sk, SOL_SOCKET, SO_RCVBUF));
 	twin_end(&t);
 }
