@@ -45,7 +45,12 @@ static const char head[] =
 	"  bind and connect, and beside a listener) the kernel is asked first: ranges, privileges "
 	"and\n"
 	"  errno are its own.\n"
-	"- **kernel**: the stack has it not. Set on a socket that is not yet bound or connected "
+	"- **behind**: Linux has no effect for it on internet sockets. The kernel socket behind "
+	"the "
+	"descriptor\n"
+	"  keeps and answers it, so that it is what the running kernel makes of it; the stack goes "
+	"on serving.\n"
+	"- **kernel**: the stack has it not. Set on a socket that nothing has happened to yet "
 	"(and that the\n"
 	"  kernel accepts it for), it hands the socket over: the kernel serves it from then on, "
 	"with the option.\n"
@@ -94,7 +99,10 @@ static void print_option(int level, const struct opt_name *name)
 	const struct s7_opt *row = row_of(level, name->value);
 	const char *note = name->note ? name->note : "";
 
-	if (row)
+	if (row && row->access & OPT_BEHIND)
+		printf("| %s | behind | %s | %s | %s%s%s |\n", name->name, sockets_of(row),
+		       access_of(row), row->text, *note ? "; " : "", note);
+	else if (row)
 		printf("| %s | **done** | %s | %s | %s%s%s |\n", name->name, sockets_of(row),
 		       access_of(row), row->text, *note ? "; " : "", note);
 	else

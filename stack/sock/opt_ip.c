@@ -43,7 +43,8 @@ static int get_mtu_discover(struct s7_sock *sk, struct opt_value *ret)
 /* The priority that Linux gives to a type of service (its bits 1 to 4). */
 static uint32_t tos_priority(uint8_t tos)
 {
-	static const uint8_t priority[4] = { 0, 2, 6, 4 }; /* best effort, bulk, interactive, both */
+	/* best effort, bulk, interactive, both */
+	static const uint8_t priority[4] = { 0, 2, 6, 4 };
 
 	return priority[tos >> 3 & 3];
 }

@@ -44,7 +44,9 @@ enum opt_access {
 	OPT_RD = 1,
 	OPT_WR = 2,
 	OPT_ASK = 4, /* the kernel knows whether it may be had: ask a kernel socket first */
-	/* without effect on internet sockets in Linux: the kernel socket behind keeps and answers */
+	/*
+	 * without effect on internet sockets in Linux: the kernel socket behind keeps and answers
+	 */
 	OPT_BEHIND = 8,
 	OPT_RW = OPT_RD | OPT_WR,
 };

@@ -140,7 +140,8 @@ static const struct gen_mask masks[] = {
 	{ SOL_SOCKET, SO_SNDBUF, FROM(0), true, "grown by itself with the connection" },
 	{ SOL_SOCKET, SO_INCOMING_CPU, FROM(0), true, "where the packet came in" },
 	{ IPPROTO_TCP, TCP_MAXSEG, FROM(0), false, "half of the window that the peer has shown" },
-	{ IPPROTO_TCP, TCP_INFO, FROM(2), false, "measurements; the state and its phase are compared" },
+	{ IPPROTO_TCP, TCP_INFO, FROM(2), false,
+	  "measurements; the state and its phase are compared" },
 	{ IPPROTO_TCP, TCP_TIMESTAMP, FROM(0), false, "a clock" },
 	{ IPPROTO_TCP, TCP_CC_INFO, FROM(0), false, "measurements" },
 };
