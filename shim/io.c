@@ -139,6 +139,7 @@ ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 	if (s7_unlikely(sk->ext || sk->more)) {
 		more.is_error = false;
 		more.mark = more.priority = more.inq = 0;
+		more.gro = 0;
 		op.msg.more = &more;
 	}
 	n = recv_run(&op);

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 
 #include "shim/internal.h"
+#include "stack/core/ext.h"
 
 #define SOURCE_TRIES 64
 
@@ -159,6 +160,25 @@ static int take_name(struct s7_sock *sk, const struct own_name *name, bool chose
 	return sock_bind(sk, &name->ip, name->port, host_now());
 }
 
+/*
+ * IP_BIND_ADDRESS_NO_PORT: the kernel took the address and no port. That, and the side, is decided
+ * when the socket connects or sends.
+ */
+static int bound_without_port(struct s7_sock *sk, const struct own_name *name)
+{
+	int err;
+
+	inst_lock(sk->inst, host_now());
+	err = sk_ext_bit(sk, EXT_ADDR_ONLY, true);
+	if (!err) {
+		sk->bind.ip = sk->flow.local = name->ip;
+		if (!ip_is_any(&name->ip))
+			sk->bits |= SKB_BOUND_ADDR;
+	}
+	inst_unlock(sk->inst);
+	return err;
+}
+
 static int bound_to(struct s7_sock *sk, int fd, const struct own_name *name, bool chosen)
 {
 	enum s7_side side = side_of(sk, &name->ip, name->device);
@@ -170,6 +190,8 @@ static int bound_to(struct s7_sock *sk, int fd, const struct own_name *name, boo
 		kernel_side_hand_over(sk, fd);
 		return 0;
 	}
+	if (!name->port)
+		return bound_without_port(sk, name);
 	err = take_name(sk, name, chosen);
 	if (err) {
 		fresh_kernel_socket(sk, fd); /* the kernel had agreed: its socket is bound */
@@ -238,7 +260,7 @@ static int bind_beyond(struct s7_sock *sk, int fd, struct own_name *name)
 
 	if (!chosen) {
 		inst_lock(sk->inst, host_now());
-		name->port = sk_pick_port(sk->inst, sk->bind.proto, &name->ip, &nobody, 0);
+		name->port = sk_pick_port(sk, &name->ip, &nobody, 0);
 		inst_unlock(sk->inst);
 		if (!name->port)
 			return -EADDRINUSE;
@@ -314,13 +336,31 @@ int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, so
 	return kernel_side_bound(sk, fd, port_chosen(addr));
 }
 
+static void kernel_no_port(int fd, int on)
+{
+	s7_sys6(SYS_setsockopt, fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, (long)&on, sizeof(on), 0);
+}
+
 int kernel_side_autobind(struct s7_sock *sk, int fd)
 {
 	struct sockaddr_storage any = { .ss_family = sk->domain };
 	socklen_t len = sk->domain == AF_INET6 ? sizeof(struct sockaddr_in6) :
 						 sizeof(struct sockaddr_in);
+	bool no_port = sk_ext_has(sk, EXT_NO_PORT);
+	int err;
 
-	return kernel_side_bind(sk, fd, (struct sockaddr *)&any, len);
+	if (sk_ext_has(sk, EXT_ADDR_ONLY)) {
+		len = sizeof(any);
+		sock_addr_write(sk, &sk->bind.ip, 0, sk->bound_iface, (struct sockaddr *)&any,
+				&len);
+	}
+	/* now the port is wanted */
+	if (no_port)
+		kernel_no_port(fd, 0);
+	err = kernel_side_bind(sk, fd, (struct sockaddr *)&any, len);
+	if (no_port && fd_sock(fd) == sk)
+		kernel_no_port(fd, 1);
+	return err;
 }
 
 void kernel_side_again(struct s7_sock *sk, int fd)
@@ -372,7 +412,7 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
 		return err;
 	for (try = 0; try < SOURCE_TRIES; try++) {
 		inst_lock(sk->inst, host_now());
-		port = sk_pick_port(sk->inst, sk->bind.proto, &src, dst, dport);
+		port = sk_pick_port(sk, &src, dst, dport);
 		inst_unlock(sk->inst);
 		if (!port)
 			return -EADDRNOTAVAIL;

@@ -52,6 +52,7 @@ struct s7_msg_more {
 	bool is_error; /* `entry` is what MSG_ERRQUEUE took */
 	uint32_t mark, priority; /* SO_RCVMARK, SO_RCVPRIORITY */
 	uint32_t inq;		 /* TCP_INQ */
+	uint16_t gro;  /* UDP_GRO: datagrams of this size were joined, 0: it is one */
 	struct s7_errq_entry entry;
 };
 

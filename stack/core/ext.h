@@ -17,6 +17,14 @@ enum s7_ext_bits {
 	EXT_SELECT_ERR = 1 << 2,  /* SO_SELECT_ERR_QUEUE */
 	EXT_STAMP_NEW = 1 << 3,	  /* SO_TIMESTAMPING_NEW, not _OLD */
 	EXT_ZEROCOPY = 1 << 4,	  /* SO_ZEROCOPY */
+	EXT_ORIGDST = 1 << 5,	  /* IP_RECVORIGDSTADDR */
+	EXT_ORIGDST6 = 1 << 6,	  /* IPV6_RECVORIGDSTADDR */
+	EXT_PASSSEC = 1 << 7,	  /* IP_PASSSEC */
+	EXT_TRANSPARENT = 1 << 8, /* IP_TRANSPARENT, IPV6_TRANSPARENT */
+	EXT_NO_PORT = 1 << 9,	  /* IP_BIND_ADDRESS_NO_PORT */
+	EXT_ADDR_ONLY = 1 << 10,  /* ... and bound so: bind.ip is meant, no port yet */
+	EXT_UDP_CORK = 1 << 11,	  /* UDP_CORK */
+	EXT_UDP_GRO = 1 << 12,	  /* UDP_GRO */
 };
 
 struct s7_sk_ext {
@@ -27,6 +35,11 @@ struct s7_sk_ext {
 	uint32_t ts_key;
 	/* sends with MSG_ZEROCOPY so far; those from zc_told on are not in the queue yet */
 	uint32_t zc_next, zc_told;
+	uint16_t port_lo, port_hi;	/* IP_LOCAL_PORT_RANGE, 0: the host's */
+	uint16_t udp_segment;		/* UDP_SEGMENT: bytes of a datagram, 0: not cut */
+	uint16_t cork_segment;		/* ... of the one under construction */
+	uint8_t min_ttl, min_hops;	/* IP_MINTTL, IPV6_MINHOPCOUNT */
+	uint8_t unicast_if, unicast_if6; /* IP_UNICAST_IF, IPV6_UNICAST_IF: index + 1, 0 none */
 };
 
 /* The socket's, made when it has none. NULL: none left (STAT_EXT_FULL counts it). */
@@ -53,6 +66,7 @@ struct s7_msg_ask {
 	uint32_t ts_id;
 	uint32_t mark, priority;
 	uint64_t send_at; /* SCM_TXTIME */
+	uint16_t segment; /* UDP_SEGMENT */
 };
 
 enum s7_ask_bits {
@@ -61,6 +75,8 @@ enum s7_ask_bits {
 	ASK_MARK = 1 << 2,
 	ASK_PRIORITY = 1 << 3,
 	ASK_TXTIME = 1 << 4,
+	ASK_SEGMENT = 1 << 5,
+	ASK_TOS = 1 << 6, /* msg->tos counts, also when it is 0 */
 };
 
 /* SOF_TIMESTAMPING_* that hold for this send. */

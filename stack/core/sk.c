@@ -136,6 +136,8 @@ int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 	sk->flow.local = *ip;
 	sk->flow.lport = port;
 	sk->bits |= SKB_BOUND | SKB_OWNS_PORT;
+	if (s7_unlikely(sk->ext != NULL))
+		sk->ext->bits &= ~(uint32_t)EXT_ADDR_ONLY;
 	own_bound(sk);
 	return 0;
 }
@@ -148,11 +150,9 @@ void sk_unbind(struct s7_sock *sk)
 	sk->bits &= ~(uint32_t)(SKB_BOUND | SKB_OWNS_PORT);
 }
 
-uint16_t sk_pick_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *local,
-		      const struct s7_ip *remote, uint16_t rport)
+static uint16_t pick_between(struct s7_inst *inst, uint8_t proto, uint32_t lo, uint32_t span,
+			     const struct s7_ip *local, const struct s7_ip *remote, uint16_t rport)
 {
-	uint32_t lo = inst->params.port_lo;
-	uint32_t span = inst->params.port_hi - lo + 1;
 	uint32_t at = (uint32_t)(inst_random(inst) % span);
 	uint32_t step, tries = (uint32_t)s7_min(span, 8192);
 
@@ -171,6 +171,32 @@ uint16_t sk_pick_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *l
 			return port;
 	}
 	return 0;
+}
+
+/* IP_LOCAL_PORT_RANGE: what of it lies in the host's range counts. */
+static void port_range(const struct s7_sock *sk, uint32_t *ret_lo, uint32_t *ret_hi)
+{
+	uint32_t lo = sk->inst->params.port_lo, hi = sk->inst->params.port_hi;
+
+	*ret_lo = lo;
+	*ret_hi = hi;
+	if (s7_likely(!sk->ext))
+		return;
+	if (lo <= sk->ext->port_lo && sk->ext->port_lo <= hi)
+		*ret_lo = sk->ext->port_lo;
+	if (lo <= sk->ext->port_hi && sk->ext->port_hi <= hi)
+		*ret_hi = sk->ext->port_hi;
+}
+
+uint16_t sk_pick_port(struct s7_sock *sk, const struct s7_ip *local, const struct s7_ip *remote,
+		      uint16_t rport)
+{
+	struct s7_inst *inst = sk->inst;
+	uint8_t proto = sk->bind.proto;
+	uint32_t lo, hi;
+
+	port_range(sk, &lo, &hi);
+	return pick_between(inst, proto, lo, hi - lo + 1, local, remote, rport);
 }
 
 void wait_add(struct s7_list *waitq, struct s7_wait *node)

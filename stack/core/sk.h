@@ -266,8 +266,8 @@ void sk_free(struct s7_sock *sk);
 int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port);
 void sk_unbind(struct s7_sock *sk);
 /* A free ephemeral port for local/remote (either may be any). 0 when none is free. */
-uint16_t sk_pick_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *local,
-		      const struct s7_ip *remote, uint16_t rport);
+uint16_t sk_pick_port(struct s7_sock *sk, const struct s7_ip *local, const struct s7_ip *remote,
+		      uint16_t rport);
 
 /* Something became true: wakes threads and epoll sets that wait for any of `events`. */
 void sk_event(struct s7_sock *sk, uint32_t events);

@@ -8,6 +8,7 @@
  * Context: no lock held; user memory of the calling thread. Callers: shim/io.c.
  */
 #include <errno.h>
+#include <netinet/udp.h>
 
 #include "stack/core/ext.h"
 #include "stack/ip/route.h"
@@ -117,6 +118,12 @@ static void put_ip4(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_ou
 		cmsg_put(out, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
 	if (sk->bits & SKB_RECVTOS)
 		cmsg_put(out, IPPROTO_IP, IP_TOS, &msg->tos, sizeof(msg->tos));
+	if (sk_ext_has(sk, EXT_ORIGDST)) {
+		struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(sk->flow.lport),
+					  .sin_addr.s_addr = ip_v4(&msg->local) };
+
+		cmsg_put(out, IPPROTO_IP, IP_ORIGDSTADDR, &to, sizeof(to));
+	}
 }
 
 static void put_pktinfo6(struct s7_sock *sk, const struct s7_msg *msg, int type,
@@ -149,6 +156,15 @@ static void put_ip6(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_ou
 		put_pktinfo6(sk, msg, IPV6_2292PKTINFO, out);
 	if (bits & SK6_2292HOPLIMIT)
 		cmsg_put(out, IPPROTO_IPV6, IPV6_2292HOPLIMIT, &hops, sizeof(hops));
+	if (sk_ext_has(sk, EXT_ORIGDST6)) {
+		struct sockaddr_in6 to = { .sin6_family = AF_INET6,
+					   .sin6_port = htons(sk->flow.lport) };
+
+		memcpy(&to.sin6_addr, msg->local.b, sizeof(to.sin6_addr));
+		if (IN6_IS_ADDR_LINKLOCAL(&to.sin6_addr))
+			to.sin6_scope_id = (uint32_t)control_ifindex(sk, msg->name.iface);
+		cmsg_put(out, IPPROTO_IPV6, IPV6_ORIGDSTADDR, &to, sizeof(to));
+	}
 }
 
 void control_put_packet(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
@@ -176,6 +192,8 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 			cmsg_put(&out, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));
 		if (s7_unlikely(sk->more && msg->more))
 			control_put_more(sk, msg, &out);
+		if (msg->more && msg->more->gro)
+			cmsg_put(&out, IPPROTO_UDP, UDP_GRO, &(int){ msg->more->gro }, sizeof(int));
 		control_put_packet(sk, msg, &out);
 	}
 	hdr->msg_controllen = (size_t)(out.at - (char *)hdr->msg_control);
@@ -248,6 +266,17 @@ static int take_tos(struct s7_sock *sk, const void *data, size_t len, struct s7_
 	if (tos < 0 || tos > 255)
 		return -EINVAL;
 	msg->tos = (uint8_t)tos;
+	msg->ask->has |= ASK_TOS;
+	return 0;
+}
+
+static int take_segment(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
+{
+	(void)sk;
+	if (len != sizeof(msg->ask->segment))
+		return -EINVAL;
+	memcpy(&msg->ask->segment, data, sizeof(msg->ask->segment));
+	msg->ask->has |= ASK_SEGMENT;
 	return 0;
 }
 
@@ -288,6 +317,7 @@ static const struct {
 	{ SOL_SOCKET, SO_TIMESTAMPING, take_timestamping },
 	{ SOL_SOCKET, SO_TIMESTAMPING_NEW, take_timestamping },
 	{ SOL_SOCKET, SCM_TS_OPT_ID_, take_ts_id },
+	{ IPPROTO_UDP, UDP_SEGMENT, take_segment },
 	{ IPPROTO_IP, IP_PKTINFO, take_pktinfo },
 	{ IPPROTO_IP, IP_TTL, take_ttl },
 	{ IPPROTO_IP, IP_TOS, take_tos },
@@ -295,6 +325,16 @@ static const struct {
 	{ IPPROTO_IPV6, IPV6_HOPLIMIT, take_ttl },
 	{ IPPROTO_IPV6, IPV6_TCLASS, take_tos },
 };
+
+/* Whether Linux looks at messages of this level here: those of others are not even refused. */
+static bool level_is_read(const struct s7_sock *sk, const struct s7_msg *msg, int level)
+{
+	bool v4 = sk->domain == AF_INET ||
+		  ip_is_v4(msg->name.valid ? &msg->name.ip : &sk->flow.remote);
+
+	return level == SOL_SOCKET || level == IPPROTO_UDP ||
+	       level == (v4 ? IPPROTO_IP : IPPROTO_IPV6);
+}
 
 static int take_control(struct s7_sock *sk, const struct cmsghdr *cmsg, struct s7_msg *msg)
 {
@@ -310,7 +350,7 @@ static int take_control(struct s7_sock *sk, const struct cmsghdr *cmsg, struct s
 		    send_controls[i].type == cmsg->cmsg_type)
 			return send_controls[i].take(sk, CMSG_DATA(cmsg),
 						     cmsg->cmsg_len - CMSG_LEN(0), msg);
-	return -EINVAL;
+	return level_is_read(sk, msg, cmsg->cmsg_level) ? -EINVAL : 0;
 }
 
 int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_msg *msg)

@@ -7,22 +7,9 @@
  */
 #include <errno.h>
 
-#include "stack/core/ext.h"
-#include "stack/sock/sock_int.h"
+#include "stack/sock/ext_rows.h"
 #include "stack/tcp/tcp.h"
 
-
-/* An adapter each way for what is a bit of the extension. */
-#define EXT_BOOL(what, bit)                                                                        \
-	static int set_##what(struct s7_sock *sk, const struct opt_value *value)                   \
-	{                                                                                          \
-		return sk_ext_bit(sk, bit, value->num);                                            \
-	}                                                                                          \
-	static int get_##what(struct s7_sock *sk, struct opt_value *ret)                           \
-	{                                                                                          \
-		ret->num = sk_ext_has(sk, bit);                                                    \
-		return 0;                                                                          \
-	}
 
 EXT_BOOL(select_err, EXT_SELECT_ERR)
 EXT_BOOL(rfc4884, EXT_RFC4884)
@@ -144,8 +131,6 @@ static int get_zerocopy(struct s7_sock *sk, struct opt_value *ret)
 	ret->num = sk_ext_has(sk, EXT_ZEROCOPY);
 	return 0;
 }
-
-#define BOTH_WAYS(what) .set = set_##what, .get = get_##what
 
 static const struct s7_opt socket_opts[] = {
 	{ .level = SOL_SOCKET, .name = SO_SELECT_ERR_QUEUE, .type = OPT_BOOL, .access = OPT_RW,

@@ -12,6 +12,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
+#include "stack/core/ext.h"
 #include "stack/sock/epoll.h"
 #include "stack/sock/sock_int.h"
 #include "stack/tcp/tcp.h"
@@ -86,7 +87,8 @@ static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, uint32_t dev
 	int err;
 
 	inst_lock(inst, now);
-	if ((sk->bits & SKB_BOUND) && !ip_is_any(&sk->bind.ip) && !sock_other_family(sk, ip))
+	if ((sk->bits & SKB_BOUND || sk_ext_has(sk, EXT_ADDR_ONLY)) && !ip_is_any(&sk->bind.ip) &&
+	    !sock_other_family(sk, ip))
 		src = &sk->bind.ip;
 	err = dst_lookup(inst, ip, src, device, ret_dst);
 	*ret_shared = !err && ret_dst->owner == ROUTE_STACK &&

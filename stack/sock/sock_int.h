@@ -100,6 +100,9 @@ extern const struct s7_opt_table ipv6_7_table;	/* opt_ipv6.c */
 
 extern const struct s7_opt_table errq_socket_table, errq_ip_table, errq_ipv6_table; /* opt_errq.c */
 
+extern const struct s7_opt_table ip_rare_table, ipv6_rare_table; /* opt_ip_rare.c */
+extern const struct s7_opt_table udp7_table; /* opt_udp.c */
+
 /* Every table, in the order of the man pages: for the tool and the documentation. */
 extern const struct s7_opt_table *const s7_opt_tables[];
 extern const uint32_t s7_opt_table_count;

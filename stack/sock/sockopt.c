@@ -16,6 +16,7 @@
 const struct s7_opt_table *const s7_opt_tables[] = {
 	&socket7_table, &socket7_more_table, &tcp7_table, &ip7_table, &ipv6_7_table,
 	&errq_socket_table, &errq_ip_table, &errq_ipv6_table,
+	&ip_rare_table, &ipv6_rare_table, &udp7_table,
 };
 const uint32_t s7_opt_table_count = S7_ARRAY_LEN(s7_opt_tables);
 

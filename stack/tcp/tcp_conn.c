@@ -96,7 +96,7 @@ static int connect_flow(struct s7_tcp_sock *ts, const struct s7_ip *ip, uint16_t
 	sk->flow.kind = FLOW_TCP;
 	if (!(sk->bits & SKB_BOUND)) /* what stands there is a former port */
 		sk->flow.lport =
-			sk_pick_port(inst, IPPROTO_TCP, &sk->flow.local, &sk->flow.remote, port);
+			sk_pick_port(sk, &sk->flow.local, &sk->flow.remote, port);
 	if (!sk->flow.lport)
 		return -EADDRNOTAVAIL;
 	err = flow_insert(&inst->flows, &sk->flow);

@@ -11,6 +11,7 @@
  * counted.
  * Context: instance lock. Called by: ip4_input.
  */
+#include "stack/core/ext.h"
 #include "stack/tcp/tcp_int.h"
 
 static bool csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const struct s7_rx *rx,
@@ -121,6 +122,13 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 	pkt_free(inst, pkt);
 }
 
+/* IP_MINTTL, IPV6_MINHOPCOUNT (RFC 5082) */
+static bool came_too_far(const struct s7_sock *sk, const struct s7_rx *rx)
+{
+	return s7_unlikely(sk->ext != NULL) &&
+	       rx->ttl < (ip_is_v4(&rx->src) ? sk->ext->min_ttl : sk->ext->min_hops);
+}
+
 static void deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx,
 		    struct tcp_seg *seg)
 {
@@ -132,6 +140,10 @@ static void deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx
 		if (s7_likely(flow->kind == FLOW_TCP)) {
 			struct s7_sock *sk = s7_container(flow, struct s7_sock, flow);
 
+			if (s7_unlikely(came_too_far(sk, rx))) {
+				pkt_drop(inst, pkt, DROP_TCP_MIN_TTL);
+				return;
+			}
 			inst->current = sk;
 			tcp_rx(tcp_sk(sk), pkt, seg);
 			inst->current = NULL;
@@ -143,7 +155,9 @@ static void deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx
 		return;
 	}
 	listener = tcp_find_listener(inst, rx, &seg->h);
-	if (listener)
+	if (s7_unlikely(listener && came_too_far(&listener->sk, rx)))
+		pkt_drop(inst, pkt, DROP_TCP_MIN_TTL);
+	else if (listener)
 		tcp_listen_rx(listener, pkt, rx, seg);
 	else
 		tcp_no_flow(inst, pkt, rx, seg);

@@ -25,6 +25,7 @@ struct s7_udp_meta {
 	uint16_t sport;
 	uint8_t ttl, tos, iface;
 	uint16_t priority; /* of the sender, on lo */
+	uint16_t gro; /* UDP_GRO: datagrams of this size were joined, 0: it is one */
 	uint32_t mark;
 };
 
@@ -68,6 +69,8 @@ void udp_disconnect(struct s7_sock *sk);
 
 ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg); /* udp_out.c */
 ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg); /* udp_recv.c */
+/* UDP_CORK is pulled: what waits goes out. 0, -errno. */
+int udp_push(struct s7_udp_sock *us);
 void udp_cork_drop(struct s7_udp_sock *us);
 /* Queues a datagram, data at its payload, meta filled; or drops it when rcvbuf is full. Consumes.
  */

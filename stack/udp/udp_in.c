@@ -49,6 +49,7 @@ static void udp_give(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7
 	meta->iface = rx->iface->index;
 	meta->mark = rx->iface->index == S7_IFACE_LO ? pkt->hash : 0;
 	meta->priority = rx->iface->index == S7_IFACE_LO ? pkt->tso_mss : 0;
+	meta->gro = 0;
 	udp_enqueue(us, pkt);
 }
 

@@ -14,6 +14,7 @@
 
 #include "stack/core/ext.h"
 #include "stack/ip/arp.h"
+#include "stack/ip/chain.h"
 #include "stack/udp/udp.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/ip4.h"
@@ -31,6 +32,8 @@ static const struct pmtu_rule {
 	[IP_PMTUDISC_OMIT] = { false, false, false, true },
 };
 
+#define UDP_SEGMENTS_MAX 128 /* Linux's */
+
 /* One datagram under construction. */
 struct build {
 	struct s7_inst *inst;
@@ -38,6 +41,7 @@ struct build {
 	uint32_t room; /* bytes of a buffer, UDP header included: one fragment */
 	uint32_t sum;  /* of the payload */
 	bool summing;
+	bool more_of; /* a later one of the datagrams that one call is cut into */
 };
 
 static struct s7_pkt *build_buffer(struct build *b, uint32_t reserve)
@@ -59,11 +63,9 @@ static struct s7_pkt *build_buffer(struct build *b, uint32_t reserve)
 	return part;
 }
 
-/* Appends the rest of the message. */
-static int build_append(struct build *b, struct s7_msg *msg)
+/* Appends the next `left` bytes of the message. */
+static int build_append(struct build *b, struct s7_msg *msg, uint64_t left)
 {
-	uint64_t left = msg->len - msg->skip;
-
 	if (!b->head && !build_buffer(b, UDP_LEN))
 		return -ENOBUFS;
 	while (left) {
@@ -98,9 +100,14 @@ static struct s7_ip udp_source(const struct s7_sock *sk, const struct s7_msg *ms
 }
 
 /* IP_PKTINFO's interface for this datagram, else the socket's. */
-static uint32_t udp_device(const struct s7_sock *sk, const struct s7_msg *msg)
+static uint32_t udp_device(const struct s7_sock *sk, const struct s7_msg *msg,
+			   const struct s7_ip *to)
 {
-	return msg->name.iface ? msg->name.iface + 1u : sk->bound_iface;
+	if (msg->name.iface)
+		return msg->name.iface + 1u;
+	if (s7_likely(!sk->ext) || sk->bound_iface || ip_is_multicast(to))
+		return sk->bound_iface;
+	return ip_is_v4(to) ? sk->ext->unicast_if : sk->ext->unicast_if6;
 }
 
 /* us->dst leads to `to` afterwards. */
@@ -111,7 +118,7 @@ static int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struc
 	int err;
 
 	if (s7_likely(us->dst_valid && ip_equal(&us->dst.dst, to) && ip_equal(&us->dst_src, src) &&
-		      !dst_stale(inst, &us->dst)))
+		      us->dst_iface == device && !dst_stale(inst, &us->dst)))
 		return 0;
 	us->dst_valid = false;
 	err = dst_lookup(inst, to, src, device, &us->dst);
@@ -142,7 +149,7 @@ static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uin
 	} else if (!(sk->bits & SKB_CONNECTED)) {
 		return -EDESTADDRREQ;
 	}
-	err = udp_route(us, to, &src, udp_device(sk, msg));
+	err = udp_route(us, to, &src, udp_device(sk, msg, to));
 	if (err)
 		return err;
 	if (us->dst_broadcast && !(sk->bits & SKB_BROADCAST))
@@ -174,9 +181,10 @@ static bool udp_refuses_fragments(const struct s7_udp_sock *us, const struct pmt
 
 /* Refusals that stand before the first byte is copied. `total`: payload of the whole datagram. */
 static int udp_may_send(struct s7_udp_sock *us, uint32_t mtu, const struct pmtu_rule *rule,
-			uint64_t total)
+			uint64_t total, uint32_t segment)
 {
-	uint32_t most = udp_refuses_fragments(us, rule) ? mtu : udp_packet_max(us);
+	bool refuses = !segment && udp_refuses_fragments(us, rule);
+	uint32_t most = refuses ? mtu : udp_packet_max(us);
 
 	if (total + UDP_LEN + ip_header_len(us->dst.is_v4) > most) {
 		errq_local(&us->sk, EMSGSIZE, &us->dst.dst, us->sk.flow.rport, mtu);
@@ -253,12 +261,13 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 	int err;
 
 	dst.mtu = mtu;
-	tx.tos = msg->tos ? msg->tos : sk_tos(sk, dst.is_v4);
+	tx.tos = msg->tos || (msg->ask && msg->ask->has & ASK_TOS) ? msg->tos :
+								      sk_tos(sk, dst.is_v4);
 	if (msg->ttl)
 		tx.ttl = msg->ttl;
 	tx.dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
 	udp_finish(us, b, &dst, port);
-	if (s7_unlikely(sk->ext || msg->ask))
+	if (s7_unlikely((sk->ext || msg->ask) && !b->more_of))
 		udp_stamp(us, b->head, msg);
 	if (msg->flags & MSG_CONFIRM && dst.neigh)
 		neigh_confirm(sk->inst, dst.neigh);
@@ -319,13 +328,154 @@ static int udp_corked_destination(struct s7_udp_sock *us, uint16_t *ret_port)
 	return udp_route(us, &to, &src, us->dst_iface);
 }
 
+/* ---- UDP_SEGMENT: one call, many datagrams of equal size ---- */
+
+/* Bytes of a datagram that the call is cut into, 0: it is one. */
+static uint32_t udp_segment(const struct s7_udp_sock *us, const struct s7_msg *msg)
+{
+	if (us->cork)
+		return us->sk.ext ? us->sk.ext->cork_segment : 0;
+	if (msg->ask && msg->ask->has & ASK_SEGMENT)
+		return msg->ask->segment;
+	return us->sk.ext ? us->sk.ext->udp_segment : 0;
+}
+
+/* What Linux says of it when all bytes are there. */
+static int udp_segment_check(const struct s7_udp_sock *us, uint32_t segment, uint32_t mtu,
+			     uint64_t total)
+{
+	uint32_t headers = UDP_LEN + ip_header_len(us->dst.is_v4);
+
+	if (headers + s7_min(total, segment) > mtu)
+		return -EMSGSIZE;
+	if (total > (uint64_t)segment * UDP_SEGMENTS_MAX || !udp_needs_sum(us))
+		return -EINVAL;
+	return 0;
+}
+
+/* Straight from the program's memory. */
+static ssize_t udp_send_segments(struct s7_udp_sock *us, struct s7_msg *msg, uint16_t port,
+				 uint32_t mtu, uint32_t segment)
+{
+	struct build b;
+	bool first = true;
+	int err;
+
+	for (; msg->skip < msg->len; first = false) {
+		uint64_t here = s7_min(segment, msg->len - msg->skip);
+
+		build_begin(us, &b, mtu, here, false);
+		b.more_of = !first;
+		err = build_append(&b, msg, here);
+		if (err) {
+			pkt_free(us->sk.inst, b.head);
+			return err;
+		}
+		err = udp_transmit(us, &b, msg, port, mtu);
+		if (err)
+			return err;
+	}
+	return (ssize_t)msg->len;
+}
+
+/* What was corked is cut by copying. Consumes `whole`. */
+static int udp_cut(struct s7_udp_sock *us, struct s7_pkt *whole, const struct s7_msg *msg,
+		   uint16_t port, uint32_t mtu, uint32_t segment)
+{
+	struct build b = { .inst = us->sk.inst, .summing = udp_needs_sum(us) };
+	uint32_t off = UDP_LEN, len;
+	int err = 0;
+
+	for (; off < whole->total && !err; off += len) {
+		len = (uint32_t)s7_min(segment, whole->total - off);
+		b.head = pkt_copy(us->sk.inst, whole, off, len);
+		if (!b.head) {
+			us->sk.inst->drop[DROP_NO_PKT]++;
+			err = -ENOBUFS;
+			break;
+		}
+		b.head->flags = 0;
+		b.sum = chain_sum(b.head, 0, len, 0);
+		b.more_of = off != UDP_LEN;
+		pkt_push(b.head, UDP_LEN);
+		err = udp_transmit(us, &b, msg, port, mtu);
+	}
+	pkt_free(us->sk.inst, whole);
+	return err;
+}
+
+/* All bytes are there: out with them. Consumes b->head. */
+static int udp_flush(struct s7_udp_sock *us, struct build *b, const struct s7_msg *msg,
+		     uint16_t port, uint32_t mtu, uint32_t segment)
+{
+	uint32_t total = b->head->total - UDP_LEN;
+	int err = segment ? udp_segment_check(us, segment, mtu, total) : 0;
+
+	if (err) {
+		pkt_free(us->sk.inst, b->head);
+		return err;
+	}
+	if (segment && total > segment)
+		return udp_cut(us, b->head, msg, port, mtu, segment);
+	return udp_transmit(us, b, msg, port, mtu);
+}
+
+static uint32_t udp_mtu(const struct s7_udp_sock *us)
+{
+	uint32_t mtu = udp_pmtu_rule(us)->device_mtu ?
+			       us->sk.inst->iface[us->dst.iface].mtu : us->dst.mtu;
+
+	return (uint32_t)s7_min(mtu, udp_packet_max(us));
+}
+
+int udp_push(struct s7_udp_sock *us)
+{
+	static const struct s7_msg plain;
+	uint32_t segment = udp_segment(us, &plain);
+	struct build b;
+	uint16_t port;
+	int err;
+
+	if (!us->cork)
+		return 0;
+	err = udp_corked_destination(us, &port);
+	if (err) {
+		udp_cork_drop(us);
+		return err;
+	}
+	build_begin(us, &b, udp_mtu(us), 0, true);
+	return udp_flush(us, &b, &plain, port, udp_mtu(us), segment);
+}
+
+/* `total`: payload with what is corked. */
+static ssize_t udp_send_whole(struct s7_udp_sock *us, struct s7_msg *msg, uint16_t port,
+			      uint64_t total, uint32_t mtu, uint32_t segment)
+{
+	bool more = msg->flags & MSG_MORE || sk_ext_has(&us->sk, EXT_UDP_CORK);
+	struct build b;
+	int err;
+
+	build_begin(us, &b, mtu, total, more || segment);
+	err = build_append(&b, msg, msg->len - msg->skip);
+	if (err) {
+		pkt_free(us->sk.inst, b.head);
+		return err;
+	}
+	if (more) {
+		build_park(us, &b, port);
+		if (us->sk.ext)
+			us->sk.ext->cork_segment = (uint16_t)segment;
+		return (ssize_t)msg->len;
+	}
+	err = udp_flush(us, &b, msg, port, mtu, segment);
+	return err ? err : (ssize_t)msg->len;
+}
+
 ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 {
 	struct s7_udp_sock *us = udp_sock(sk);
-	const struct pmtu_rule *rule;
 	uint64_t total = msg->len + (us->cork ? us->cork->total - UDP_LEN : 0);
-	bool more = msg->flags & MSG_MORE;
-	struct build b;
+	uint32_t segment = s7_unlikely(sk->ext || msg->ask) ? udp_segment(us, msg) : 0;
 	uint16_t port;
 	uint32_t mtu;
 	int err;
@@ -337,23 +487,15 @@ ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 	err = us->cork ? udp_corked_destination(us, &port) : udp_destination(us, msg, &port);
 	if (err)
 		return err;
-	rule = udp_pmtu_rule(us);
-	mtu = rule->device_mtu ? sk->inst->iface[us->dst.iface].mtu : us->dst.mtu;
-	mtu = (uint32_t)s7_min(mtu, udp_packet_max(us));
-	err = udp_may_send(us, mtu, rule, total);
-	if (err)
-		return err;
-
-	build_begin(us, &b, mtu, total, more);
-	err = build_append(&b, msg);
+	mtu = udp_mtu(us);
+	err = udp_may_send(us, mtu, udp_pmtu_rule(us), total, segment);
 	if (err) {
-		pkt_free(sk->inst, b.head);
+		udp_cork_drop(us); /* what was collected goes with it, as in Linux */
 		return err;
 	}
-	if (more) {
-		build_park(us, &b, port);
-		return (ssize_t)msg->len;
-	}
-	err = udp_transmit(us, &b, msg, port, mtu);
-	return err ? err : (ssize_t)msg->len;
+	if (s7_likely(!segment) || us->cork || total <= segment || msg->flags & MSG_MORE ||
+	    sk_ext_has(sk, EXT_UDP_CORK))
+		return udp_send_whole(us, msg, port, total, mtu, segment);
+	err = udp_segment_check(us, segment, mtu, total);
+	return err ? err : udp_send_segments(us, msg, port, mtu, segment);
 }

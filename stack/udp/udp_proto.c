@@ -101,7 +101,7 @@ static int udp_autobind(struct s7_sock *sk, const struct s7_ip *remote, uint16_t
 
 	if (sk->bits & SKB_BOUND)
 		return 0;
-	port = sk_pick_port(sk->inst, IPPROTO_UDP, &any, remote, rport);
+	port = sk_pick_port(sk, &any, remote, rport);
 	return port ? sk_bind(sk, &any, port) : -EAGAIN;
 }
 

@@ -11,12 +11,14 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "stack/core/errq.h"
+#include "stack/core/ext.h"
+#include "stack/ip/chain.h"
 #include "stack/udp/udp.h"
 
 #define TRUESIZE_STRUCT 256 /* struct sk_buff */
 #define TRUESIZE_EXTRA 384  /* headers, headroom, shared info */
 #define TRUESIZE_MIN 512    /* smallest slab of data */
+#define GRO_MAX 64	    /* datagrams that are joined */
 
 /* Linux rounds the data area up to its allocator's sizes: powers of two. */
 static uint32_t udp_truesize(const struct s7_pkt *pkt)
@@ -28,9 +30,46 @@ static uint32_t udp_truesize(const struct s7_pkt *pkt)
 	return size + TRUESIZE_STRUCT;
 }
 
+/* May pkt be joined to what the tail of the queue is? As GRO: the same flow, in one turn. */
+static bool gro_fits(struct s7_udp_sock *us, struct s7_pkt *pkt)
+{
+	struct s7_pkt *tail = us->rx_head ? us->rx_tail : NULL;
+	const struct s7_udp_meta *a, *b = udp_meta(pkt);
+	uint32_t size;
+
+	if (!tail || !pkt->total)
+		return false;
+	a = udp_meta(tail);
+	size = a->gro ? a->gro : tail->total;
+	return a->at == b->at && a->sport == b->sport && a->ttl == b->ttl && a->tos == b->tos &&
+	       a->iface == b->iface && ip_equal(&a->src, &b->src) && ip_equal(&a->dst, &b->dst) &&
+	       size && pkt->total <= size && tail->total % size == 0 &&
+	       tail->total / size < GRO_MAX && tail->total + pkt->total <= UINT16_MAX - 64;
+}
+
+/* UDP_GRO: datagrams of one size become one that is read at once. False: not this one. */
+static bool udp_gro(struct s7_udp_sock *us, struct s7_pkt *pkt)
+{
+	struct s7_pkt *tail = us->rx_tail;
+
+	if (!sk_ext_has(&us->sk, EXT_UDP_GRO) || us->rx_truesize > us->sk.rcvbuf ||
+	    !gro_fits(us, pkt))
+		return false;
+	if (!udp_meta(tail)->gro)
+		udp_meta(tail)->gro = (uint16_t)tail->total;
+	us->rx_truesize -= udp_truesize(tail);
+	chain_append(tail, pkt);
+	us->rx_truesize += udp_truesize(tail);
+	stat_add(us->sk.inst, STAT_UDP_IN, 1);
+	return true;
+}
+
 void udp_enqueue(struct s7_udp_sock *us, struct s7_pkt *pkt)
 {
 	struct s7_sock *sk = &us->sk;
+
+	if (s7_unlikely(sk->ext != NULL) && udp_gro(us, pkt))
+		return;
 
 	if (us->rx_truesize > sk->rcvbuf ||
 	    s7_unlikely(us->rx_count >= pkt_share(sk->inst, PKT_SHARE_RECEIVE))) {
@@ -84,6 +123,7 @@ static void udp_report(struct s7_pkt *pkt, struct s7_msg *msg)
 	if (s7_unlikely(msg->more != NULL)) {
 		msg->more->mark = meta->mark;
 		msg->more->priority = meta->priority;
+		msg->more->gro = meta->gro;
 	}
 }
 

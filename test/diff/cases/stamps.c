@@ -211,6 +211,7 @@ CASE(stamp_receive)
 
 	conn(b, port_of(a));
 	stamp_on(a, SW | SOF_TIMESTAMPING_RX_SOFTWARE);
+	settle(); /* Linux begins a little later */
 	send(b, "one", 3, 0);
 	settle();
 	take(a, 0);
