@@ -5,16 +5,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "stack/core/ext.h"
 #include "stack/udp/udp.h"
+#include "test/support/mini6.h"
 
 static void fuzz_socket(struct mini *m, const char *ip, uint16_t port, bool connected)
 {
-	struct s7_ip local = mini_addr(ip), peer = mini_addr(MINI_PEER);
+	bool v6 = strchr(ip, ':');
+	struct s7_ip local = v6 ? mini_addr6(ip) : mini_addr(ip);
+	struct s7_ip peer = v6 ? mini_addr6(MINI_PEER6) : mini_addr(MINI_PEER);
 	struct s7_sock *sk;
 
-	if (sk_create(m->inst, PROTO_UDP, AF_INET, &sk))
+	if (sk_create(m->inst, PROTO_UDP, v6 ? AF_INET6 : AF_INET, &sk) || !sk_ext(sk))
 		abort();
-	sk->bits |= SKB_REUSEADDR | SKB_REUSEPORT | SKB_BROADCAST | SKB_RECVERR;
+	sk->bits |= SKB_REUSEADDR | SKB_REUSEPORT | SKB_BROADCAST | SKB_RECVERR | SKB_RECVERR6;
 	sk->mtu_discover = IP_PMTUDISC_WANT;
 	if (sk_bind(sk, &local, port) || (connected && sk_ops(sk)->connect(sk, &peer, 1000)))
 		abort();
@@ -32,6 +36,21 @@ struct mini *fuzz_instance(void)
 	fuzz_socket(m, "0.0.0.0", 7, false);
 	fuzz_socket(m, "0.0.0.0", 9, true);
 	fuzz_socket(m, MINI_US, 53, false);
+	return m;
+}
+
+struct mini *fuzz6_instance(void)
+{
+	static struct mini *m;
+
+	if (m)
+		return m;
+	m = mini6_new(IFACE_UP | IFACE_TRUST_CSUM, true, 0);
+	mini_know_peer6(m);
+	fuzz_socket(m, "::", 7, false);
+	fuzz_socket(m, "::", 7, false);
+	fuzz_socket(m, "::", 9, true);
+	fuzz_socket(m, MINI_US6, 53, false);
 	return m;
 }
 
@@ -61,6 +80,7 @@ void fuzz_settle(struct mini *m)
 
 		fuzz_read(sk);
 		udp_cork_drop(udp_sock(sk));
+		errq_purge(m->inst, &sk->ext->errq);
 	}
 	m->sent_count = 0;
 	if (m->free_count + m->inst->pkt_cached != MINI_PKTS)
