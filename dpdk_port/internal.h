@@ -23,6 +23,7 @@ enum port_sleep {
 	SLEEP_LEVEL,	/* readable as long as frames wait: a packet socket */
 	SLEEP_COUNTER,	/* an eventfd that the device signals; armed and drained */
 	SLEEP_EPOLL,	/* an epoll set around such eventfds (net_vhost) */
+	SLEEP_RING,	/* an eventfd that the peer signals, while there is a peer (memif) */
 };
 
 /* Packets that sleep_begin() found. In frame memory: another process may take them. */
@@ -127,6 +128,11 @@ extern const struct s7_netdev_ops port_netdev_ops;
 /* recover.c */
 void port_recover(void *dev, uint16_t queue);
 void port_rx_seek(struct s7_port *port, uint16_t queue);
+
+/* memif_ring.c: the descriptor that tells of received packets, -1 without a peer; shall the peer
+ * signal it? */
+int memif_ring_fd(const struct s7_port *port, uint16_t queue);
+void memif_ring_signal(const struct s7_port *port, uint16_t queue, bool on);
 
 uint16_t port_rx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
 uint16_t port_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);

@@ -2,12 +2,12 @@
 /*
  * sleep.c - descriptors to sleep on until a queue has received
  *
- * Idea: three kinds. A packet socket (af_packet, af_xdp, tap) is readable as long as frames wait:
+ * Idea: four kinds. A packet socket (af_packet, af_xdp, tap) is readable as long as frames wait:
  * nothing to arm. A device with rx interrupts signals an eventfd once per arming. net_vhost gives
  * an epoll set around the eventfds that its peer kicks, so that it stays the same descriptor when
- * peers come and go. No lost wakeup: after arming, the queue is polled once more; what came
- * meanwhile goes to the stash in frame memory, from which the next rx_burst (of any process) takes
- * it.
+ * peers come and go. A memif ring has an eventfd as soon as it has a peer (memif_ring.c). No lost
+ * wakeup: after arming, the queue is polled once more; what came meanwhile goes to the stash in
+ * frame memory, from which the next rx_burst (of any process) takes it.
  * Context: the instance's lock, except port_sleep_fd.
  * Callers: port.c, the stack through port_netdev_ops.
  */
@@ -74,7 +74,7 @@ void sleep_find(struct s7_port *port, bool intr)
 	int fd;
 
 	for (q = 0; q < port->queues; q++) {
-		port->sleep[q] = SLEEP_NONE;
+		port->sleep[q] = port->driver == CONF_DRV_MEMIF ? SLEEP_RING : SLEEP_NONE;
 		port->sleep_fd[q] = -1;
 		fd = intr ? rte_eth_dev_rx_intr_ctl_q_get_fd(port->id, q) : -1;
 		if (fd < 0)
@@ -97,6 +97,8 @@ int port_sleep_fd(void *dev, uint16_t queue)
 {
 	const struct s7_port *port = dev;
 
+	if (port->sleep[queue] == SLEEP_RING)
+		return memif_ring_fd(port, queue);
 	return port->sleep_fd[queue];
 }
 
@@ -163,9 +165,12 @@ int port_sleep_begin(void *dev, uint16_t queue)
 				0); /* what was sent comes home before the line falls quiet */
 	if (port->sleep[queue] == SLEEP_LEVEL)
 		level_check(port, queue);
-	if (port->sleep[queue] != SLEEP_COUNTER && port->sleep[queue] != SLEEP_EPOLL)
+	if (port->sleep[queue] == SLEEP_NONE || port->sleep[queue] == SLEEP_LEVEL)
 		return 0;
-	rte_eth_dev_rx_intr_enable(port->id, queue);
+	if (port->sleep[queue] == SLEEP_RING)
+		memif_ring_signal(port, queue, true);
+	else
+		rte_eth_dev_rx_intr_enable(port->id, queue);
 	stash->count = port_rx_raw(port, queue, stash->pkt, PORT_BURST);
 	if (!stash->count)
 		return 0;
@@ -176,6 +181,7 @@ int port_sleep_begin(void *dev, uint16_t queue)
 void port_sleep_end(void *dev, uint16_t queue)
 {
 	struct s7_port *port = dev;
+	int fd;
 
 	switch (port->sleep[queue]) {
 	case SLEEP_COUNTER:
@@ -185,6 +191,12 @@ void port_sleep_end(void *dev, uint16_t queue)
 	case SLEEP_EPOLL:
 		rte_eth_dev_rx_intr_disable(port->id, queue);
 		kick_drain(port, queue);
+		break;
+	case SLEEP_RING:
+		memif_ring_signal(port, queue, false);
+		fd = memif_ring_fd(port, queue);
+		if (fd >= 0)
+			counter_drain(fd);
 		break;
 	case SLEEP_LEVEL:
 	case SLEEP_NONE:

@@ -376,6 +376,14 @@ void end_settle(struct end *end)
 		else if (i++ < RING)
 			end_send(end, KIND_HELLO, 0, 60);
 	} while (end_now() < until || i < RING);
+	/* what is lent comes back with a send, once the peer, which may be slow, has taken it */
+	for (until = end_now() + 5 * S7_SEC; !end_whole(end) && end_now() < until; usleep(1000)) {
+		pkt = pending_take(end);
+		if (pkt)
+			end_free(end, pkt);
+		else
+			end_send(end, KIND_HELLO, 0, 60);
+	}
 	end->ops->sleep_begin(end->port, 0);
 	end->ops->sleep_end(end->port, 0);
 }
