@@ -99,6 +99,7 @@ static void leave(struct s7_proc *self)
 	uint32_t others, i;
 
 	fd_table_drop(self);
+	self->left = 1;
 	others = proc_reap();
 	if (!others)
 		for (i = 0; i < s7_arena->inst_count; i++)

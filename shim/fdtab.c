@@ -181,6 +181,8 @@ void fd_table_copy(struct s7_proc *to)
 
 	lock_take(&fd_lock);
 	high = from->fd_high;
+	/* before the entries: killed in between, what is entered is given back */
+	to->fd_high = high;
 	for (fd = 0; fd < high; fd++) {
 		struct s7_file *file = from->fd[fd];
 
@@ -188,7 +190,6 @@ void fd_table_copy(struct s7_proc *to)
 			file_ref(file);
 		to->fd[fd] = file;
 	}
-	to->fd_high = high;
 	host_unlock(&fd_lock);
 }
 

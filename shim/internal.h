@@ -135,6 +135,8 @@ void proc_slot_enter(struct s7_proc *proc);
 uint32_t proc_slot_id(const struct s7_proc *proc);
 /* Reaps processes that died (or became another program by exec): returns how many others live. */
 uint32_t proc_reap(void);
+/* One of the processes is stopped (SIGSTOP, a debugger), wherever it was. */
+bool proc_any_stopped(void);
 void proc_bell_forked(void);
 void proc_forget_self(void); /* the start failed: the arena goes away */
 
@@ -146,6 +148,12 @@ bool keeper_elsewhere(void); /* an active keeper lives in another process */
  * (and fd, if >= 0). True if something became readable.
  */
 bool ports_sleep(uint32_t inst_mask, int fd, s7_time max_ns);
+
+/* ---- sweep.c ---- */
+/* A process was killed: the next turns of sweep_turn() look for what it had in hand. */
+void sweep_want(void);
+/* Every half second, by the active keeper. */
+void sweep_turn(void);
 
 /* ---- fork.c, exit.c ---- */
 pid_t fork_process(void);

@@ -39,6 +39,7 @@ struct keeper {
 	s7_time last_drive[S7_INSTS_MAX]; /* as the keeper saw it last */
 	uint64_t packets[S7_INSTS_MAX];	  /* likewise */
 	s7_time tick, house;
+	uint32_t deaths; /* of processes, as the keeper knows them */
 };
 
 static _Atomic int started;
@@ -186,6 +187,11 @@ static void keep_house(struct keeper *keeper, s7_time now)
 		return;
 	keeper->house = now + HOUSE;
 	proc_reap();
+	if (keeper->deaths != atomic_load(&s7_arena->deaths)) {
+		keeper->deaths = atomic_load(&s7_arena->deaths);
+		sweep_want();
+	}
+	sweep_turn();
 	boot_beat();
 	look_at_kernel();
 }

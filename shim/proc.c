@@ -19,6 +19,8 @@
 
 #include "shim/internal.h"
 
+#define ENTER_WITHIN (2 * S7_SEC)
+
 static struct s7_proc *self;
 static int bell = -1;
 static struct s7_lock bell_lock;
@@ -71,6 +73,25 @@ static uint64_t start_time(uint32_t pid)
 	return at ? strtoull(at + 1, NULL, 10) : 0;
 }
 
+bool proc_any_stopped(void)
+{
+	char path[32], text[512], *at;
+
+	for (uint32_t i = 0; i < S7_PROCS_MAX; i++) {
+		const struct s7_proc *proc = &s7_arena->proc[i];
+
+		if (atomic_load(&proc->state) == PROC_FREE || !proc->pid)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%u/stat", proc->pid);
+		if (proc_file_read(path, text, sizeof(text)) <= 0)
+			continue;
+		at = strrchr(text, ')');
+		if (at && at[1] == ' ' && (at[2] == 'T' || at[2] == 't'))
+			return true;
+	}
+	return false;
+}
+
 /* Whether that process still has the arena open under the shared number. Unreadable: believe so. */
 static bool has_arena(uint32_t pid)
 {
@@ -98,18 +119,67 @@ static bool is_hidden(uint32_t pid)
 	       s7_sys2(SYS_kill, pid, 0) != -ESRCH;
 }
 
-static bool alive(const struct s7_proc *proc)
+/* Who lived in a slot when it was looked at: by the time of the verdict it may be another's. */
+struct tenant {
+	uint32_t state, pid, parent_pid;
+	uint64_t start_time;
+};
+
+static struct tenant tenant_of(const struct s7_proc *proc)
 {
-	uint32_t pid = proc->pid ? proc->pid : proc->parent_pid;
+	return (struct tenant){ .state = atomic_load(&proc->state),
+				.pid = proc->pid,
+				.parent_pid = proc->parent_pid,
+				.start_time = proc->start_time };
+}
+
+/*
+ * The parent of a fork died, the child has not entered yet: it will, in a moment, unless the fork
+ * never happened.
+ */
+static bool may_enter(const struct tenant *tenant, uint32_t slot)
+{
+	static s7_time since[S7_PROCS_MAX];
+	static uint32_t parent[S7_PROCS_MAX];
+
+	if (parent[slot] != tenant->parent_pid) {
+		parent[slot] = tenant->parent_pid;
+		since[slot] = host_now();
+	}
+	return host_now() < since[slot] + ENTER_WITHIN;
+}
+
+static bool alive(const struct tenant *tenant, uint32_t slot)
+{
+	uint32_t pid = tenant->pid ? tenant->pid : tenant->parent_pid;
 	uint64_t started = start_time(pid);
 
 	if (!started)
-		return is_hidden(pid);
-	if (!proc->pid)
+		return is_hidden(pid) || (!tenant->pid && may_enter(tenant, slot));
+	if (!tenant->pid)
 		return true; /* fork under way in a living parent */
-	if (proc->start_time && started != proc->start_time)
+	if (tenant->start_time && started != tenant->start_time)
 		return false;
 	return has_arena(pid);
+}
+
+/* Makes this thread the slot's one reaper, if it is still the dead one's. */
+static bool reap_begin(struct s7_proc *proc, const struct tenant *dead)
+{
+	struct tenant now;
+	bool mine;
+
+	lock_take(&s7_arena->proc_lock);
+	now = tenant_of(proc);
+	mine = now.state == dead->state && now.pid == dead->pid &&
+	       now.parent_pid == dead->parent_pid && now.start_time == dead->start_time;
+	if (mine) {
+		proc->parent_pid = lock_self(); /* the reaper, from here on */
+		s7_in_order();
+		atomic_store(&proc->state, PROC_REAPING);
+	}
+	host_unlock(&s7_arena->proc_lock);
+	return mine;
 }
 
 static void reap_one(struct s7_proc *proc)
@@ -118,6 +188,8 @@ static void reap_one(struct s7_proc *proc)
 
 	files = fd_table_drop(proc);
 	wait_reap_process(slot);
+	if (!proc->left)
+		atomic_fetch_add(&s7_arena->deaths, 1);
 	shim_log(LOG_INFO, "process %u is gone; gave back %u descriptors", pid, files);
 	proc_slot_free(proc);
 }
@@ -128,25 +200,17 @@ uint32_t proc_reap(void)
 
 	for (i = 0; i < S7_PROCS_MAX; i++) {
 		struct s7_proc *proc = &s7_arena->proc[i];
-		uint32_t state = atomic_load(&proc->state);
-		bool mine = false;
+		struct tenant tenant = tenant_of(proc);
 
-		if (proc == self || state == PROC_FREE)
+		if (proc == self || tenant.state == PROC_FREE)
 			continue;
-		if (state == PROC_REAPING && lock_thread_alive(proc->parent_pid))
+		if (tenant.state == PROC_REAPING && lock_thread_alive(tenant.parent_pid))
 			continue;
-		if (state != PROC_REAPING && alive(proc)) {
+		if (tenant.state != PROC_REAPING && alive(&tenant, i)) {
 			living++;
 			continue;
 		}
-		lock_take(&s7_arena->proc_lock);
-		if (atomic_load(&proc->state) == state) {
-			atomic_store(&proc->state, PROC_REAPING);
-			proc->parent_pid = lock_self(); /* the reaper, from here on */
-			mine = true;
-		}
-		host_unlock(&s7_arena->proc_lock);
-		if (mine)
+		if (reap_begin(proc, &tenant))
 			reap_one(proc);
 	}
 	return living;
@@ -167,6 +231,7 @@ static struct s7_proc *slot_find(void)
 		proc->fd_high = 0;
 		proc->start_time = 0;
 		proc->bell_len = 0;
+		proc->left = 0;
 		atomic_store(&proc->state, PROC_STARTING);
 	}
 	host_unlock(&s7_arena->proc_lock);

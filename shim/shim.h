@@ -145,6 +145,8 @@ void wait_forked(void); /* in a forked child: this thread has no waiter record a
 void wait_reap_process(uint32_t slot); /* that process is dead: frees its waiters, the watcher role,
 					  what its calls held */
 void wait_handler_returned(void); /* ... and is over */
+/* sweep.c: a reference that a blocking call holds is counted (file->counted) */
+void wait_count_holds(void);
 void wait_interrupted(void); /* a program's handler ran: if this thread is about to sleep it must
 				not; signal safe */
 /* calls_epoll.c: the socket became SIDE_DUAL or SIDE_KERNEL (file.side): fd goes into the real

@@ -195,6 +195,18 @@ void wait_reap_process(uint32_t slot)
 	ring_forgotten();
 }
 
+void wait_count_holds(void)
+{
+	for (uint32_t id = 1; id <= waiters->high; id++) {
+		const struct s7_waiter *waiter = slab_at(waiters, id);
+
+		if (waiter->proc == NO_PROC)
+			continue;
+		for (uint32_t i = 0; i < waiter->holds && i < WAITER_HOLDS; i++)
+			waiter->hold[i].file->counted++;
+	}
+}
+
 /* ---- ringing ---- */
 
 static void bell_write(const struct s7_waiter *waiter)

@@ -90,3 +90,14 @@ void slab_free(struct s7_slab *slab, void *object)
 	slab->free = slab_id(slab, object);
 	slab->used--;
 }
+
+void slab_mend(struct s7_slab *slab)
+{
+	uint32_t id = slab->free, unused = 0;
+
+	while (id && id <= slab->high && unused < slab->high) {
+		memcpy(&id, link_of(slab, slab_at(slab, id)), sizeof(id));
+		unused++;
+	}
+	slab->used = slab->high - unused;
+}

@@ -37,6 +37,7 @@ struct s7_arena {
 	/* held by the active background thread for as long as it lives */
 	struct s7_lock keeper_lock;
 	_Atomic uint64_t next_cookie;
+	_Atomic uint32_t deaths; /* processes that ended without a farewell */
 	struct s7_inst *inst[S7_INSTS_MAX];
 	struct s7_proc *proc; /* [S7_PROCS_MAX] */
 	/* every slab, so that what is in use can be told: sock7 ss --usage */
@@ -69,6 +70,8 @@ void *slab_alloc(struct s7_slab *slab);
 /* As slab_alloc, but the content is undefined. For hot paths that set every field. */
 void *slab_alloc_raw(struct s7_slab *slab);
 void slab_free(struct s7_slab *slab, void *object);
+/* Who changed the slab died in the middle: counts anew. The object in its hand is lost. */
+void slab_mend(struct s7_slab *slab);
 
 static inline uint32_t slab_id(const struct s7_slab *slab, const void *object)
 {

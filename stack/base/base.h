@@ -34,6 +34,15 @@ typedef uint64_t s7_time;
 #define S7_NOINLINE __attribute__((noinline))
 #define S7_EXPORT __attribute__((visibility("default")))
 
+/*
+ * The compiler does not move stores across: whoever is killed here has made those before, and none
+ * of those behind. No instruction.
+ */
+static inline void s7_in_order(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static inline uint64_t s7_min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;

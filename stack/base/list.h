@@ -2,7 +2,10 @@
 /*
  * list.h - doubly linked list through a member of the object; head and nodes are the same struct
  *
- * A node that is in no list points at itself (list_init), so list_del on it is harmless.
+ * A node that is in no list points at itself (list_init), so list_del on it is harmless. Killed at
+ * any instruction of a change, a thread leaves the way forward whole (the stores that make it stand
+ * in order); the way back is made anew by list_mend. A node that was cut from the way forward, but
+ * not yet told, is known by its predecessor, which does not lead to it any more.
  */
 #ifndef S7_LIST_H
 #define S7_LIST_H
@@ -27,6 +30,7 @@ static inline void list_insert_(struct s7_list *node, struct s7_list *prev, stru
 {
 	node->next = next;
 	node->prev = prev;
+	s7_in_order();
 	prev->next = node;
 	next->prev = node;
 }
@@ -44,21 +48,12 @@ static inline void list_add_tail(struct s7_list *head, struct s7_list *node)
 /* Takes the node out and leaves it self-linked. */
 static inline void list_del(struct s7_list *node)
 {
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
+	if (s7_likely(node->prev->next == node)) {
+		node->prev->next = node->next;
+		node->next->prev = node->prev;
+	}
+	s7_in_order();
 	list_init(node);
-}
-
-/* Moves all of `from` to the end of `to`. */
-static inline void list_splice_tail(struct s7_list *to, struct s7_list *from)
-{
-	if (list_empty(from))
-		return;
-	from->next->prev = to->prev;
-	from->prev->next = to;
-	to->prev->next = from->next;
-	to->prev = from->prev;
-	list_init(from);
 }
 
 /*

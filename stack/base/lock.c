@@ -61,6 +61,27 @@ static void stat_path(uint32_t tid, char path[32])
 	memcpy(path + at, tail, sizeof(tail));
 }
 
+/*
+ * The kernel's flags of the thread, six fields behind its state: 0x4 exits, 0x400 ended by a signal
+ * (it may be writing its core for seconds, but runs no more of its own).
+ */
+#define GONE 0x404u
+
+static uint32_t stat_flags(const char *at)
+{
+	uint32_t flags = 0;
+
+	for (int field = 0; field < 6; field++) {
+		while (*at && *at != ' ')
+			at++;
+		while (*at == ' ')
+			at++;
+	}
+	while (*at >= '0' && *at <= '9')
+		flags = flags * 10 + (uint32_t)(*at++ - '0');
+	return flags;
+}
+
 bool lock_thread_alive(uint32_t tid)
 {
 	char path[32], text[256];
@@ -82,7 +103,8 @@ bool lock_thread_alive(uint32_t tid)
 		;
 	if (at + 2 >= len)
 		return true;
-	return text[at + 2] != 'Z' && text[at + 2] != 'X';
+	text[len] = 0;
+	return text[at + 2] != 'Z' && text[at + 2] != 'X' && !(stat_flags(text + at + 2) & GONE);
 }
 
 /* Tries to get the word as it is now; `keep` is or'ed in. */

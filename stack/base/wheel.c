@@ -5,8 +5,9 @@
  * A timer sits on the level whose span covers its distance; when the wheel enters a slot of a
  * higher level, that slot's timers are dealt out again one level down. wheel->tick is the last tick
  * that has run. A deadline is rounded up to its tick, so nothing fires early. Slots that may be
- * filled have a bit, so an idle wheel skips in words. No list head is ever on a stack: what a
- * thread that dies in wheel_run leaves in moved and due is run by the next one.
+ * filled have a bit, so an idle wheel skips in words. Timers are taken off a slot one by one: none
+ * is placed in the slot that is worked off, and what a thread that dies there leaves is still in
+ * it.
  * Context: instance lock.
  */
 #include "stack/base/wheel.h"
@@ -22,8 +23,6 @@ void wheel_init(struct s7_wheel *wheel, s7_time now)
 	for (int level = 0; level < WHEEL_LEVELS; level++)
 		for (int slot = 0; slot < WHEEL_SLOTS; slot++)
 			list_init(&wheel->slot[level][slot]);
-	list_init(&wheel->moved);
-	list_init(&wheel->due);
 }
 
 void timer_init(struct s7_timer *timer, enum s7_timer_kind kind)
@@ -59,37 +58,54 @@ static void wheel_place(struct s7_wheel *wheel, struct s7_timer *timer)
 
 void timer_arm(struct s7_wheel *wheel, struct s7_timer *timer, s7_time deadline)
 {
+	wheel->hand = timer;
+	s7_in_order();
 	if (timer->deadline)
 		list_del(&timer->node);
 	else
 		wheel->armed++;
 	timer->deadline = deadline ? deadline : 1;
 	wheel_place(wheel, timer);
+	s7_in_order();
+	wheel->hand = NULL;
 }
 
 void timer_cancel(struct s7_wheel *wheel, struct s7_timer *timer)
 {
 	if (!timer->deadline)
 		return;
+	wheel->hand = timer;
+	s7_in_order();
 	list_del(&timer->node);
 	timer->deadline = 0;
 	wheel->armed--;
+	s7_in_order();
+	wheel->hand = NULL;
+}
+
+/* The slot's first timer, out of it and in hand; NULL when it is empty. */
+static struct s7_timer *slot_take(struct s7_wheel *wheel, struct s7_list *slot)
+{
+	struct s7_timer *timer;
+
+	if (list_empty(slot))
+		return NULL;
+	timer = list_first(slot, struct s7_timer, node);
+	wheel->hand = timer;
+	s7_in_order();
+	list_del(&timer->node);
+	return timer;
 }
 
 /* Entering a new slot of `level`: its timers move down. */
 static void wheel_cascade(struct s7_wheel *wheel, int level)
 {
-	uint64_t slot = (wheel->tick >> LEVEL_SHIFT(level)) & SLOT_MASK;
+	uint64_t from = (wheel->tick >> LEVEL_SHIFT(level)) & SLOT_MASK, slot;
+	struct s7_timer *timer;
 
-	if (level + 1 < WHEEL_LEVELS && slot == 0)
+	if (level + 1 < WHEEL_LEVELS && from == 0)
 		wheel_cascade(wheel, level + 1);
-	list_splice_tail(&wheel->moved, &wheel->slot[level][slot]);
-	wheel->bitmap[level][slot / 64] &= ~(1ull << (slot % 64));
-
-	while (!list_empty(&wheel->moved)) {
-		struct s7_timer *timer = list_first(&wheel->moved, struct s7_timer, node);
-
-		list_del(&timer->node);
+	while ((timer = slot_take(wheel, &wheel->slot[level][from]))) {
 		if (timer_tick(timer) > wheel->tick) {
 			wheel_place(wheel, timer);
 			continue;
@@ -99,6 +115,8 @@ static void wheel_cascade(struct s7_wheel *wheel, int level)
 		list_add_tail(&wheel->slot[0][slot], &timer->node);
 		wheel->bitmap[0][slot / 64] |= 1ull << (slot % 64);
 	}
+	wheel->bitmap[level][from / 64] &= ~(1ull << (from % 64));
+	wheel->hand = NULL;
 }
 
 /* First slot of `level` at or after `from` whose bit is set, or WHEEL_SLOTS. */
@@ -140,21 +158,20 @@ static void wheel_run_slot(struct s7_wheel *wheel, s7_time now, const s7_timer_f
 			   void *ctx)
 {
 	uint64_t slot = wheel->tick & SLOT_MASK;
+	struct s7_timer *timer;
 
-	list_splice_tail(&wheel->due, &wheel->slot[0][slot]);
-	wheel->bitmap[0][slot / 64] &= ~(1ull << (slot % 64));
-	while (!list_empty(&wheel->due)) {
-		struct s7_timer *timer = list_first(&wheel->due, struct s7_timer, node);
-
-		list_del(&timer->node);
+	while ((timer = slot_take(wheel, &wheel->slot[0][slot]))) {
 		if (timer_tick(timer) > wheel->tick) { /* beyond the range when it was armed */
 			wheel_place(wheel, timer);
 			continue;
 		}
 		timer->deadline = 0;
 		wheel->armed--;
+		wheel->hand = NULL;
 		handlers[timer->kind](ctx, timer, now);
 	}
+	wheel->bitmap[0][slot / 64] &= ~(1ull << (slot % 64));
+	wheel->hand = NULL;
 }
 
 void wheel_run(struct s7_wheel *wheel, s7_time now, const s7_timer_fn *handlers, void *ctx)
@@ -180,4 +197,42 @@ s7_time wheel_next(const struct s7_wheel *wheel)
 	if (!wheel->armed)
 		return S7_NEVER;
 	return wheel_next_tick(wheel) * WHEEL_TICK_NS;
+}
+
+void wheel_mend(struct s7_wheel *wheel)
+{
+	struct s7_timer *hand = wheel->hand, *timer;
+	struct s7_list *all = NULL, *node, *next;
+
+	for (int level = 0; level < WHEEL_LEVELS; level++) {
+		for (int slot = 0; slot < WHEEL_SLOTS; slot++) {
+			struct s7_list *head = &wheel->slot[level][slot];
+
+			for (node = head->next; node != head; node = next) {
+				next = node->next;
+				node->next = all;
+				all = node;
+			}
+			list_init(head);
+		}
+	}
+	memset(wheel->bitmap, 0, sizeof(wheel->bitmap));
+	wheel->hand = NULL;
+	wheel->armed = 0;
+	for (node = all; node; node = next) {
+		next = node->next;
+		timer = list_entry(node, struct s7_timer, node);
+		list_init(node);
+		if (timer != hand && timer->deadline) {
+			wheel->armed++;
+			wheel_place(wheel, timer);
+		}
+	}
+	if (!hand)
+		return;
+	list_init(&hand->node);
+	if (hand->deadline) {
+		wheel->armed++;
+		wheel_place(wheel, hand);
+	}
 }

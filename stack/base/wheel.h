@@ -43,7 +43,7 @@ struct s7_wheel {
 	uint32_t level_count[WHEEL_LEVELS];
 	uint64_t bitmap[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* slots that may hold timers */
 	struct s7_list slot[WHEEL_LEVELS][WHEEL_SLOTS];
-	struct s7_list moved, due; /* taken off a slot, not dealt with yet; empty between runs */
+	struct s7_timer *hand; /* being moved: whoever dies there leaves it to wheel_mend */
 };
 
 typedef void (*s7_timer_fn)(void *ctx, struct s7_timer *timer, s7_time now);
@@ -67,6 +67,9 @@ void wheel_run(struct s7_wheel *wheel, s7_time now, const s7_timer_fn *handlers,
  * if none.
  */
 s7_time wheel_next(const struct s7_wheel *wheel);
+
+/* Whoever changed the wheel or ran it died in the middle: every armed timer is dealt out anew. */
+void wheel_mend(struct s7_wheel *wheel);
 
 static inline bool wheel_due(const struct s7_wheel *wheel, s7_time now)
 {

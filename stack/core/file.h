@@ -30,7 +30,7 @@ struct s7_file {
 	uint8_t side; /* enum s7_side */
 	uint16_t inst;
 	_Atomic uint32_t status; /* O_NONBLOCK, O_ASYNC */
-	uint32_t pad;
+	uint32_t counted; /* references that the sweep found (shim/sweep.c) */
 };
 
 enum s7_proc_state { PROC_FREE, PROC_STARTING, PROC_LIVE, PROC_REAPING };
@@ -43,6 +43,7 @@ struct s7_proc {
 	uint64_t start_time; /* of the process, from /proc/PID/stat: tells a reused pid */
 	uint8_t bell_name[16]; /* abstract AF_UNIX name of the process doorbell */
 	uint32_t bell_len;   /* 0: none yet */
+	uint32_t left;	     /* it ended by exit: what it had in hand is given back */
 	char comm[16];
 	struct s7_file *fd[S7_FDS_MAX];
 };

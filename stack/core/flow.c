@@ -84,20 +84,23 @@ int flow_insert(struct s7_flow_table *table, struct s7_flow *flow)
 		return -EADDRINUSE;
 	bucket = &table->bucket[flow->hash & table->mask];
 	flow->next = *bucket;
+	s7_in_order();
 	*bucket = flow;
 	flow->linked = 1;
 	table->count++;
 	return 0;
 }
 
-/* The pointer that leads to the flow in its bucket. */
+/*
+ * The pointer that leads to the flow in its bucket. NULL: who took it out died before it said so.
+ */
 static struct s7_flow **flow_link(struct s7_flow_table *table, struct s7_flow *flow)
 {
 	struct s7_flow **link = &table->bucket[flow->hash & table->mask];
 
-	while (*link != flow)
+	while (*link && *link != flow)
 		link = &(*link)->next;
-	return link;
+	return *link ? link : NULL;
 }
 
 void flow_replace(struct s7_flow_table *table, struct s7_flow *flow, struct s7_flow *with)
@@ -113,17 +116,38 @@ void flow_replace(struct s7_flow_table *table, struct s7_flow *flow, struct s7_f
 	with->hash = flow->hash;
 	with->next = flow->next;
 	with->linked = 1;
-	*link = with;
+	s7_in_order();
+	if (link)
+		*link = with;
 	flow->linked = 0;
 	flow->next = NULL;
 }
 
 void flow_remove(struct s7_flow_table *table, struct s7_flow *flow)
 {
+	struct s7_flow **link;
+
 	if (!flow->linked)
 		return;
-	*flow_link(table, flow) = flow->next;
+	link = flow_link(table, flow);
+	if (s7_likely(link)) {
+		*link = flow->next;
+		table->count--;
+	}
+	s7_in_order();
 	flow->linked = 0;
 	flow->next = NULL;
-	table->count--;
+}
+
+void flow_mend(struct s7_flow_table *table, void (*seen)(void *ctx, struct s7_flow *flow),
+	       void *ctx)
+{
+	table->count = 0;
+	for (uint32_t i = 0; i <= table->mask; i++) {
+		for (struct s7_flow *flow = table->bucket[i]; flow; flow = flow->next) {
+			flow->linked = 1;
+			table->count++;
+			seen(ctx, flow);
+		}
+	}
 }

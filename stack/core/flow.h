@@ -46,6 +46,9 @@ int flow_insert(struct s7_flow_table *table, struct s7_flow *flow);
  */
 void flow_replace(struct s7_flow_table *table, struct s7_flow *flow, struct s7_flow *with);
 void flow_remove(struct s7_flow_table *table, struct s7_flow *flow);
+/* Who changed the table died in the middle: counts anew, and shows what is in it. */
+void flow_mend(struct s7_flow_table *table, void (*seen)(void *ctx, struct s7_flow *flow),
+	       void *ctx);
 struct s7_flow *flow_find(const struct s7_flow_table *table, uint8_t proto,
 			  const struct s7_ip *local, uint16_t lport, const struct s7_ip *remote,
 			  uint16_t rport);
@@ -78,6 +81,8 @@ int port_table_init(struct s7_port_table *table, struct s7_arena *arena);
 /* Linux's conflict rules (SO_REUSEADDR, SO_REUSEPORT, wildcard, v4-mapped). 0 or -EADDRINUSE. */
 int port_insert(struct s7_port_table *table, struct s7_bind *bind);
 void port_remove(struct s7_port_table *table, struct s7_bind *bind);
+/* As flow_mend. */
+void port_mend(struct s7_port_table *table);
 /*
  * The best match for a packet to (ip, port) by interface `iface` (0-based): exact address over
  * wildcard, bound device over none, IPv4 wildcard over dual-stack wildcard; among SO_REUSEPORT

@@ -29,43 +29,6 @@ int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t 
 	return 0;
 }
 
-/*
- * The thread that died held the lock in the middle of something. What it may have had in hand
- * (staged packets, the packet freed last) is lost rather than used twice; the socket it was
- * changing says in its abort what is kept. Whom it had marked to be rung is rung by the unlock to
- * come.
- */
-static void inst_repair(struct s7_inst *inst)
-{
-	struct s7_sock *sk = inst->current;
-
-	inst->stat[STAT_OWNER_DIED]++;
-	inst->current = NULL;
-	inst->batch.left = 0;
-	inst->batch.since = 0;
-	inst->lo_head = NULL;
-	inst->lo_tail = &inst->lo_head;
-	inst->lo_count = 0;
-	if (inst->pkt_cached)
-		inst->pkt_cached--;
-	for (uint32_t i = 0; i < inst->iface_count; i++) {
-		const struct s7_netdev_ops *ops = inst->env->dev[i].ops;
-
-		inst->iface[i].staged = 0;
-		if (ops && ops->recover)
-			ops->recover(inst->env->dev[i].dev, inst->iface[i].queue);
-	}
-	list_mend(&inst->socks);
-	if (sk && sk->ext) /* lost rather than walked */
-		memset(&sk->ext->errq, 0, sizeof(sk->ext->errq));
-	inst->later.out_count = list_mend(&inst->later.out);
-	list_mend(&inst->later.acks);
-	if (sk)
-		sk_ops(sk)->abort(sk, ECONNABORTED);
-	inst_log(inst, LOG_WARN, "a thread died inside instance %u%s", inst->index,
-		 sk ? ": the connection that it served is aborted" : "");
-}
-
 void inst_lock(struct s7_inst *inst, s7_time now)
 {
 	enum lock_result how = lock_take(&inst->lock);

@@ -218,6 +218,12 @@ int inst_create(struct s7_arena *arena, const struct s7_inst_setup *setup,
  */
 int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t *ret_index);
 
+/*
+ * The owner of the lock died in the middle of something: makes the instance whole again, with the
+ * lock in hand (stack/run/repair.c, which knows every layer).
+ */
+void inst_repair(struct s7_inst *inst);
+
 /* Takes the lock and sets `now`. A dead owner's leftovers are repaired here. */
 void inst_lock(struct s7_inst *inst, s7_time now);
 bool inst_trylock(struct s7_inst *inst, s7_time now);

@@ -67,6 +67,7 @@ int port_insert(struct s7_port_table *table, struct s7_bind *bind)
 		    overlaps(other, bind) && !may_share(other, bind))
 			return -EADDRINUSE;
 	bind->next = *bucket;
+	s7_in_order();
 	*bucket = bind;
 	bind->linked = 1;
 	table->count++;
@@ -79,12 +80,26 @@ void port_remove(struct s7_port_table *table, struct s7_bind *bind)
 
 	if (!bind->linked)
 		return;
-	while (*link != bind)
+	while (*link && *link != bind)
 		link = &(*link)->next;
-	*link = bind->next;
+	if (s7_likely(*link)) { /* else who took it out died before it said so */
+		*link = bind->next;
+		table->count--;
+	}
+	s7_in_order();
 	bind->linked = 0;
 	bind->next = NULL;
-	table->count--;
+}
+
+void port_mend(struct s7_port_table *table)
+{
+	table->count = 0;
+	for (uint32_t i = 0; i < PORT_BUCKETS; i++) {
+		for (struct s7_bind *bind = table->bucket[i]; bind; bind = bind->next) {
+			bind->linked = 1;
+			table->count++;
+		}
+	}
 }
 
 /* 0: no match; higher is better. */

@@ -59,15 +59,18 @@ int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_s
 	sk->cookie = atomic_fetch_add(&inst->arena->next_cookie, 1);
 	list_init(&sk->waitq);
 	list_init(&sk->owner_list);
-	list_add_tail(&inst->socks, &sk->all);
-	inst->sock_count++;
+	list_init(&sk->all);
 	sk_buffers(sk);
+	inst->sock_count++;
 
 	err = s7_protos[proto]->init(sk);
 	if (err) {
 		sk_free(sk);
 		return err;
 	}
+	/* whole before it is seen: inst_repair walks this list */
+	s7_in_order();
+	list_add_tail(&inst->socks, &sk->all);
 	*ret_sk = sk;
 	return 0;
 }

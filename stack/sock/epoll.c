@@ -53,7 +53,6 @@ int epoll_create_in(struct s7_inst *inst, s7_time now, struct s7_epoll **ret_ep)
 		return -ENOMEM;
 
 	ep->inst = inst;
-	ep->file.kind = FILE_EPOLL;
 	ep->file.side = SIDE_STACK;
 	ep->file.inst = (uint16_t)inst->index;
 	for (uint32_t i = 0; i < S7_INSTS_MAX; i++) {
@@ -62,6 +61,9 @@ int epoll_create_in(struct s7_inst *inst, s7_time now, struct s7_epoll **ret_ep)
 		list_init(&ep->part[i].waitq);
 	}
 	atomic_store(&ep->file.refs, 1);
+	/* whole before it counts as one: epoll_mend */
+	s7_in_order();
+	ep->file.kind = FILE_EPOLL;
 	*ret_ep = ep;
 	return 0;
 }
@@ -198,8 +200,11 @@ static int item_add(struct s7_inst *inst, struct s7_epoll *ep, int fd, struct s7
 	item->inst = (uint8_t)inst->index;
 	item->wait.kind = WAIT_EPOLL;
 	item->wait.exclusive = !!(event->events & EPOLLEXCLUSIVE);
+	/* whole before the set has it: it may be freed from there if its maker dies here */
 	list_init(&item->ready);
+	list_init(&item->wait.node);
 	item_interest(item, event);
+	s7_in_order();
 	list_add_tail(&part->items, &item->all);
 	part->item_count++;
 	wait_add(waitq, &item->wait);
@@ -423,6 +428,51 @@ void epoll_twin_fired(struct s7_epoll *ep, uint64_t data, s7_time now)
 }
 
 /* ---- death ---- */
+
+/* Readiness is what the ready list says, wherever whoever changed it died. */
+static void part_mend(struct s7_epoll_part *part)
+{
+	struct s7_list *pos;
+
+	part->item_count = list_mend(&part->items);
+	part->ready_count = list_mend(&part->ready);
+	list_mend(&part->waitq);
+	list_for_each(pos, &part->items)
+		list_entry(pos, struct s7_epitem, all)->is_ready = false;
+	list_for_each(pos, &part->ready)
+		list_entry(pos, struct s7_epitem, ready)->is_ready = true;
+}
+
+void epoll_mend(struct s7_inst *inst)
+{
+	struct s7_arena *arena = inst->arena;
+
+	for (uint32_t k = 0; k < arena->inst_count; k++) {
+		struct s7_slab *sets = &arena->inst[k]->epoll->sets;
+
+		for (uint32_t id = 1; id <= sets->high; id++) {
+			struct s7_epoll *ep = slab_at(sets, id);
+
+			if (ep->file.kind == FILE_EPOLL)
+				part_mend(&ep->part[inst->index]);
+		}
+	}
+	slab_mend(&inst->epoll->sets);
+	slab_mend(&inst->epoll->items);
+}
+
+struct s7_epoll *epoll_next_set(struct s7_inst *inst, uint32_t *id)
+{
+	struct s7_slab *sets = &inst->epoll->sets;
+
+	while (++*id <= sets->high) {
+		struct s7_epoll *ep = slab_at(sets, *id);
+
+		if (ep->file.kind == FILE_EPOLL)
+			return ep;
+	}
+	return NULL;
+}
 
 /* Items on a wait queue: of sets that watch what goes away. */
 static void waitq_forget(struct s7_inst *inst, struct s7_list *waitq)

@@ -106,6 +106,11 @@ bool epoll_node_event(struct s7_inst *inst, struct s7_wait *node, uint32_t event
 /* The file of the socket goes away: drops its items from all sets. Lock held. */
 void epoll_forget_sock(struct s7_sock *sk);
 
+/* A thread died with the instance's lock: the parts of its sets are made whole. Lock held. */
+void epoll_mend(struct s7_inst *inst);
+/* Every set whose home is this instance, one after the other; *id is 0 first. NULL: no more. */
+struct s7_epoll *epoll_next_set(struct s7_inst *inst, uint32_t *id);
+
 static inline struct s7_epoll *file_epoll(struct s7_file *file)
 {
 	return s7_container(file, struct s7_epoll, file);

@@ -71,6 +71,7 @@ void sock_release(struct s7_sock *sk, s7_time now)
 	struct s7_inst *inst = sk->inst;
 
 	inst_lock(inst, now);
+	inst->current = sk;
 	epoll_forget_sock(sk);
 	sk_ops(sk)->close(sk);
 	sock_leave(inst);

@@ -120,13 +120,14 @@ struct s7_tcp_req *tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx
 		inst->drop[DROP_TCP_SYN_FULL]++;
 		return NULL;
 	}
+	list_init(&req->list);
+	timer_init(&req->timer, TIMER_TCP_REQ);
 	if (tcp_req_fill(listener, rx, seg, req) || flow_insert(&inst->flows, &req->flow)) {
 		slab_free(&inst->tcp->reqs, req);
 		inst->drop[DROP_IP_NO_ROUTE]++;
 		return NULL;
 	}
 	req->iss = iss ? iss : tcp_isn(inst, &req->flow);
-	timer_init(&req->timer, TIMER_TCP_REQ);
 	list_add_tail(&listener->tcb.requests, &req->list);
 	listener->tcb.request_count++;
 	req_send(inst, req);

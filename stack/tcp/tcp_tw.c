@@ -59,8 +59,8 @@ void tcp_time_wait(struct s7_tcp_sock *ts)
 	tw->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4);
 	tw->owns_port = tcb->bits & TCB_OWNS_PORT; /* the count moves over */
 	tcb->bits &= ~(uint32_t)TCB_OWNS_PORT;
-	flow_replace(&inst->flows, &ts->sk.flow, &tw->flow);
 	timer_init(&tw->timer, TIMER_TIME_WAIT);
+	flow_replace(&inst->flows, &ts->sk.flow, &tw->flow);
 	tw_arm(inst, tw);
 	tcp_done(ts);
 }

@@ -113,22 +113,48 @@ Test(wheel, all_fire_once)
 	free(world);
 }
 
-/* A thread killed inside wheel_run leaves timers taken off their slot: the next run finds them. */
-Test(wheel, what_a_dead_runner_left_is_run)
+/* What the killed thread left half changed: a timer off its slot but armed, the way back wrong. */
+Test(wheel, mended_after_a_death_anywhere)
 {
 	struct world *world = world_new(S7_SEC);
-	struct bench_timer *left = &world->timers[0], *next = &world->timers[1];
+	struct bench_timer *t = world->timers;
 
-	timer_init(&left->timer, TIMER_HOST);
-	timer_init(&next->timer, TIMER_HOST);
-	left->want = S7_SEC + 5 * S7_MS;
-	next->want = S7_SEC + 9 * S7_MS;
-	timer_arm(&world->wheel, &left->timer, left->want);
-	timer_arm(&world->wheel, &next->timer, next->want);
-	list_del(&left->timer.node);
-	list_add_tail(&world->wheel.due, &left->timer.node);
-	world->wheel.tick = S7_SEC / WHEEL_TICK_NS + 5;
+	for (int i = 0; i < 4; i++) {
+		timer_init(&t[i].timer, TIMER_HOST);
+		t[i].want = S7_SEC + (5 + (s7_time)i) * S7_MS;
+		timer_arm(&world->wheel, &t[i].timer, t[i].want);
+	}
+	/* in hand: cut from the way forward, not yet told */
+	world->wheel.hand = &t[1].timer;
+	t[1].timer.node.prev->next = t[1].timer.node.next;
+	/* cancelled to the last store but one: the handler must not run */
+	list_del(&t[3].timer.node);
+	t[3].timer.deadline = 0;
+	/* the tick had moved on before the slot was worked off */
+	world->wheel.tick = S7_SEC / WHEEL_TICK_NS + 6;
+	wheel_mend(&world->wheel);
+	cr_assert_eq(world->wheel.armed, 3);
 	wheel_run(&world->wheel, S7_SEC + 10 * S7_MS, handlers, world);
-	cr_assert_eq(world->fired, 2);
+	cr_assert_eq(world->fired, 3);
+	cr_assert_eq(world->wheel.armed, 0);
+	cr_assert_eq(wheel_next(&world->wheel), S7_NEVER);
+	free(world);
+}
+
+/* Mending takes nothing away from a wheel that is whole. */
+Test(wheel, mending_a_whole_wheel_changes_nothing)
+{
+	struct world *world = world_new(S7_SEC);
+	s7_time next;
+
+	for (int i = 0; i < 100; i++) {
+		timer_init(&world->timers[i].timer, TIMER_HOST);
+		world->timers[i].want = S7_SEC + (1ull << (i / 2)) * S7_US;
+		timer_arm(&world->wheel, &world->timers[i].timer, world->timers[i].want);
+	}
+	next = wheel_next(&world->wheel);
+	wheel_mend(&world->wheel);
+	cr_assert_eq(wheel_next(&world->wheel), next);
+	cr_assert_eq(world->wheel.armed, 100);
 	free(world);
 }

@@ -150,3 +150,63 @@ Test(ports, reuseport_spreads)
 		cr_expect(hits[i] > 800 && hits[i] < 1200, "member %d got %d of 4000", i, hits[i]);
 	free(arena);
 }
+
+static void count_seen(void *ctx, struct s7_flow *flow)
+{
+	(void)flow;
+	++*(uint32_t *)ctx;
+}
+
+/* Killed between two stores of an insertion or a removal: what is in the table counts. */
+Test(flow, mended_after_a_death)
+{
+	static struct s7_flow flows[3];
+	struct s7_flow_table table;
+	uint64_t key[2] = { 1, 2 };
+	struct s7_arena *arena = arena_new();
+	uint32_t seen = 0;
+
+	cr_assert_eq(flow_table_init(&table, arena, 16, key), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		flows[i].rport = (uint16_t)(i + 1);
+		flows[i].proto = IPPROTO_TCP;
+		cr_assert_eq(flow_insert(&table, &flows[i]), 0);
+	}
+	flows[0].linked = 0; /* entered, not told yet */
+	table.count--;
+	flow_remove(&table, &flows[1]);
+	flows[1].linked = 1; /* taken out, not told yet */
+	table.count++;
+	flow_mend(&table, count_seen, &seen);
+	cr_assert_eq(seen, 2);
+	cr_assert_eq(table.count, 2);
+	flow_remove(&table, &flows[1]);
+	cr_assert_eq(table.count, 2);
+	for (uint32_t i = 0; i < 3; i++)
+		flow_remove(&table, &flows[i]);
+	cr_assert_eq(table.count, 0);
+	free(arena);
+}
+
+/* A list whose changer was killed after any of its stores. */
+Test(list, mended_after_a_death)
+{
+	struct s7_list head, node[4];
+
+	list_init(&head);
+	for (int i = 0; i < 3; i++)
+		list_add_tail(&head, &node[i]);
+	node[1].prev->next = node[1].next; /* cut, not told yet */
+	node[3].next = &head;
+	node[3].prev = &node[2];
+	node[2].next = &node[3]; /* entered, the way back is missing */
+	cr_assert_eq(list_mend(&head), 3);
+	cr_assert_eq(head.prev, &node[3]);
+	cr_assert_eq(node[2].prev, &node[0]);
+	list_del(&node[1]); /* once more: harms nobody */
+	cr_assert_eq(list_mend(&head), 3);
+	list_del(&node[2]);
+	list_del(&node[0]);
+	list_del(&node[3]);
+	cr_assert(list_empty(&head));
+}
