@@ -320,6 +320,7 @@ static void conf_locked(void)
 	found = conf_from_env(&s7_boot.conf, line, sizeof(line));
 	s7_inside--;
 	if (found > 0) {
+		fault_install();
 		log_setup(&s7_boot.conf);
 	} else if (found == 0) {
 		shim_log(LOG_WARN, "no configuration (SOCK7_CONF, SOCK7_INTERFACE or "

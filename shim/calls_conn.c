@@ -236,15 +236,15 @@ static int connect_disconnect(struct s7_sock *sk, int fd, const struct sockaddr 
 static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
 {
 	uint32_t scope, device;
+	sa_family_t family;
 	struct s7_ip ip;
 	uint16_t port;
 	int owner, err;
 
-	if (len < sizeof(addr->sa_family))
-		return -EINVAL;
-	if (!user_ok(addr, len))
-		return -EFAULT;
-	if (addr->sa_family == AF_UNSPEC)
+	err = sock_addr_family(addr, len, &family);
+	if (err)
+		return err;
+	if (family == AF_UNSPEC)
 		return connect_disconnect(sk, fd, addr, len);
 	err = connect_outcome(sk, fd);
 	if (err == -EALREADY && !is_nonblocking(sk))
@@ -308,9 +308,8 @@ static int accept_name(struct s7_sock *child, struct sockaddr *addr, socklen_t *
 
 	if (err != -ENOTCONN)
 		return err;
-	sock_addr_write(child, &child->flow.remote, child->flow.rport, child->bound_iface, addr,
-			len);
-	return 0;
+	return sock_addr_write(child, &child->flow.remote, child->flow.rport, child->bound_iface,
+			       addr, len);
 }
 
 /* A connection of the stack under a new descriptor, made first: without one the connection stays

@@ -11,15 +11,18 @@
  * Context: any thread, no lock held. Not restarted after a handler.
  * Defines: epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2.
  */
+#include <limits.h>
 #include <pthread.h>
 
 #include "shim/io.h"
 #include "shim/poll_int.h"
 #include "shim/wait_int.h"
 #include "stack/base/sys.h"
+#include "stack/base/user.h"
 
 #define KERNEL_LOOK (50 * S7_US)
 #define SIDE_BATCH 16
+#define EP_MAX ((int)(INT_MAX / sizeof(struct epoll_event)))
 
 static struct s7_epoll *fd_epoll(int fd)
 {
@@ -169,14 +172,15 @@ static int ctl_ours(int epfd, int op, int fd, struct s7_file *file, const struct
 S7_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	struct s7_file *file = op == EPOLL_CTL_ADD ? fd_get_adopt(fd, NULL, 0) : fd_get(fd);
+	struct epoll_event copy;
 	struct s7_epoll *ep;
 	int ret;
 
-	if (op != EPOLL_CTL_DEL && !user_ok(event, sizeof(*event)))
+	if (op != EPOLL_CTL_DEL && !user_get(&copy, event, sizeof(copy)))
 		return (int)ret_errno(-EFAULT);
 	/* an inner set without a set of ours beside the outer one: ours still counts */
 	if (file)
-		return (int)ret_errno(ctl_ours(epfd, op, fd, file, event));
+		return (int)ret_errno(ctl_ours(epfd, op, fd, file, &copy));
 	ret = real.epoll_ctl(epfd, op, fd, event);
 	if (ret == 0 && op == EPOLL_CTL_ADD) {
 		ep = fd_epoll(epfd);
@@ -306,12 +310,13 @@ static int kernel_events(const struct ep_call *call, int n, s7_time now)
 {
 	long k;
 
-	if (n == call->max || !atomic_load_explicit(&call->ep->kernel_items, memory_order_relaxed))
+	if (n < 0 || n == call->max ||
+	    !atomic_load_explicit(&call->ep->kernel_items, memory_order_relaxed))
 		return n;
 	atomic_store_explicit(&call->ep->kernel_looked, now, memory_order_relaxed);
 	k = s7_sys6(SYS_epoll_pwait, call->epfd, (long)(call->events + n), call->max - n, 0, 0, 0);
 	if (k <= 0)
-		return n;
+		return !n && k == -EFAULT ? -EFAULT : n;
 	if (atomic_load_explicit(&call->ep->twin_items, memory_order_relaxed))
 		return merge_twins(call, n, (int)k, now);
 	return n + (int)k;
@@ -430,8 +435,10 @@ static int ep_wait(const struct ep_call *call)
 	s7_time now;
 	int n;
 
-	if (call->max <= 0)
+	if (call->max <= 0 || call->max > EP_MAX)
 		return -EINVAL;
+	if (s7_unlikely(user_beyond(call->events, (uint64_t)call->max * sizeof(*call->events))))
+		return -EFAULT;
 	now = host_now();
 	n = epoll_harvest(call->ep, call->events, call->max, true, now);
 	if (n || now >= call->deadline)

@@ -15,6 +15,8 @@
 
 #include <limits.h>
 
+#include "stack/base/user.h"
+
 /* libc's fortified names, declared by its headers only when they are in use */
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
@@ -50,12 +52,18 @@ S7_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 	return ret_errno(io_send_buf(sk, fd, buf, len, 0));
 }
 
-static bool iov_is_empty(const struct iovec *iov, int cnt)
+static bool iov_is_empty(const struct msghdr *hdr)
 {
-	for (int i = 0; i < cnt; i++)
-		if (iov[i].iov_len)
+	for (size_t i = 0; i < hdr->msg_iovlen; i++)
+		if (hdr->msg_iov[i].iov_len)
 			return false;
 	return true;
+}
+
+/* What readv and writev share before they differ. 0, -errno. */
+static int iov_in(struct msghdr *hdr, int cnt, struct iovec fast[IO_FAST])
+{
+	return cnt < 0 || cnt > IOV_MAX ? -EINVAL : io_vec_in(hdr, fast);
 }
 
 S7_EXPORT ssize_t readv(int fd, const struct iovec *iov, int cnt)
@@ -63,14 +71,15 @@ S7_EXPORT ssize_t readv(int fd, const struct iovec *iov, int cnt)
 	struct msghdr hdr = { .msg_iov = (struct iovec *)(uintptr_t)iov,
 			      .msg_iovlen = (size_t)cnt };
 	struct s7_sock *sk = fd_sock(fd);
+	struct iovec fast[IO_FAST];
+	int err;
 
 	if (!sk)
 		return real.readv(fd, iov, cnt);
-	if (cnt < 0 || cnt > IOV_MAX)
-		return ret_errno(-EINVAL);
-	if (cnt && !user_ok(iov, sizeof(*iov)))
-		return ret_errno(-EFAULT);
-	if (iov_is_empty(iov, cnt))
+	err = iov_in(&hdr, cnt, fast);
+	if (s7_unlikely(err))
+		return ret_errno(err);
+	if (iov_is_empty(&hdr))
 		return 0;
 	return ret_errno(io_recv(sk, fd, &hdr, 0));
 }
@@ -80,13 +89,14 @@ S7_EXPORT ssize_t writev(int fd, const struct iovec *iov, int cnt)
 	struct msghdr hdr = { .msg_iov = (struct iovec *)(uintptr_t)iov,
 			      .msg_iovlen = (size_t)cnt };
 	struct s7_sock *sk = fd_sock(fd);
+	struct iovec fast[IO_FAST];
+	int err;
 
 	if (!sk)
 		return real.writev(fd, iov, cnt);
-	if (cnt < 0 || cnt > IOV_MAX)
-		return ret_errno(-EINVAL);
-	if (cnt && !user_ok(iov, sizeof(*iov)))
-		return ret_errno(-EFAULT);
+	err = iov_in(&hdr, cnt, fast);
+	if (s7_unlikely(err))
+		return ret_errno(err);
 	return ret_errno(io_send(sk, fd, &hdr, 0));
 }
 
@@ -125,36 +135,57 @@ S7_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 
 S7_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	struct iovec fast[IO_FAST];
 	struct s7_sock *sk;
+	struct msghdr hdr;
+	int err;
 
-	if (s7_unlikely(!user_ok(msg, sizeof(*msg))))
+	if (s7_unlikely(!user_get(&hdr, msg, sizeof(hdr))))
 		return real.sendmsg(fd, msg, flags);
-	sk = send_sock(fd, msg->msg_name, msg->msg_namelen);
+	sk = send_sock(fd, hdr.msg_name, hdr.msg_namelen);
 	if (!sk)
 		return real.sendmsg(fd, msg, flags);
-	return ret_errno(io_send(sk, fd, msg, flags));
+	err = io_vec_in(&hdr, fast);
+	return ret_errno(s7_unlikely(err) ? err : io_send(sk, fd, &hdr, flags));
+}
+
+/* One of many. The one before may have given the socket to the kernel. */
+static ssize_t send_one(int fd, struct mmsghdr *to, int flags)
+{
+	struct s7_sock *sk = fd_sock(fd);
+	struct iovec fast[IO_FAST];
+	struct msghdr hdr;
+	unsigned int len;
+	ssize_t n;
+
+	if (!sk) {
+		n = real.sendmsg(fd, &to->msg_hdr, flags);
+		n = n < 0 ? -errno : n;
+	} else if (!user_get(&hdr, &to->msg_hdr, sizeof(hdr))) {
+		return -EFAULT;
+	} else {
+		n = io_vec_in(&hdr, fast);
+		n = n ? n : io_send(sk, fd, &hdr, flags);
+	}
+	len = (unsigned int)n;
+	if (n >= 0 && !user_put(&to->msg_len, &len, sizeof(len)))
+		return -EFAULT;
+	return n;
 }
 
 S7_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags)
 {
 	unsigned int i, max = cnt < IOV_MAX ? cnt : IOV_MAX;
-	struct s7_sock *sk;
+	struct msghdr first;
 	ssize_t n = 0;
 
-	if (!cnt || !user_ok(msgs, sizeof(*msgs)))
-		return real.sendmmsg(fd, msgs, cnt, flags);
-	if (!send_sock(fd, msgs[0].msg_hdr.msg_name, msgs[0].msg_hdr.msg_namelen))
+	if (!cnt || !user_get(&first, &msgs->msg_hdr, sizeof(first)) ||
+	    !send_sock(fd, first.msg_name, first.msg_namelen))
 		return real.sendmmsg(fd, msgs, cnt, flags);
 	for (i = 0; i < max; i++) {
-		/* the first may have given the socket to the kernel */
-		sk = fd_sock(fd);
-		n = sk ? io_send(sk, fd, &msgs[i].msg_hdr, flags) :
-			 real.sendmsg(fd, &msgs[i].msg_hdr, flags);
-		if (!sk && n < 0)
-			n = -errno;
+		n = send_one(fd, &msgs[i], flags);
 		if (n < 0)
 			break;
-		msgs[i].msg_len = (unsigned int)n;
 	}
 	return i ? (int)i : (int)ret_errno(n);
 }
@@ -177,25 +208,43 @@ S7_EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int fla
 	return recv(fd, buf, len, flags);
 }
 
+/* The name goes to the program after the data, as in Linux: if it cannot, the data is lost. */
+static int name_out(const struct sockaddr_storage *name, socklen_t len, struct sockaddr *addr,
+		    socklen_t *user_len)
+{
+	uint32_t room;
+
+	if (!user_get32(&room, user_len))
+		return -EFAULT;
+	if ((int32_t)room < 0)
+		return -EINVAL;
+	if (!user_put(addr, name, s7_min(s7_min(room, len), sizeof(*name))) ||
+	    !user_put(user_len, &len, sizeof(len)))
+		return -EFAULT;
+	return 0;
+}
+
 S7_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
 			   socklen_t *alen)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct s7_sock *sk = fd_sock(fd);
+	struct sockaddr_storage name;
 	ssize_t n;
+	int err;
 
 	if (!sk)
 		return real.recvfrom(fd, buf, len, flags, addr, alen);
-	if (addr && !user_ok(alen, sizeof(*alen)))
-		return ret_errno(-EFAULT);
 	if (addr) {
-		hdr.msg_name = addr;
-		hdr.msg_namelen = *alen;
+		hdr.msg_name = &name;
+		hdr.msg_namelen = sizeof(name);
 	}
 	n = io_recv(sk, fd, &hdr, flags);
-	if (n >= 0 && addr)
-		*alen = hdr.msg_namelen;
+	if (n >= 0 && addr) {
+		err = name_out(&name, hdr.msg_namelen, addr, alen);
+		n = err ? err : n;
+	}
 	return ret_errno(n);
 }
 
@@ -207,30 +256,70 @@ S7_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int
 	return recvfrom(fd, buf, len, flags, addr, alen);
 }
 
+static ssize_t recv_msg(struct s7_sock *sk, int fd, struct msghdr *user, int flags)
+{
+	struct iovec fast[IO_FAST];
+	struct msghdr hdr;
+	void *name;
+	ssize_t n;
+	int err;
+
+	if (s7_unlikely(!user_get(&hdr, user, sizeof(hdr))))
+		return -EFAULT;
+	name = hdr.msg_name;
+	err = io_vec_in(&hdr, fast);
+	if (s7_unlikely(err))
+		return err;
+	n = io_recv(sk, fd, &hdr, flags);
+	if (n < 0)
+		return n;
+	if ((name && !user_put(&user->msg_namelen, &hdr.msg_namelen, sizeof(hdr.msg_namelen))) ||
+	    !user_put(&user->msg_flags, &hdr.msg_flags, sizeof(hdr.msg_flags)) ||
+	    !user_put(&user->msg_controllen, &hdr.msg_controllen, sizeof(hdr.msg_controllen)))
+		return -EFAULT;
+	return n;
+}
+
 S7_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct s7_sock *sk = fd_sock(fd);
 
-	if (!sk || !user_ok(msg, sizeof(*msg)))
+	if (!sk)
 		return real.recvmsg(fd, msg, flags);
-	return ret_errno(io_recv(sk, fd, msg, flags));
+	return ret_errno(recv_msg(sk, fd, msg, flags));
+}
+
+static int pending_error(struct s7_sock *sk)
+{
+	int err;
+
+	inst_lock(sk->inst, host_now());
+	err = sk_take_error(sk);
+	inst_unlock(sk->inst);
+	return err;
 }
 
 /*
- * As Linux: the time-out is looked at after each datagram; what ends the call after the first stays
- * for the next one.
+ * As Linux: an error that waits is told first; the time-out is looked at after each datagram; what
+ * ends the call after the first stays for the next one.
  */
 static int recv_many(struct s7_sock *sk, int fd, struct mmsghdr *msgs, unsigned int cnt, int flags,
 		     s7_time deadline)
 {
-	unsigned int i;
+	unsigned int i, len;
 	ssize_t n = 0;
 
+	if (s7_unlikely(sk->err) && !(flags & MSG_ERRQUEUE))
+		n = pending_error(sk);
+	if (n)
+		return (int)n;
 	for (i = 0; i < cnt; i++) {
-		n = io_recv(sk, fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		n = recv_msg(sk, fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		len = (unsigned int)n;
+		if (n >= 0 && !user_put(&msgs[i].msg_len, &len, sizeof(len)))
+			n = -EFAULT;
 		if (n < 0)
 			break;
-		msgs[i].msg_len = (unsigned int)n;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 		if (deadline != S7_NEVER && host_now() >= deadline) {
@@ -252,23 +341,27 @@ S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 		       struct timespec *timeout)
 {
 	struct s7_sock *sk = fd_sock(fd);
-	s7_time start, deadline = S7_NEVER;
+	s7_time deadline = S7_NEVER;
+	struct timespec ts;
 	int ret;
 
-	if (!sk || !user_ok(msgs, sizeof(*msgs)))
+	if (!sk)
 		return real.recvmmsg(fd, msgs, cnt, flags, timeout);
-	if (timeout &&
-	    (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000))
-		return (int)ret_errno(-EINVAL);
-	start = host_now();
-	if (timeout)
-		deadline = start + (s7_time)timeout->tv_sec * S7_SEC + (s7_time)timeout->tv_nsec;
+	if (timeout) {
+		if (!user_get(&ts, timeout, sizeof(ts)))
+			return (int)ret_errno(-EFAULT);
+		if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= 1000000000)
+			return (int)ret_errno(-EINVAL);
+		deadline = host_now() + (s7_time)ts.tv_sec * S7_SEC + (s7_time)ts.tv_nsec;
+	}
 	ret = recv_many(sk, fd, msgs, cnt < IOV_MAX ? cnt : IOV_MAX, flags, deadline);
 	if (timeout && ret >= 0) {
 		s7_time now = host_now(), left = now < deadline ? deadline - now : 0;
 
-		timeout->tv_sec = (time_t)(left / S7_SEC);
-		timeout->tv_nsec = (long)(left % S7_SEC);
+		ts.tv_sec = (time_t)(left / S7_SEC);
+		ts.tv_nsec = (long)(left % S7_SEC);
+		if (!user_put(timeout, &ts, sizeof(ts)))
+			ret = -EFAULT;
 	}
 	return (int)ret_errno(ret);
 }

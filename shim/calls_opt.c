@@ -20,6 +20,7 @@
 #include "shim/internal.h"
 #include "shim/io.h"
 #include "stack/base/sys.h"
+#include "stack/base/user.h"
 
 #define STATUS_FLAGS ((uint32_t)(O_NONBLOCK | O_ASYNC | O_APPEND))
 #define ASIDE_FD 700
@@ -240,9 +241,8 @@ static int ioctl_flag(struct s7_sock *sk, int fd, uint32_t flag, const void *arg
 {
 	int on;
 
-	if (!arg)
+	if (!user_get(&on, arg, sizeof(on)))
 		return -EFAULT;
-	memcpy(&on, arg, sizeof(on));
 	return status_change(sk, fd, flag, on ? flag : 0);
 }
 

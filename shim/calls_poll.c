@@ -5,8 +5,8 @@
  * A set without a descriptor of ours goes to libc after one scan. A mixed set becomes one sleep:
  * `kfds` is the program's array with our descriptors masked out (negative numbers are skipped by
  * the kernel), our sockets get wait nodes. A dual socket, and an epoll set, stays in kfds too, and
- * both answers are or'ed. select is poll with Linux's translation of the three sets; only the bits
- * of [0, cnt) are touched.
+ * both answers are or'ed. select is poll with Linux's translation of the three sets. The program's
+ * arrays are copied in and the answers out, so that one that is no memory is EFAULT.
  * Context: any thread, no lock held. As Linux, none of these is restarted after a handler.
  * Defines: poll __poll_chk ppoll __ppoll_chk select pselect.
  */
@@ -17,6 +17,7 @@
 #include "shim/poll_int.h"
 #include "shim/wait_int.h"
 #include "stack/base/sys.h"
+#include "stack/base/user.h"
 
 int __poll_chk(struct pollfd *fds, nfds_t cnt, int timeout, size_t room);
 int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout,
@@ -24,43 +25,53 @@ int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec *timeout,
 
 /* ---- a set ---- */
 
-static bool poll_is_ours(const struct pollfd *fds, nfds_t cnt)
+static bool poll_is_ours(struct pollfd *fds, nfds_t cnt)
 {
-	if (cnt && s7_unlikely(!user_ok(fds, sizeof(*fds))))
+	uint32_t fd;
+
+	if (!s7_fds.limit)
 		return false;
-	for (nfds_t i = 0; i < cnt; i++)
-		if (s7_unlikely(fd_get(fds[i].fd) != NULL))
+	for (nfds_t i = 0; i < cnt; i++) {
+		if (s7_unlikely(!user_get32(&fd, &fds[i].fd)))
+			return false; /* EFAULT, or EINVAL, is libc's to tell */
+		if (s7_unlikely(fd_get((int)fd) != NULL))
 			return true;
+	}
 	return false;
 }
 
-int poll_set_init(struct poll_set *set, struct pollfd *fds, uint32_t cnt)
+int poll_set_init(struct poll_set *set, const struct pollfd *fds, uint32_t cnt)
 {
 	long map;
 
-	set->fds = fds;
+	set->fds = set->small;
 	set->cnt = cnt;
 	set->kernel = false;
 	set->kfds = set->small_k;
 	set->files = set->small_f;
 	set->mapped = 0;
 	if (cnt > POLL_SMALL) {
-		set->mapped = cnt * (sizeof(*set->kfds) + sizeof(*set->files));
+		set->mapped = cnt * (2 * sizeof(*set->kfds) + sizeof(*set->files));
 		map = s7_sys6(SYS_mmap, 0, (long)set->mapped, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (map < 0 && map > -4096)
 			return -ENOMEM;
 		set->files = (struct s7_file **)map;
 		set->kfds = (struct pollfd *)(set->files + cnt);
+		set->fds = set->kfds + cnt;
+	}
+	if (!user_get(set->fds, fds, cnt * sizeof(*fds))) {
+		poll_set_free(set);
+		return -EFAULT;
 	}
 	for (uint32_t i = 0; i < cnt; i++) {
-		struct s7_file *file = fd_get(fds[i].fd);
+		struct s7_file *file = fd_get(set->fds[i].fd);
 
 		set->files[i] = file;
-		set->kfds[i] = fds[i];
+		set->kfds[i] = set->fds[i];
 		if (file && file->kind == FILE_SOCK && !io_has_twin(file_sock(file)))
 			set->kfds[i].fd = -1;
-		else if (fds[i].fd >= 0)
+		else if (set->fds[i].fd >= 0)
 			set->kernel = true;
 	}
 	return 0;
@@ -233,19 +244,39 @@ int poll_set_wait(struct poll_set *set, s7_time deadline, const sigset_t *mask)
 	}
 }
 
-static int poll_mixed(struct pollfd *fds, nfds_t cnt, s7_time deadline, const sigset_t *mask)
+/* The answers, whatever became of the call, as Linux. */
+static bool poll_set_out(const struct poll_set *set, struct pollfd *fds)
+{
+	for (uint32_t i = 0; i < set->cnt; i++)
+		if (!user_put(&fds[i].revents, &set->fds[i].revents, sizeof(fds[i].revents)))
+			return false;
+	return true;
+}
+
+/* No limit of descriptors in use is below this. */
+#define POLL_SURELY 256
+
+static bool is_too_many(nfds_t cnt)
 {
 	struct rlimit limit = { .rlim_cur = S7_FDS_MAX };
+
+	s7_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	return cnt > limit.rlim_cur;
+}
+
+static int poll_mixed(struct pollfd *fds, nfds_t cnt, s7_time deadline, const sigset_t *mask)
+{
 	struct poll_set set;
 	int n;
 
-	s7_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
-	if (cnt > limit.rlim_cur)
+	if (s7_unlikely(cnt > POLL_SURELY && is_too_many(cnt)))
 		return -EINVAL;
 	n = poll_set_init(&set, fds, (uint32_t)cnt);
 	if (n)
 		return n;
 	n = poll_set_wait(&set, deadline, mask);
+	if (!poll_set_out(&set, fds))
+		n = -EFAULT;
 	poll_set_free(&set);
 	return n;
 }
@@ -295,7 +326,7 @@ S7_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t cnt, const struct timespec 
 #define SELECT_EX POLLPRI
 
 struct select_sets {
-	fd_set *set[3];
+	fd_set *set[3]; /* the program's */
 };
 
 static const short select_want[3] = {
@@ -303,30 +334,17 @@ static const short select_want[3] = {
 };
 static const short select_says[3] = { SELECT_IN, SELECT_OUT, SELECT_EX };
 
-/* As FD_ISSET, without its limit: the kernel has none. */
-static bool bit_get(const fd_set *set, int fd)
+/* The 64 bits of each set from descriptor `at` on. False: a set is no memory. */
+static bool select_words(const struct select_sets *sets, int at, unsigned long ret_word[3])
 {
-	return set && ((const unsigned long *)set)[fd / 64] >> (fd % 64) & 1;
-}
+	for (int k = 0; k < 3; k++) {
+		const unsigned long *set = (const unsigned long *)sets->set[k];
 
-static void bit_put(fd_set *set, int fd, bool on)
-{
-	unsigned long bit = 1ul << (fd % 64), *word;
-
-	if (!set)
-		return;
-	word = (unsigned long *)set + fd / 64;
-	*word = on ? *word | bit : *word & ~bit;
-}
-
-static short select_events(const struct select_sets *sets, int fd)
-{
-	short events = 0;
-
-	for (int k = 0; k < 3; k++)
-		if (bit_get(sets->set[k], fd))
-			events |= select_want[k];
-	return events;
+		ret_word[k] = 0;
+		if (set && !user_get(&ret_word[k], set + at / 64, sizeof(ret_word[k])))
+			return false;
+	}
+	return true;
 }
 
 /* The kernel cuts the count to its table of descriptors; ours is the larger one. */
@@ -337,22 +355,17 @@ static int select_count(int cnt)
 
 static bool select_is_ours(const struct select_sets *sets, int cnt)
 {
-	const unsigned long *word[3] = { (unsigned long *)sets->set[0],
-					 (unsigned long *)sets->set[1],
-					 (unsigned long *)sets->set[2] };
+	unsigned long word[3];
 
 	if (!s7_fds.limit)
 		return false;
-	for (int k = 0; k < 3; k++)
-		if (word[k] && !user_ok(word[k], 1))
-			return false; /* EFAULT is libc's to tell */
 	cnt = select_count(cnt);
 	for (int at = 0; at < cnt; at += 64) {
-		unsigned long bits = 0;
+		unsigned long bits;
 
-		for (int k = 0; k < 3; k++)
-			bits |= word[k] ? word[k][at / 64] : 0;
-		for (; bits; bits &= bits - 1) {
+		if (!select_words(sets, at, word))
+			return false; /* EFAULT is libc's to tell */
+		for (bits = word[0] | word[1] | word[2]; bits; bits &= bits - 1) {
 			int fd = at + __builtin_ctzl(bits);
 
 			if (fd < cnt && fd_get(fd))
@@ -362,21 +375,33 @@ static bool select_is_ours(const struct select_sets *sets, int cnt)
 	return false;
 }
 
-/* Writes the answers; the number of bits set, or -EBADF. */
-static int select_result(const struct select_sets *sets, const struct pollfd *fds, uint32_t n)
+/*
+ * Writes the answers as Linux: every word up to that of the last descriptor, also what lies beyond
+ * it in the word. The number of bits set, -EBADF, -EFAULT.
+ */
+static int select_result(const struct select_sets *sets, const struct pollfd *fds, uint32_t n,
+			 int cnt)
 {
+	uint32_t i = 0;
 	int bits = 0;
 
-	for (uint32_t i = 0; i < n; i++)
+	for (; i < n; i++)
 		if (fds[i].revents & POLLNVAL)
 			return -EBADF;
-	for (uint32_t i = 0; i < n; i++) {
-		for (int k = 0; k < 3; k++) {
-			bool on = bit_get(sets->set[k], fds[i].fd) &&
-				  (fds[i].revents & select_says[k]);
+	i = 0;
+	for (int at = 0; at < cnt; at += 64) {
+		unsigned long word[3] = { 0, 0, 0 };
 
-			bit_put(sets->set[k], fds[i].fd, on);
-			bits += on;
+		for (; i < n && fds[i].fd < at + 64; i++)
+			for (int k = 0; k < 3; k++)
+				if (fds[i].events & select_want[k] &&
+				    fds[i].revents & select_says[k])
+					word[k] |= 1ul << (fds[i].fd - at);
+		for (int k = 0; k < 3; k++) {
+			bits += __builtin_popcountl(word[k]);
+			if (sets->set[k] && !user_put((unsigned long *)sets->set[k] + at / 64,
+						      &word[k], sizeof(word[k])))
+				return -EFAULT;
 		}
 	}
 	return bits;
@@ -385,17 +410,24 @@ static int select_result(const struct select_sets *sets, const struct pollfd *fd
 static int select_run(const struct select_sets *sets, struct pollfd *fds, int cnt, s7_time deadline,
 		      const sigset_t *mask)
 {
+	unsigned long word[3];
 	uint32_t n = 0;
 	int ret;
 
-	for (int fd = 0; fd < cnt; fd++) {
-		short events = select_events(sets, fd);
+	for (int at = 0; at < cnt; at += 64) {
+		if (!select_words(sets, at, word))
+			return -EFAULT;
+		for (int fd = at; fd < cnt && fd < at + 64; fd++) {
+			short events = 0;
 
-		if (events)
-			fds[n++] = (struct pollfd){ .fd = fd, .events = events };
+			for (int k = 0; k < 3; k++)
+				events |= word[k] >> (fd - at) & 1 ? select_want[k] : 0;
+			if (events)
+				fds[n++] = (struct pollfd){ .fd = fd, .events = events };
+		}
 	}
 	ret = poll_mixed(fds, n, deadline, mask);
-	return ret < 0 ? ret : select_result(sets, fds, n);
+	return ret < 0 ? ret : select_result(sets, fds, n, cnt);
 }
 
 static int select_mixed(const struct select_sets *sets, int cnt, s7_time deadline,

@@ -17,6 +17,7 @@
 #include <netinet/udp.h>
 
 #include "shim/internal.h"
+#include "stack/base/user.h"
 
 #ifndef IP_LOCAL_PORT_RANGE
 #define IP_LOCAL_PORT_RANGE 51 /* Linux 6.3 */
@@ -307,7 +308,7 @@ struct s7_file *early_adopt(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (s7_inside || !early_has(fd))
 		return NULL;
-	if (addr && kernels_for_sure(addr, len))
+	if (addr && (!user_readable(addr, len) || kernels_for_sure(addr, len)))
 		return NULL;
 	if (boot_stack())
 		return NULL;

@@ -162,5 +162,13 @@ void exit_leave(void);
 /* ---- signal.c ---- */
 void signals_block(sigset_t *ret_old);
 void signals_restore(const sigset_t *old);
+/* The program's action for a signal, as it gave it. */
+const struct sigaction *sig_action(int sig);
+void sig_action_set(int sig, const struct sigaction *act);
+
+/* ---- fault.c ---- */
+void fault_install(void); /* the stack starts */
+bool fault_owns(int sig);
+int fault_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
 #endif

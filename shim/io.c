@@ -13,9 +13,11 @@
  */
 #include "shim/io.h"
 
+#include <limits.h>
 #include <pthread.h>
 
 #include "shim/wait_int.h"
+#include "stack/base/user.h"
 #include "stack/core/ext.h"
 #include "stack/base/sys.h"
 
@@ -124,6 +126,20 @@ static ssize_t recv_run(struct recv_op *op)
 	return n;
 }
 
+int io_vec_in(struct msghdr *hdr, struct iovec fast[IO_FAST])
+{
+	size_t bytes = hdr->msg_iovlen * sizeof(*fast);
+
+	if (s7_unlikely(hdr->msg_iovlen > IOV_MAX))
+		return -EMSGSIZE;
+	if (s7_unlikely(hdr->msg_iovlen > IO_FAST))
+		return user_readable(hdr->msg_iov, bytes) ? 0 : -EFAULT;
+	if (s7_unlikely(!user_get(fast, hdr->msg_iov, bytes)))
+		return -EFAULT;
+	hdr->msg_iov = fast;
+	return 0;
+}
+
 ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 {
 	struct recv_op op = { .sk = sk, .fd = fd, .flags = flags, .hdr = hdr };
@@ -148,8 +164,10 @@ ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 	if (!op.msg.name.valid)
 		hdr->msg_namelen = 0;
 	else if (hdr->msg_name)
-		sock_addr_write(sk, &op.msg.name.ip, op.msg.name.port, op.msg.name.iface + 1u,
-				hdr->msg_name, &hdr->msg_namelen);
+		err = sock_addr_write(sk, &op.msg.name.ip, op.msg.name.port,
+				      op.msg.name.iface + 1u, hdr->msg_name, &hdr->msg_namelen);
+	if (s7_unlikely(err))
+		return err;
 	sock_control_write(sk, &op.msg, hdr, (uint32_t)flags);
 	return n;
 }
@@ -230,17 +248,21 @@ static int send_addr(const struct s7_sock *sk, const struct msghdr *hdr, struct 
 {
 	const struct sockaddr *addr = hdr->msg_name;
 	struct sockaddr_in any;
+	sa_family_t family;
 	int err;
 
-	if (sk->domain == AF_INET && hdr->msg_namelen >= sizeof(any) &&
-	    user_ok(addr, sizeof(any)) && addr->sa_family == AF_UNSPEC) {
-		memcpy(&any, addr, sizeof(any)); /* taken for AF_INET */
-		any.sin_family = AF_INET;
+	err = sock_addr_family(addr, hdr->msg_namelen, &family);
+	if (err)
+		return err;
+	if (sk->domain == AF_INET && hdr->msg_namelen >= sizeof(any) && family == AF_UNSPEC) {
+		if (!user_get(&any, addr, sizeof(any)))
+			return -EFAULT;
+		any.sin_family = AF_INET; /* taken for that */
 		addr = (const struct sockaddr *)&any;
 	}
 	err = sock_addr_read(sk, addr, hdr->msg_namelen, ret_ip, ret_port, ret_scope);
 	if (err == -EAFNOSUPPORT && sk->domain == AF_INET6)
-		err = addr->sa_family == AF_INET ? -ENETUNREACH : -EINVAL;
+		err = family == AF_INET ? -ENETUNREACH : -EINVAL;
 	return err;
 }
 
@@ -279,10 +301,10 @@ static int send_name(struct send_op *op, const struct msghdr *hdr)
 /* The socket's connection is meant after all: an address of no family on an AF_INET6 socket. */
 static bool names_nobody(const struct s7_sock *sk, const struct msghdr *hdr)
 {
-	const struct sockaddr *addr = hdr->msg_name;
+	sa_family_t family;
 
-	return sk->domain == AF_INET6 && hdr->msg_namelen >= sizeof(addr->sa_family) &&
-	       user_ok(addr, sizeof(addr->sa_family)) && addr->sa_family == AF_UNSPEC;
+	return sk->domain == AF_INET6 &&
+	       !sock_addr_family(hdr->msg_name, hdr->msg_namelen, &family) && family == AF_UNSPEC;
 }
 
 ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags)

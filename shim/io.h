@@ -13,6 +13,13 @@
 
 #include "shim/shim.h"
 
+/*
+ * The vectors of a header that was copied from the program: a few are copied too, many are looked
+ * at where they are. 0, -EMSGSIZE, -EFAULT.
+ */
+#define IO_FAST 8
+int io_vec_in(struct msghdr *hdr, struct iovec fast[IO_FAST]);
+
 ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags);
 ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "shim/internal.h"
+#include "stack/base/user.h"
 
 #ifndef F_GETOWNER_UIDS
 #define F_GETOWNER_UIDS 17
@@ -102,10 +103,7 @@ static long uids_read(struct s7_sock *sk, int fd, void *arg)
 
 	if (own_kernel(sk))
 		return s7_sys3(SYS_fcntl, fd, F_GETOWNER_UIDS, arg);
-	if (!user_ok(arg, sizeof(uids)))
-		return -EFAULT;
-	memcpy(arg, uids, sizeof(uids));
-	return 0;
+	return user_put(arg, uids, sizeof(uids)) ? 0 : -EFAULT;
 }
 
 enum about { ABOUT_GET = 1, ABOUT_SET, ABOUT_SETOWN };

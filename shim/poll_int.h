@@ -8,21 +8,24 @@
 #include <poll.h>
 
 #include "shim/shim.h"
+#include "stack/base/user.h"
 
 #define POLL_SMALL 64
 
 struct poll_set {
-	struct pollfd *fds;    /* the program's */
+	struct pollfd *fds;    /* as the program gave them; answers */
 	struct pollfd *kfds;   /* what the kernel is asked, same order; ours have fd -1 */
 	struct s7_file **files; /* ours, same order; NULL: the kernel's */
 	uint32_t cnt;
 	bool kernel; /* kfds has something to ask */
 	size_t mapped;
+	struct pollfd small[POLL_SMALL];
 	struct pollfd small_k[POLL_SMALL];
 	struct s7_file *small_f[POLL_SMALL];
 };
 
-int poll_set_init(struct poll_set *set, struct pollfd *fds, uint32_t cnt);
+/* 0, -ENOMEM, -EFAULT. */
+int poll_set_init(struct poll_set *set, const struct pollfd *fds, uint32_t cnt);
 void poll_set_free(struct poll_set *set);
 /* Number of descriptors with revents, 0 at the deadline, -errno. */
 int poll_set_wait(struct poll_set *set, s7_time deadline, const sigset_t *mask);
@@ -43,16 +46,20 @@ static inline s7_time poll_deadline_ms(int ms)
 	return host_now() + (s7_time)ms * S7_MS;
 }
 
-/* ppoll's: NULL is never. 0 or -EINVAL. */
+/* ppoll's: NULL is never. 0, -EINVAL, -EFAULT. */
 static inline int poll_deadline_ts(const struct timespec *timeout, s7_time *ret_deadline)
 {
+	struct timespec ts;
+
 	if (!timeout) {
 		*ret_deadline = S7_NEVER;
 		return 0;
 	}
-	if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)
+	if (!user_get(&ts, timeout, sizeof(ts)))
+		return -EFAULT;
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= 1000000000)
 		return -EINVAL;
-	*ret_deadline = poll_deadline((s7_time)timeout->tv_sec, (s7_time)timeout->tv_nsec);
+	*ret_deadline = poll_deadline((s7_time)ts.tv_sec, (s7_time)ts.tv_nsec);
 	return 0;
 }
 

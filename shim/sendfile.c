@@ -19,6 +19,7 @@
 
 #include "shim/io.h"
 #include "stack/base/sys.h"
+#include "stack/base/user.h"
 
 #define BOUNCE_BYTES (128u << 10)
 #define PIECE_MIN (8u << 10)
@@ -117,20 +118,22 @@ static ssize_t sendfile_ours(struct s7_sock *sk, int out, int in, off64_t *off, 
 	ssize_t n;
 	long at;
 
+	if (off && !user_get(&pos, off, sizeof(pos)))
+		return -EFAULT;
 	if (fd_get(in))
 		return -EINVAL; /* from a socket: Linux wants something to seek in */
-	if (off && *off < 0)
+	if (off && pos < 0)
 		return -EINVAL;
 	at = s7_sys3(SYS_lseek, in, 0, SEEK_CUR);
 	if (at < 0)
 		return at == -ESPIPE ? (off ? -ESPIPE : -EINVAL) : at;
-	pos = off ? *off : at;
+	pos = off ? pos : at;
 	n = send_range(sk, out, in, &pos, file_left(in, pos, (size_t)s7_min(len, MAX_RW_COUNT)));
 	if (n < 0)
 		return n;
 	if (off)
-		*off = pos;
-	else if (n)
+		return user_put(off, &pos, sizeof(pos)) ? n : -EFAULT;
+	if (n)
 		s7_sys3(SYS_lseek, in, pos, SEEK_SET);
 	return n;
 }
@@ -228,6 +231,9 @@ static ssize_t splice_ours(int in, off64_t *in_off, int out, off64_t *out_off, s
 
 	if (!len)
 		return 0;
+	if ((in_off && !user_readable(in_off, sizeof(*in_off))) ||
+	    (out_off && !user_readable(out_off, sizeof(*out_off))))
+		return -EFAULT;
 	if (from ? in_off != NULL : out_off != NULL)
 		return -ESPIPE;
 	if ((from && to) || !is_pipe(from ? out : in))

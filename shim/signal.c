@@ -9,10 +9,10 @@
  * the handler with the right mask and gives the old mask back. So one place a thread is enough. A
  * handler put off runs on the ordinary stack, not on SA_ONSTACK's. sig_interrupts counts handlers
  * without SA_RESTART: a sleeping call compares it to choose between EINTR and going on. The program
- * sees its own actions: sigaction's old value is translated back. Faults (SEGV, BUS, FPE, ILL,
- * TRAP, SYS, ABRT) are not ours: they must act at the very instruction. Context: any thread;
- * deliver() at any instruction. An action has two places and an index, so deliver never sees half
- * of one.
+ * sees its own actions: sigaction's old value is translated back. Faults (FPE, ILL, TRAP, SYS,
+ * ABRT) are not ours: they must act at the very instruction; SEGV and BUS are fault.c's. Context:
+ * any thread; deliver() at any instruction. An action has two places and an index, so deliver never
+ * sees half of one.
  */
 #include <string.h>
 #include <ucontext.h>
@@ -47,12 +47,12 @@ static __thread struct s7_deferred deferred;
 
 static void deliver(int sig, siginfo_t *info, void *context);
 
-static const struct sigaction *action_get(int sig)
+const struct sigaction *sig_action(int sig)
 {
 	return &program[sig].act[atomic_load(&program[sig].current)];
 }
 
-static void action_set(int sig, const struct sigaction *act)
+void sig_action_set(int sig, const struct sigaction *act)
 {
 	uint32_t other = !atomic_load(&program[sig].current);
 
@@ -131,7 +131,7 @@ static void deliver(int sig, siginfo_t *info, void *context)
 		defer(sig, info, context);
 		return;
 	}
-	act = *action_get(sig);
+	act = *sig_action(sig);
 	sigio_translate(info);
 	run_handler(&act, sig, info, context);
 	errno = keep;
@@ -151,7 +151,7 @@ void sig_run_deferred(void)
 	if (!one.sig)
 		return;
 	deferred.sig = 0;
-	act = *action_get(one.sig);
+	act = *sig_action(one.sig);
 	memset(&context, 0, sizeof(context));
 	memcpy(&context.uc_sigmask, &one.mask, KERNEL_MASK);
 	mask |= *(uint64_t *)&act.sa_mask;
@@ -182,17 +182,19 @@ S7_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *
 	struct sigaction before, ours;
 	int ret;
 
+	if (fault_owns(sig))
+		return fault_sigaction(sig, act, old);
 	if (sig <= 0 || sig >= SIGNALS || is_fault(sig) || sig == SIGKILL || sig == SIGSTOP)
 		return real.sigaction(sig, act, old);
-	before = *action_get(sig);
+	before = *sig_action(sig);
 	if (act && is_handler(act)) {
 		ours = *act;
 		ours.sa_sigaction = deliver;
 		ours.sa_flags |= SA_SIGINFO;
-		action_set(sig, act);
+		sig_action_set(sig, act);
 		ret = real.sigaction(sig, &ours, old);
 		if (ret)
-			action_set(sig, &before);
+			sig_action_set(sig, &before);
 	} else {
 		ret = real.sigaction(sig, act, old);
 	}

@@ -130,7 +130,7 @@ ssize_t errq_recv(struct s7_sock *sk, struct s7_msg *msg, struct s7_errq_entry *
 		left -= here;
 	}
 	pkt_free(sk->inst, pkt);
-	return len;
+	return msg->bad && len ? -EFAULT : len;
 }
 
 void errq_purge(struct s7_inst *inst, struct s7_errq *queue)

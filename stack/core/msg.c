@@ -3,9 +3,12 @@
  * msg.c - between the program's iovec and flat buffers
  *
  * msg->skip is how far the transfer has come; these move it. They keep no cursor between calls:
- * programs pass few vectors, and a transfer that restarts after a wait restarts here.
+ * programs pass few vectors, and a transfer that restarts after a wait restarts here. Memory that
+ * turns out to be none sets msg->bad; the caller looks when it has copied, and takes nothing for
+ * sent or read then.
  * Context: instance lock, in the thread whose memory it is.
  */
+#include "stack/base/user.h"
 #include "stack/core/sk.h"
 #include "stack/wire/csum.h"
 
@@ -31,7 +34,8 @@ void msg_copy_in(struct s7_msg *msg, void *dst, uint32_t len)
 	for (; len; i++, off = 0) {
 		uint32_t here = (uint32_t)s7_min(msg->iov[i].iov_len - off, len);
 
-		memcpy(out, (const char *)msg->iov[i].iov_base + off, here);
+		if (s7_unlikely(!user_get(out, (const char *)msg->iov[i].iov_base + off, here)))
+			msg->bad = true;
 		out += here;
 		len -= here;
 	}
@@ -47,7 +51,8 @@ void msg_copy_out(struct s7_msg *msg, const void *src, uint32_t len)
 	for (; len; i++, off = 0) {
 		uint32_t here = (uint32_t)s7_min(msg->iov[i].iov_len - off, len);
 
-		memcpy((char *)msg->iov[i].iov_base + off, in, here);
+		if (s7_unlikely(!user_put((char *)msg->iov[i].iov_base + off, in, here)))
+			msg->bad = true;
 		in += here;
 		len -= here;
 	}
@@ -63,9 +68,12 @@ uint32_t msg_copy_in_sum(struct s7_msg *msg, void *dst, uint32_t len)
 	msg->skip += len;
 	for (; done < len; i++, off = 0) {
 		uint32_t here = (uint32_t)s7_min(msg->iov[i].iov_len - off, len - done);
-		uint32_t part =
-			csum_copy(out + done, (const char *)msg->iov[i].iov_base + off, here, 0);
+		uint32_t part = 0;
 
+		if (s7_unlikely(!csum_copy_user(out + done,
+						(const char *)msg->iov[i].iov_base + off, here,
+						&part)))
+			msg->bad = true;
 		sum = csum_add_at(sum, part, done);
 		done += here;
 	}

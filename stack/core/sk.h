@@ -87,7 +87,7 @@ struct s7_msg {
 	uint64_t skip;	  /* bytes of iov already done (continuing a partial transfer) */
 	struct s7_msg_name name; /* send: destination if valid; recv: filled with the source */
 	uint32_t out_flags;	 /* recv: MSG_TRUNC, MSG_OOB ... for msg_flags */
-	bool bad;		 /* a vector that is no memory: -EFAULT when bytes would move */
+	bool bad;	 /* some of iov turned out to be no memory: -EFAULT, nothing was moved */
 	/* recv, datagrams: what ancillary data reports */
 	struct s7_ip local;
 	uint8_t ttl, tos;
@@ -333,6 +333,12 @@ static inline struct s7_sock *file_sock(struct s7_file *file)
 static inline bool user_ok(const void *at, uint64_t len)
 {
 	return (uintptr_t)at - 4096 < (1ull << 56) && len < (1ull << 56);
+}
+
+/* The kernel's part of the address space: no pointer of a program leads there. */
+static inline bool user_beyond(const void *at, uint64_t len)
+{
+	return ((uintptr_t)at | ((uintptr_t)at + len)) >> 63;
 }
 
 /* Copies between user memory (msg->iov from msg->skip on) and a flat buffer; advance msg->skip. */

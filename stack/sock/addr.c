@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 
+#include "stack/base/user.h"
 #include "stack/sock/sock.h"
 
 /* without the scope (RFC 2133's shape) is long enough for Linux */
@@ -23,7 +24,8 @@ static int read_in(const struct sockaddr *addr, socklen_t len, struct s7_ip *ret
 
 	if (len < sizeof(in))
 		return -EINVAL;
-	memcpy(&in, addr, sizeof(in));
+	if (!user_get(&in, addr, sizeof(in)))
+		return -EFAULT;
 	*ret_ip = ip_from_v4(in.sin_addr.s_addr);
 	*ret_port = ntohs(in.sin_port);
 	return 0;
@@ -36,13 +38,25 @@ static int read_in6(const struct sockaddr *addr, socklen_t len, struct s7_ip *re
 
 	if (len < IN6_LEN_LEAST)
 		return -EINVAL;
-	memcpy(&in6, addr, s7_min(len, sizeof(in6)));
+	if (!user_get(&in6, addr, s7_min(len, sizeof(in6))))
+		return -EFAULT;
 	if (in6.sin6_family != AF_INET6)
 		return -EAFNOSUPPORT;
 	memcpy(ret_ip->b, &in6.sin6_addr, sizeof(ret_ip->b));
 	*ret_port = ntohs(in6.sin6_port);
 	*ret_scope = in6.sin6_scope_id;
 	return 0;
+}
+
+int sock_addr_family(const struct sockaddr *addr, socklen_t len, sa_family_t *ret_family)
+{
+	if ((int32_t)len < 0 || len > sizeof(struct sockaddr_storage))
+		return -EINVAL;
+	if (s7_unlikely(!user_readable(addr, len)))
+		return -EFAULT;
+	if (len < sizeof(*ret_family))
+		return -EINVAL;
+	return user_get(ret_family, addr, sizeof(*ret_family)) ? 0 : -EFAULT;
 }
 
 int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, socklen_t len,
@@ -54,11 +68,9 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 	uint16_t port;
 	int err;
 
-	if (len && !user_ok(addr, len))
-		return -EFAULT;
-	if (len < sizeof(family) || len > sizeof(struct sockaddr_storage))
-		return -EINVAL;
-	memcpy(&family, addr, sizeof(family));
+	err = sock_addr_family(addr, len, &family);
+	if (err)
+		return err;
 	if (sk->domain == AF_INET) {
 		err = read_in(addr, len, &ip, &port);
 		/* AF_UNSPEC with 0.0.0.0 is taken for AF_INET by Linux */
@@ -101,14 +113,14 @@ static uint32_t scope_of(const struct s7_sock *sk, const struct s7_ip *ip, uint3
 	return (uint32_t)sk->inst->iface[device - 1].ifindex;
 }
 
-void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
 		     uint32_t device, struct sockaddr *addr, socklen_t *len)
 {
 	union {
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 	} full;
-	socklen_t size;
+	socklen_t size, room;
 
 	memset(&full, 0, sizeof(full));
 	if (sk->domain == AF_INET) {
@@ -123,7 +135,11 @@ void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t 
 		full.in6.sin6_scope_id = scope_of(sk, ip, device);
 		size = sizeof(full.in6);
 	}
-	if (addr)
-		memcpy(addr, &full, s7_min(*len, size));
-	*len = size;
+	if (!user_get(&room, len, sizeof(room)))
+		return -EFAULT;
+	if ((int32_t)room < 0)
+		return -EINVAL;
+	if (addr && !user_put(addr, &full, s7_min(room, size)))
+		return -EFAULT;
+	return user_put(len, &size, sizeof(size)) ? 0 : -EFAULT;
 }

@@ -9,7 +9,9 @@
  */
 #include <errno.h>
 #include <netinet/udp.h>
+#include <limits.h>
 
+#include "stack/base/user.h"
 #include "stack/core/ext.h"
 #include "stack/ip/route.h"
 #include "stack/sock/control.h"
@@ -29,8 +31,9 @@ void cmsg_put(struct cmsg_out *out, int level, int type, const void *data, size_
 		out->flags |= MSG_CTRUNC;
 		head.cmsg_len = out->left;
 	}
-	memcpy(out->at, &head, sizeof(head));
-	memcpy(out->at + CMSG_LEN(0), data, head.cmsg_len - CMSG_LEN(0));
+	if (!user_put(out->at, &head, sizeof(head)) ||
+	    !user_put(out->at + CMSG_LEN(0), data, head.cmsg_len - CMSG_LEN(0)))
+		return; /* as if there were none, as Linux */
 	space = s7_min(CMSG_SPACE(len), out->left);
 	out->at += space;
 	out->left -= space;
@@ -361,6 +364,10 @@ int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_ms
 
 	if (!hdr->msg_control || hdr->msg_controllen < sizeof(*cmsg))
 		return 0;
+	if (hdr->msg_controllen > INT_MAX)
+		return -ENOBUFS;
+	if (!user_readable(hdr->msg_control, hdr->msg_controllen))
+		return -EFAULT;
 	for (cmsg = hdr->msg_control; cmsg;
 	     cmsg = CMSG_NXTHDR((struct msghdr *)hdr, (struct cmsghdr *)cmsg)) {
 		if (cmsg->cmsg_len < sizeof(*cmsg) ||

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 
+#include "stack/base/user.h"
 #include "stack/sock/sock.h"
 
 #define EPOLLS_MAX 16384
@@ -336,6 +337,14 @@ int epoll_ctl_epoll(struct s7_epoll *ep, int op, int fd, struct s7_epoll *inner,
 
 /* ---- harvest ---- */
 
+/* What could not be told (the program's array is no memory) is the next call's. */
+static void item_ready_again(struct s7_epoll_part *part, struct s7_epitem *item)
+{
+	item->is_ready = true;
+	part->ready_count++;
+	list_add(&part->ready, &item->ready);
+}
+
 static inline void item_report(struct s7_epoll_part *part, struct s7_epitem *item)
 {
 	if (item->events & EPOLLONESHOT) {
@@ -366,12 +375,15 @@ int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll
 		revents = item_poll(item) & item->events;
 		if (!revents)
 			continue;
-		events[n].events = revents;
-		events[n].data.u64 = item->data;
+		if (s7_unlikely(!user_put_event(&events[n], revents, item->data))) {
+			item_ready_again(part, item);
+			n = n ? n : -EFAULT;
+			break;
+		}
 		n++;
 		item_report(part, item);
 	}
-	inst_batch_begin(inst, (uint32_t)n);
+	inst_batch_begin(inst, n < 0 ? 0 : (uint32_t)n);
 	/* as Linux: what is left wakes the next thread of the set */
 	if (part->ready_count && !list_empty(&part->waitq))
 		part_wake(inst, part);
@@ -383,7 +395,7 @@ int epoll_harvest(struct s7_epoll *ep, struct epoll_event *events, int max, bool
 	uint32_t mask = atomic_load_explicit(&ep->inst_mask, memory_order_relaxed) |
 			1u << ep->inst->index;
 	struct s7_arena *arena = ep->inst->arena;
-	int n = 0;
+	int n = 0, got;
 
 	while (mask && n < max) {
 		struct s7_inst *inst = arena->inst[__builtin_ctz(mask)];
@@ -392,8 +404,11 @@ int epoll_harvest(struct s7_epoll *ep, struct epoll_event *events, int max, bool
 		inst_lock(inst, now);
 		if (drive)
 			inst_drive(inst);
-		n += epoll_harvest_locked(ep, inst, events + n, max - n);
+		got = epoll_harvest_locked(ep, inst, events + n, max - n);
 		inst_unlock(inst);
+		if (s7_unlikely(got < 0))
+			return n ? n : got;
+		n += got;
 	}
 	return n;
 }

@@ -74,7 +74,10 @@ int epoll_ctl_sock(struct s7_epoll *ep, int op, int fd, struct s7_sock *sk,
 int epoll_ctl_epoll(struct s7_epoll *ep, int op, int fd, struct s7_epoll *inner,
 		    const struct epoll_event *event, s7_time now);
 
-/* Collects ready events; 0 if none. Takes the locks. Drives the instances first when `drive`. */
+/*
+ * Collects ready events; 0 if none, -EFAULT when `events` is no memory. Takes the locks. Drives the
+ * instances first when `drive`.
+ */
 int epoll_harvest(struct s7_epoll *ep, struct epoll_event *events, int max, bool drive,
 		  s7_time now);
 /* As epoll_harvest of one instance's part, whose lock the caller holds. */

@@ -20,56 +20,22 @@
 int sock_msg_init(struct s7_msg *msg, const struct iovec *iov, size_t iovcnt, uint32_t flags)
 {
 	uint64_t len = 0;
-	bool bad = false;
 
 	if (s7_unlikely(iovcnt > IOV_MAX))
 		return -EMSGSIZE;
 	for (size_t i = 0; i < iovcnt; i++) {
 		if (s7_unlikely(iov[i].iov_len > SSIZE_MAX))
 			return -EINVAL;
-		if (s7_unlikely(!user_ok(iov[i].iov_base, iov[i].iov_len) && iov[i].iov_len))
-			bad = true;
 		len += iov[i].iov_len;
+		if (s7_unlikely(user_beyond(iov[i].iov_base, iovcnt == 1 ? 0 : iov[i].iov_len)))
+			return -EFAULT;
 	}
 	memset(msg, 0, sizeof(*msg));
-	msg->bad = bad;
 	msg->iov = iov;
 	msg->iovcnt = (uint32_t)iovcnt;
 	msg->flags = flags;
 	msg->len = s7_min(len, MAX_RW_COUNT);
 	return 0;
-}
-
-/* Where the bytes would come from is no memory: other errors come first, as in Linux. */
-static ssize_t send_bad(struct s7_sock *sk, const struct s7_msg *msg)
-{
-	struct s7_msg none = { .flags = msg->flags };
-	ssize_t n;
-
-	if (sk->proto == PROTO_UDP && !msg->name.valid && !(sk->bits & SKB_CONNECTED))
-		return -EDESTADDRREQ;
-	if (sk->proto == PROTO_UDP && sk->err)
-		return sk_take_error(sk);
-	if (sk->proto == PROTO_UDP)
-		return sk->shut & SK_SHUT_WR ? -EPIPE : -EFAULT;
-	n = sk_ops(sk)->send(sk, &none);
-	return n ? n : -EFAULT;
-}
-
-/* ... and where they would go to: a stream keeps them, a datagram is gone, as in Linux. */
-static ssize_t recv_bad(struct s7_sock *sk, struct s7_msg *msg)
-{
-	struct s7_msg none = { .flags = msg->flags };
-	uint32_t there = sk_ops(sk)->inq(sk);
-	ssize_t n;
-
-	/* no byte to move, or none to copy */
-	if (!there || (sk->proto == PROTO_TCP && msg->flags & MSG_TRUNC && !(msg->flags & MSG_OOB)))
-		return sk_ops(sk)->recv(sk, msg);
-	if (sk->proto == PROTO_TCP)
-		return -EFAULT;
-	n = sk_ops(sk)->recv(sk, &none);
-	return n < 0 ? n : -EFAULT;
 }
 
 ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
@@ -78,8 +44,8 @@ ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 
 	if (s7_unlikely(n))
 		return n;
-	n = s7_unlikely(msg->bad) ? send_bad(sk, msg) : sk_ops(sk)->send(sk, msg);
-	if (s7_unlikely(n == -EAGAIN && !msg->bad) && inst_drive_again(sk->inst))
+	n = sk_ops(sk)->send(sk, msg);
+	if (s7_unlikely(n == -EAGAIN) && inst_drive_again(sk->inst))
 		n = sk_ops(sk)->send(sk, msg);
 	sock_leave(sk->inst);
 	return n;
@@ -119,8 +85,6 @@ ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 		return n;
 	if (s7_unlikely(msg->flags & MSG_ERRQUEUE)) {
 		n = recv_error(sk, msg);
-	} else if (s7_unlikely(msg->bad)) {
-		n = recv_bad(sk, msg);
 	} else {
 		n = sk_ops(sk)->recv(sk, msg);
 		if (n == -EAGAIN && inst_drive_again(sk->inst))

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 
 #include "stack/core/ext.h"
+#include "stack/base/user.h"
 #include "stack/sock/epoll.h"
 #include "stack/sock/sock_int.h"
 #include "stack/tcp/tcp.h"
@@ -285,10 +286,8 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 
 	if (peer && !(sk->bits & SKB_CONNECTED))
 		return -ENOTCONN;
-	if (!user_ok(addr, 1) || !user_ok(len, sizeof(*len)))
+	if (!addr)
 		return -EFAULT;
-	if ((int32_t)*len < 0)
-		return -EINVAL;
 	inst_lock(inst, inst->now);
 	ip = peer ? sk->flow.remote : sk->flow.local;
 	port = peer ? sk->flow.rport : sk->flow.lport;
@@ -301,8 +300,7 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 	if (!peer && ip_is_any(&ip) && sk->domain == AF_INET6 && !ip_equal(&sk->bind.ip, &any4))
 		ip = (struct s7_ip){ .q = { 0, 0 } };
 	inst_unlock(inst);
-	sock_addr_write(sk, &ip, port, device, addr, len);
-	return 0;
+	return sock_addr_write(sk, &ip, port, device, addr, len);
 }
 
 struct ioctl_row {
@@ -344,19 +342,16 @@ static int get_stamp(struct s7_sock *sk, bool nano, void *arg)
 
 	if (!sk->last_rx)
 		return -ENOENT;
-	if (!user_ok(arg, sizeof(struct timespec)))
-		return -EFAULT;
 	wall = (int64_t)sk->last_rx + sk->inst->env->host->realtime_offset();
 	if (nano) {
 		struct timespec ts = { wall / 1000000000, wall % 1000000000 };
 
-		memcpy(arg, &ts, sizeof(ts));
+		return user_put(arg, &ts, sizeof(ts)) ? 0 : -EFAULT;
 	} else {
 		struct timeval tv = { wall / 1000000000, wall % 1000000000 / 1000 };
 
-		memcpy(arg, &tv, sizeof(tv));
+		return user_put(arg, &tv, sizeof(tv)) ? 0 : -EFAULT;
 	}
-	return 0;
 }
 
 static int ioctl_locked(struct s7_sock *sk, unsigned long request, void *arg)
@@ -374,10 +369,7 @@ static int ioctl_locked(struct s7_sock *sk, unsigned long request, void *arg)
 		value = sock_ioctls[i].get(sk);
 		if (value < 0)
 			return value;
-		if (!user_ok(arg, sizeof(value)))
-			return -EFAULT;
-		memcpy(arg, &value, sizeof(value));
-		return 0;
+		return user_put(arg, &value, sizeof(value)) ? 0 : -EFAULT;
 	}
 	return -ENOIOCTLCMD;
 }

@@ -20,6 +20,8 @@ int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_tim
 /* The last reference is gone: closes (FIN, linger, RST as Linux) and lets go. */
 void sock_release(struct s7_sock *sk, s7_time now);
 
+/* The family of a sockaddr of the program's: 0, -EINVAL (length), -EFAULT. */
+int sock_addr_family(const struct sockaddr *addr, socklen_t len, sa_family_t *ret_family);
 /*
  * Reads a sockaddr of the socket's domain. 0, -EINVAL (length), -EAFNOSUPPORT, -EFAULT. ret_scope:
  * the scope id as the program gave it, for sock_device().
@@ -28,9 +30,10 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 		   struct s7_ip *ret_ip, uint16_t *ret_port, uint32_t *ret_scope);
 /*
  * Writes as Linux: truncated to *len, *len becomes the full length. IPv4 in an AF_INET6 socket:
- * v4-mapped. device: index + 1 of the interface that a link-local address belongs to, 0 none.
+ * v4-mapped. device: index + 1 of the interface that a link-local address belongs to, 0 none. Both
+ * pointers may be the program's: 0, -EFAULT, -EINVAL (a negative *len).
  */
-void sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
 		     uint32_t device, struct sockaddr *addr, socklen_t *len);
 
 /* An interface that only the kernel has. */

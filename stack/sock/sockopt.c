@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 
+#include "stack/base/user.h"
 #include "stack/sock/sock_int.h"
 
 const struct s7_opt_table *const s7_opt_tables[] = {
@@ -78,14 +79,21 @@ static uint32_t *opt_bits(struct s7_sock *sk, const struct s7_opt *opt)
 static int value_int(const struct s7_opt *opt, const void *val, socklen_t len,
 		     struct opt_value *ret)
 {
+	uint8_t byte = 0;
+	bool there = true;
+
 	if (len >= sizeof(int))
-		memcpy(&ret->num, val, sizeof(int));
+		there = user_get(&ret->num, val, sizeof(int));
 	else if ((opt->type == OPT_IP_INT || opt->type == OPT_IP_ZERO) && len >= 1)
-		ret->num = *(const uint8_t *)val;
+		there = user_get(&byte, val, 1);
 	else if (opt->type == OPT_IP_ZERO || opt->type == OPT_BOOL_ZERO)
 		ret->num = 0;
 	else
 		return -EINVAL;
+	if (!there)
+		return -EFAULT;
+	if (len < sizeof(int))
+		ret->num = byte;
 	if (opt->type == OPT_BOOL || opt->type == OPT_BOOL_ZERO)
 		ret->num = ret->num != 0;
 	if (opt->min < opt->max && (ret->num < opt->min || ret->num > opt->max))
@@ -102,15 +110,13 @@ static int value_read(const struct s7_opt *opt, const void *val, socklen_t len,
 	if (opt->type == OPT_BYTES) {
 		if (len > OPT_BYTES_MAX)
 			ret->len = OPT_BYTES_MAX;
-		memcpy(ret->bytes, val, ret->len);
-		return 0;
+		return user_get(ret->bytes, val, ret->len) ? 0 : -EFAULT;
 	}
 	if (opt->type != OPT_TIMEVAL && opt->type != OPT_LINGER)
 		return value_int(opt, val, len, ret);
 	if (len < need)
 		return -EINVAL;
-	memcpy(ret->bytes, val, need);
-	return 0;
+	return user_get(ret->bytes, val, need) ? 0 : -EFAULT;
 }
 
 static int opt_store(struct s7_sock *sk, const struct s7_opt *opt, const struct opt_value *value)
@@ -131,7 +137,8 @@ static int opt_store(struct s7_sock *sk, const struct s7_opt *opt, const struct 
 static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 {
 	bool is_int = opt->type != OPT_BYTES;
-	socklen_t touched = is_int ? (socklen_t)s7_min(len, sizeof(int)) : len;
+	socklen_t touched = is_int ? (socklen_t)s7_min(len, sizeof(int)) :
+				    (socklen_t)s7_min(len, OPT_BYTES_MAX);
 
 	if ((int32_t)len < 0)
 		return -EINVAL;
@@ -139,7 +146,7 @@ static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 	if (opt->level != IPPROTO_IP && opt->level != IPPROTO_IPV6 &&
 	    (is_int || !(opt->access & OPT_WR)) && len < sizeof(int))
 		return -EINVAL;
-	if (touched && !user_ok(val, touched))
+	if (touched && !user_readable(val, touched))
 		return -EFAULT;
 	return opt->access & OPT_WR ? 0 : -ENOPROTOOPT;
 }
@@ -197,7 +204,7 @@ static bool short_ip_int(const struct s7_opt *opt, const struct opt_value *value
 }
 
 static int value_write(const struct s7_opt *opt, const struct opt_value *value, void *val,
-		       socklen_t *len)
+		       socklen_t room, socklen_t *len)
 {
 	const void *from = &value->num;
 	socklen_t size = sizeof(value->num);
@@ -208,36 +215,32 @@ static int value_write(const struct s7_opt *opt, const struct opt_value *value, 
 		size = opt->type == OPT_TIMEVAL ? sizeof(value->time) :
 		       opt->type == OPT_LINGER	? sizeof(value->linger) :
 						  value->len;
-	} else if (short_ip_int(opt, value, *len)) {
+	} else if (short_ip_int(opt, value, room)) {
 		from = &byte;
 		size = 1;
 	}
-	size = (socklen_t)s7_min(*len, size);
-	if (size && !user_ok(val, size))
-		return -EFAULT;
-	*len = size;
-	if (size)
-		memcpy(val, from, size);
-	return 0;
+	size = (socklen_t)s7_min(room, size);
+	return user_put(val, from, size) && user_put(len, &size, sizeof(size)) ? 0 : -EFAULT;
 }
 
 int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_t *len, s7_time now)
 {
 	const struct s7_opt *opt = opt_find(level, name);
 	struct opt_value value;
+	socklen_t room;
 	int err;
 
 	if (!opt || !opt_applies(sk, opt) || opt->access & OPT_BEHIND)
 		return OPT_ASK_KERNEL;
-	if (!user_ok(len, sizeof(*len)))
+	if (!user_get(&room, len, sizeof(room)))
 		return -EFAULT;
 	/* level IPV6 takes a negative length for a very long one */
-	if ((int32_t)*len < 0 && level != IPPROTO_IPV6)
+	if ((int32_t)room < 0 && level != IPPROTO_IPV6)
 		return -EINVAL;
 	if (!(opt->access & OPT_RD))
 		return -ENOPROTOOPT;
 	memset(&value, 0, sizeof(value));
-	value.len = *len;
+	value.len = room;
 	err = sock_enter(sk, now);
 	if (err)
 		return err;
@@ -245,5 +248,5 @@ int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_
 	sock_leave(sk->inst);
 	if (err)
 		return err;
-	return value_write(opt, &value, val, len);
+	return value_write(opt, &value, val, room, len);
 }

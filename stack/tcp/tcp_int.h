@@ -96,6 +96,7 @@ void tcp_stamp_acked(struct s7_tcp_sock *ts, struct s7_pkt *chunk);
 /* Cuts a chunk after `len` bytes; the rest becomes the next chunk. 0, -ENOBUFS. */
 int chunk_split(struct s7_tcp_sock *ts, struct s7_pkt *chunk, uint32_t len);
 void sendq_append(struct s7_tcp_sock *ts, struct s7_pkt *chunk);
+void sendq_drop_empty(struct s7_tcp_sock *ts);
 /* Frees everything; pointers become NULL, counters 0. */
 void sendq_purge(struct s7_tcp_sock *ts);
 /* Queues our FIN (on the unsent tail chunk or one of its own). 0, -ENOBUFS. */

@@ -98,6 +98,8 @@ static ssize_t take_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 			continue;
 		}
 		deliver(msg, tcb->rq_head, 0, len);
+		if (s7_unlikely(msg->bad))
+			return done ? done : -EFAULT;
 		msg->rx_time = tcb->rq_head->tcp.sent_at;
 		consume(ts, len);
 		done += len;
@@ -130,6 +132,8 @@ static ssize_t peek_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 			len = 1;
 		} else {
 			deliver(msg, pkt, offset, len);
+			if (s7_unlikely(msg->bad))
+				return done ? done : -EFAULT;
 			msg->rx_time = pkt->tcp.sent_at;
 			done += len;
 		}
@@ -165,7 +169,7 @@ static ssize_t recv_urgent(struct s7_tcp_sock *ts, struct s7_msg *msg)
 			msg->skip++;
 		else
 			msg_copy_out(msg, &tcb->urg_byte, 1);
-		return 1;
+		return msg->bad ? -EFAULT : 1;
 	}
 	if (tcb->state == TCPS_CLOSED || ts->sk.shut & SK_SHUT_RD)
 		return 0;
@@ -204,6 +208,8 @@ ssize_t tcp_recv(struct s7_sock *sk, struct s7_msg *msg)
 		done = take_bytes(ts, msg);
 	if (!done)
 		return nothing_to_read(sk);
+	if (done < 0)
+		return done;
 	sk_peek_moved(sk, (int32_t)done, msg->flags & MSG_PEEK);
 	if (!(msg->flags & MSG_PEEK))
 		tcp_window_after_read(ts);

@@ -83,8 +83,12 @@ static void chunk_fill(struct s7_tcp_sock *ts, struct s7_pkt *chunk, struct s7_m
 		chunk->tcp.has_sum = 0;
 	} else {
 		sum = msg_copy_in_sum(msg, at, len);
-		chunk->tcp.sum = csum_fold16(csum_add_at(chunk->tcp.sum, sum, chunk->tcp.len));
+		if (s7_likely(!msg->bad))
+			chunk->tcp.sum =
+				csum_fold16(csum_add_at(chunk->tcp.sum, sum, chunk->tcp.len));
 	}
+	if (s7_unlikely(msg->bad))
+		return; /* the chunk is as long as it was; what was written behind it is nobody's */
 	chunk->tcp.len += len;
 	ts->tcb.write_seq += len;
 }
@@ -108,6 +112,10 @@ static ssize_t queue_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 		}
 		len = (uint32_t)s7_min(left, chunk_max(tcb) - chunk->tcp.len);
 		chunk_fill(ts, chunk, msg, len);
+		if (s7_unlikely(msg->bad)) {
+			sendq_drop_empty(ts);
+			return done ? done : -EFAULT;
+		}
 		left -= len;
 		done += len;
 	}

@@ -50,6 +50,28 @@ void sendq_append(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
 	sq->count++;
 }
 
+/* The unsent tail if nothing was put into it: what was to be sent turned out to be no memory. */
+void sendq_drop_empty(struct s7_tcp_sock *ts)
+{
+	struct tcp_sendq *sq = &ts->tcb.sq;
+	struct s7_pkt *last = sq->tail, *before = NULL;
+
+	if (!last || last->tcp.len || last->tcp.flags & CHUNK_FIN)
+		return;
+	if (sq->head != last)
+		for (before = sq->head; chunk_next(before) != last; before = chunk_next(before))
+			;
+	if (before)
+		chunk_set_next(before, NULL);
+	else
+		sq->head = NULL;
+	sq->tail = before;
+	if (sq->next == last)
+		sq->next = NULL;
+	sq->count--;
+	chunk_free(ts->sk.inst, last);
+}
+
 int chunk_split(struct s7_tcp_sock *ts, struct s7_pkt *chunk, uint32_t len)
 {
 	struct tcp_sendq *sq = &ts->tcb.sq;

@@ -85,6 +85,8 @@ static int build_append(struct build *b, struct s7_msg *msg, uint64_t left)
 					     b->head->total);
 		else
 			msg_copy_in(msg, part->data + part->len, here);
+		if (s7_unlikely(msg->bad))
+			return -EFAULT;
 		part->len += here;
 		b->head->total += here;
 		if (part != b->head)

@@ -184,5 +184,7 @@ ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg)
 	sk_peek_moved(sk, (int32_t)(peek ? len : whole), peek);
 	if (!peek)
 		udp_dequeue(us);
+	if (s7_unlikely(msg->bad))
+		return -EFAULT; /* the datagram is gone all the same, as Linux */
 	return msg->flags & MSG_TRUNC ? (ssize_t)whole : (ssize_t)len;
 }

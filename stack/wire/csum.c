@@ -11,6 +11,8 @@
  */
 #include "stack/wire/csum.h"
 
+#include "stack/base/user.h"
+
 typedef uint64_t v2u64 __attribute__((vector_size(16)));
 
 #define BLOCK 64
@@ -76,22 +78,63 @@ uint32_t csum_partial(const void *buf, size_t len, uint32_t sum)
 	return fold64(sum_tail(p, len, (uint64_t)sum + fold64(a[0]) + fold64(a[1])));
 }
 
-uint32_t csum_copy(void *dst, const void *src, size_t len, uint32_t sum)
+#ifdef __x86_64__
+
+/* BLOCK bytes from memory that may not be there. */
+static inline bool load_user(v2u64 v[4], const uint8_t *p)
+{
+	v2u64 a, b, c, d;
+
+	__asm__ volatile goto("1: movdqu (%4), %0\n"
+		     "2: movdqu 16(%4), %1\n"
+		     "3: movdqu 32(%4), %2\n"
+		     "4: movdqu 48(%4), %3\n"
+		     USER_ROW(1, fault) USER_ROW(2, fault) USER_ROW(3, fault) USER_ROW(4, fault)
+		     : "=&x"(a), "=&x"(b), "=&x"(c), "=&x"(d)
+		     : "r"(p)
+		     : "memory"
+		     : fault);
+	v[0] = a;
+	v[1] = b;
+	v[2] = c;
+	v[3] = d;
+	return true;
+fault:
+	return false;
+}
+
+#else
+
+static inline bool load_user(v2u64 v[4], const uint8_t *p)
+{
+	memcpy(v, p, BLOCK);
+	return true;
+}
+
+#endif
+
+bool csum_copy_user(void *dst, const void *src, size_t len, uint32_t *ret_sum)
 {
 	const uint8_t *p = src;
 	uint8_t *q = dst;
 	v2u64 a = { 0, 0 }, b = { 0, 0 }, v[4];
 
 	for (; len >= BLOCK; p += BLOCK, q += BLOCK, len -= BLOCK) {
-		memcpy(v, p, BLOCK);
+		if (s7_unlikely(!load_user(v, p)))
+			return false;
 		memcpy(q, v, BLOCK);
 		a += halves(v[0]) + halves(v[1]);
 		b += halves(v[2]) + halves(v[3]);
 	}
 	a += b;
-	sum = fold64((uint64_t)sum + fold64(a[0]) + fold64(a[1]));
-	if (!len)
-		return sum;
-	memcpy(q, p, len);
-	return fold64(sum_tail(q, len, sum));
+	if (s7_unlikely(!user_copy(q, p, len)))
+		return false;
+	*ret_sum = fold64(sum_tail(q, len, (uint64_t)*ret_sum + fold64(a[0]) + fold64(a[1])));
+	return true;
+}
+
+uint32_t csum_copy(void *dst, const void *src, size_t len, uint32_t sum)
+{
+	csum_copy_user(dst, src, len, &sum); /* what is no memory is the caller's fault here */
+	return sum;
 }

@@ -17,6 +17,8 @@ uint32_t csum_partial(const void *buf, size_t len, uint32_t sum);
 
 /* As csum_partial, copying the bytes to `dst` on the way. The ranges do not overlap. */
 uint32_t csum_copy(void *dst, const void *src, size_t len, uint32_t sum);
+/* As csum_copy from memory of the program's (stack/base/user.h): false when it is none. */
+bool csum_copy_user(void *dst, const void *src, size_t len, uint32_t *sum);
 
 /* Sum of two partial sums, end-around carry. */
 static inline uint32_t csum_add(uint32_t a, uint32_t b)

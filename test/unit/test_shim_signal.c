@@ -6,6 +6,7 @@
  * The shim is a shared object of its own, so the files under test are compiled in here.
  */
 #include "shim/real.c"
+#include "shim/fault.c"
 #include "shim/signal.c"
 
 #include <criterion/criterion.h>
