@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "shim/internal.h"
 #include "shim/wait_int.h"
 #include "stack/base/user.h"
 #include "stack/core/ext.h"

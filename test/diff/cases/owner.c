@@ -388,7 +388,8 @@ CASE(owner_space)
 		usleep(10000);
 	}
 	told_count = 0;
-	T(send(s, bulk, sizeof(bulk), 0));
+	while (send(s, bulk, sizeof(bulk), 0) > 0)
+		;
 	nonblock(c);
 	for (int i = 0; i < 50; i++) {
 		while ((n = recv(c, bulk, sizeof(bulk), 0)) > 0)
