@@ -3,15 +3,17 @@
  * nd.c - neighbour discovery: solicitations and advertisements in and out (RFC 4861), duplicate
  * addresses (RFC 4862 5.4)
  *
- * In, step by step: hop limit 255, so that only a neighbour can have sent it; parse; refuse what
+ * In, step by step: hop limit 255, so that only a neighbour can have sent it; no extension headers,
+ * so no fragments (RFC 6980); parse; refuse what
  * cannot be true. A solicitation for an address of this interface teaches the sender's link address
  * and is answered, unless the kernel has the address and does so itself. An advertisement changes
  * what we know of a neighbour that was asked for (neigh_advertised). Redirects and router messages
  * are not ours: routes are the kernel's or the configuration's.
- * A new address of ours alone is probed once from ::, with a nonce (RFC 7527) so that an echo of
- * the probe is not taken for a rival, and used meanwhile (RFC 4429: without overriding what others
- * know). One who answers or probes for it too within a second keeps it: the address is marked, said
- * in the log and no longer ours. Only instance 0 probes, the others trust it.
+ * A new address of ours alone is probed once from :: and used meanwhile (RFC 4429: without
+ * overriding what others know). One who answers or probes for it too within a second keeps it: the
+ * address is marked, said in the log and no longer ours. What comes from our own link address is no
+ * rival but an echo, or another process with the same interface. Only instance 0 probes, the others
+ * trust it.
  * Context: instance lock. Called by: icmp6.c, neigh.c, addr.c, the timer wheel.
  */
 #include "stack/ip/arp.h"
@@ -29,15 +31,6 @@ static const struct s7_ip all_nodes = { .b = { 0xff, 2, [15] = 1 } };
 struct s7_ip nd_solicited_group(const struct s7_ip *ip)
 {
 	return (struct s7_ip){ .b = { 0xff, 2, [11] = 1, 0xff, ip->b[13], ip->b[14], ip->b[15] } };
-}
-
-static void nonce_of(const struct s7_inst *inst, const struct s7_ip *target,
-		     uint8_t nonce[ND_NONCE_LEN])
-{
-	uint64_t mixed = (target->q[1] ^ inst->secret[0]) * 0x9e3779b97f4a7c15ull;
-
-	mixed = (mixed ^ mixed >> 31 ^ target->q[0]) * 0xbf58476d1ce4e5b9ull;
-	memcpy(nonce, &mixed, ND_NONCE_LEN);
 }
 
 /* A message on its way: the packet begins at its IPv6 header. NULL: no packet. */
@@ -165,7 +158,6 @@ static enum s7_drop solicited(struct s7_inst *inst, const struct s7_rx *rx, cons
 	struct s7_iface *iface = rx->iface;
 	struct s7_iface_addr *addr = addr_known(iface, target);
 	struct s7_ip group = nd_solicited_group(target);
-	uint8_t nonce[ND_NONCE_LEN];
 	struct s7_neigh *neigh;
 
 	/* RFC 4861 7.1.1: who has no address yet asks the group and tells no link address */
@@ -181,9 +173,7 @@ static enum s7_drop solicited(struct s7_inst *inst, const struct s7_rx *rx, cons
 	if (addr->flags & ADDR_KERNEL || iface->flags & (IFACE_SHARED | IFACE_NO_ARP))
 		return DROP_NONE;
 	if (ip_is_any(&rx->src) && addr->flags & ADDR_TENTATIVE) {
-		nonce_of(inst, target, nonce);
-		if (!nd->has_nonce || memcmp(nd->nonce, nonce, ND_NONCE_LEN))
-			addr_is_duplicate(inst, iface, addr);
+		addr_is_duplicate(inst, iface, addr);
 		return DROP_NONE;
 	}
 	nd_answer(inst, iface, addr, &rx->src);
@@ -211,14 +201,24 @@ static enum s7_drop advertised(struct s7_inst *inst, const struct s7_rx *rx, con
 	return DROP_NONE;
 }
 
+/* The link header is still there, right before the IPv6 header. */
+static bool is_echo(const struct s7_iface *iface, const struct s7_pkt *pkt)
+{
+	return mac_equal(eth_src(pkt->data - IP6_LEN - ETH_LEN), iface->mac);
+}
+
 void nd_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 {
 	enum s7_drop why = DROP_ND_IGNORED;
 	struct s7_ip target;
 	struct s7_nd nd;
 
-	if (rx->ttl != ND_HOPS || rx->iface->index == S7_IFACE_LO) {
+	if (rx->ttl != ND_HOPS || rx->iface->index == S7_IFACE_LO || pkt->l3_len != IP6_LEN) {
 		pkt_drop(inst, pkt, DROP_ND_BAD);
+		return;
+	}
+	if (is_echo(rx->iface, pkt)) {
+		pkt_drop(inst, pkt, DROP_ETH_OWN_FRAME);
 		return;
 	}
 	if (pkt->data[0] == ICMP6_T_NEIGH_SOLICIT || pkt->data[0] == ICMP6_T_NEIGH_ADVERT) {
@@ -240,7 +240,7 @@ void nd_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 
 void nd_check_duplicates(struct s7_inst *inst, struct s7_iface *iface)
 {
-	struct s7_nd nd = { .type = ICMP6_T_NEIGH_SOLICIT, .has_nonce = true };
+	struct s7_nd nd = { .type = ICMP6_T_NEIGH_SOLICIT };
 	uint32_t i;
 
 	for (i = 0; i < iface->addr6_count; i++) {
@@ -255,7 +255,6 @@ void nd_check_duplicates(struct s7_inst *inst, struct s7_iface *iface)
 		}
 		addr->probed_at = inst->now;
 		memcpy(nd.target, addr->ip.b, IP6_ADDR_LEN);
-		nonce_of(inst, &addr->ip, nd.nonce);
 		stat_add(inst, STAT_ND_SOLICITS_OUT, 1);
 		nd_send(inst, iface, &nd, &nobody, &group, NULL);
 		timer_arm(&inst->wheel, &inst->neigh->duplicates, inst->now + PROBE_WAIT);

@@ -9,7 +9,7 @@
  */
 #include "stack/wire/icmp6.h"
 
-enum nd_option { OPT_SOURCE_LINK = 1, OPT_TARGET_LINK = 2, OPT_NONCE = 14 };
+enum nd_option { OPT_SOURCE_LINK = 1, OPT_TARGET_LINK = 2 };
 
 bool icmp6_quote_parse(const uint8_t *p, uint32_t len, struct s7_icmp6_quote *ret_quote)
 {
@@ -37,9 +37,6 @@ static void nd_option(struct s7_nd *nd, const uint8_t *p, uint32_t len)
 	if (p[0] == link && len == 8) {
 		nd->has_link = true;
 		memcpy(nd->link, p + 2, sizeof(nd->link));
-	} else if (p[0] == OPT_NONCE && len == 2 + ND_NONCE_LEN) {
-		nd->has_nonce = true;
-		memcpy(nd->nonce, p + 2, sizeof(nd->nonce));
 	}
 }
 
@@ -54,7 +51,7 @@ bool nd_parse(const uint8_t *p, uint32_t len, struct s7_nd *ret_nd)
 	ret_nd->flags = (uint8_t)((p[4] & 0x80 ? ND_ROUTER : 0) | (p[4] & 0x40 ? ND_SOLICITED : 0) |
 				  (p[4] & 0x20 ? ND_OVERRIDE : 0));
 	memcpy(ret_nd->target, p + 8, IP6_ADDR_LEN);
-	ret_nd->has_link = ret_nd->has_nonce = false;
+	ret_nd->has_link = false;
 	for (at = ND_LEN; at < len; at += here) {
 		if (len - at < 8)
 			return false;
@@ -81,12 +78,6 @@ uint32_t nd_write(uint8_t *p, const struct s7_nd *nd)
 		p[len] = ask ? OPT_SOURCE_LINK : OPT_TARGET_LINK;
 		p[len + 1] = 1;
 		memcpy(p + len + 2, nd->link, sizeof(nd->link));
-		len += 8;
-	}
-	if (nd->has_nonce) {
-		p[len] = OPT_NONCE;
-		p[len + 1] = 1;
-		memcpy(p + len + 2, nd->nonce, sizeof(nd->nonce));
 		len += 8;
 	}
 	return len;

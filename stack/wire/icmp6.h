@@ -63,9 +63,8 @@ static inline bool icmp6_type_is_error(uint8_t type)
 /* ---- neighbour discovery ---- */
 
 #define ND_LEN 24u     /* solicitation or advertisement without options */
-#define ND_LEN_MAX 40u /* ... with the options that nd_write can write */
+#define ND_LEN_MAX 32u /* ... with the option that nd_write can write */
 #define ND_HOPS 255u   /* nobody but a neighbour can send that (RFC 4861 6.1, 7.1) */
-#define ND_NONCE_LEN 6u
 
 enum nd_flags { ND_SOLICITED = 1 << 0, ND_OVERRIDE = 1 << 1, ND_ROUTER = 1 << 2 };
 
@@ -74,9 +73,8 @@ struct s7_nd {
 	uint8_t type;  /* ICMP6_T_NEIGH_* */
 	uint8_t flags; /* enum nd_flags, of an advertisement */
 	uint8_t target[IP6_ADDR_LEN];
-	bool has_link, has_nonce;
+	bool has_link;
 	uint8_t link[6]; /* of the source (solicitation) or the target */
-	uint8_t nonce[ND_NONCE_LEN]; /* RFC 7527 */
 };
 
 /*

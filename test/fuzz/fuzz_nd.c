@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fuzz_nd.c - solicitations and advertisements about a few addresses with options of the input,
- * packets that wait for an answer, addresses set anew, and pauses: the state machine of neighbours */
+ * packets that wait for an answer, addresses set anew, and pauses: the neighbours' state machine */
 #include "stack/ip/ip6.h"
 #include "test/support/fuzz.h"
 #include "test/support/mini6.h"
@@ -17,7 +17,6 @@ static void one_message(struct mini *m, struct fuzz_in *in, uint32_t how)
 	struct s7_nd nd = { .type = what & 1 ? ICMP6_T_NEIGH_SOLICIT : ICMP6_T_NEIGH_ADVERT,
 			    .flags = what >> 1 & 7,
 			    .has_link = what & 16,
-			    .has_nonce = what & 32,
 			    .link = { 2, [5] = what >> 6 & 3 } };
 	uint8_t body[200];
 	struct mini_ip6 ip = { .data = body, .dst = to[how >> 3 & 3], .hops = ND_HOPS };
