@@ -96,6 +96,14 @@ static const struct early_opt {
 	{ SOL_SOCKET, SO_DEBUG, 0 },
 	{ SOL_SOCKET, SO_NO_CHECK, 0 },
 	{ IPPROTO_IP, IP_TOS, 0 },
+	{ SOL_SOCKET, SO_PRIORITY, 0 }, /* after IP_TOS, which sets it */
+	{ SOL_SOCKET, SO_MARK, 0 },
+	{ SOL_SOCKET, SO_BUSY_POLL, 0 },
+	{ SOL_SOCKET, SO_PREFER_BUSY_POLL, 0 },
+	{ SOL_SOCKET, SO_INCOMING_CPU, 0 },
+	{ SOL_SOCKET, SO_PEEK_OFF, 0 },
+	{ SOL_SOCKET, SO_MAX_PACING_RATE, 0 },
+	{ SOL_SOCKET, SO_TXTIME, 0 },
 	{ IPPROTO_IP, IP_TTL, 0 },
 	{ IPPROTO_IP, IP_MTU_DISCOVER, 0 },
 	{ IPPROTO_IP, IP_PKTINFO, 0 },
@@ -147,12 +155,17 @@ static const struct early_opt {
 	{ IPPROTO_TCP, TCP_USER_TIMEOUT, 0 },
 	{ IPPROTO_TCP, TCP_CONGESTION, 0 },
 	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0 },
+	{ IPPROTO_TCP, TCP_FASTOPEN, 0 },
+	{ IPPROTO_TCP, TCP_INQ, 0 },
+	{ IPPROTO_TCP, TCP_SAVE_SYN, 0 },
 };
 
 static bool carries_over(int level, int name)
 {
 	size_t i;
 
+	if (sock_option_is_behind(NULL, level, name))
+		return true; /* it stays in the kernel socket, which goes on standing behind */
 	for (i = 0; i < S7_ARRAY_LEN(early_opts); i++)
 		if (early_opts[i].level == level &&
 		    (early_opts[i].name == name || (name && early_opts[i].force == name)))
@@ -160,10 +173,13 @@ static bool carries_over(int level, int name)
 	return false;
 }
 
-/* The kernel socket cannot be asked for what was set: the stack must hear it now. */
-static bool cannot_be_read(int level, int name)
+/*
+ * The stack has it, but the kernel socket cannot be asked for what was set, or it is too rare to
+ * ask always: the stack must hear it now.
+ */
+static bool is_heard_now(int level, int name)
 {
-	return level == IPPROTO_IPV6 && (name == IPV6_PKTINFO || name == IPV6_MTU);
+	return sock_option_text(level, name) != NULL;
 }
 
 int early_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
@@ -171,7 +187,7 @@ int early_setsockopt(int fd, int level, int name, const void *val, socklen_t len
 	bool kernels = early_has(fd) && !carries_over(level, name);
 	int err;
 
-	if (kernels && cannot_be_read(level, name) && early_adopt(fd, NULL, 0))
+	if (kernels && is_heard_now(level, name) && early_adopt(fd, NULL, 0))
 		return setsockopt(fd, level, name, val, len);
 
 	if (kernels && !boot_config()->kernel_fallback) {
@@ -190,19 +206,20 @@ int early_setsockopt(int fd, int level, int name, const void *val, socklen_t len
 	return err;
 }
 
-static void import_one(struct s7_sock *sk, int fd, int fresh, const struct early_opt *opt)
+/* 0, or OPT_ASK_KERNEL: with this value the kernel has to serve the socket. */
+static int import_one(struct s7_sock *sk, int fd, int fresh, const struct early_opt *opt)
 {
 	char have[OPT_BYTES_MAX] = "", deflt[OPT_BYTES_MAX] = "";
 	socklen_t len = sizeof(have), deflt_len = sizeof(deflt);
 	int err;
 
 	if (s7_sys6(SYS_getsockopt, fd, opt->level, opt->name, (long)have, (long)&len, 0) < 0)
-		return;
+		return 0;
 	if (s7_sys6(SYS_getsockopt, fresh, opt->level, opt->name, (long)deflt, (long)&deflt_len,
 		    0) < 0)
-		return;
+		return 0;
 	if (len == deflt_len && !memcmp(have, deflt, sizeof(have)))
-		return;
+		return 0;
 	if (opt->force)
 		*(int *)have /= 2;
 	err = sock_setsockopt(sk, opt->level, opt->force ? opt->force : opt->name, have, len,
@@ -210,18 +227,21 @@ static void import_one(struct s7_sock *sk, int fd, int fresh, const struct early
 	if (err < 0)
 		shim_log(LOG_INFO, "option %d of level %d did not carry over to descriptor %d: %s",
 			 opt->name, opt->level, fd, strerrordesc_np(-err));
+	return err == OPT_ASK_KERNEL ? err : 0;
 }
 
-static void import_options(struct s7_sock *sk, int fd)
+static int import_options(struct s7_sock *sk, int fd)
 {
 	long fresh = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, sk->protocol);
 	size_t i;
+	int err = 0;
 
 	if (fresh < 0)
-		return;
-	for (i = 0; i < S7_ARRAY_LEN(early_opts); i++)
-		import_one(sk, fd, (int)fresh, &early_opts[i]);
+		return 0;
+	for (i = 0; i < S7_ARRAY_LEN(early_opts) && !err; i++)
+		err = import_one(sk, fd, (int)fresh, &early_opts[i]);
 	s7_sys1(SYS_close, fresh);
+	return err;
 }
 
 static int kernel_int(int fd, int name)
@@ -265,7 +285,10 @@ static void adopt(int fd)
 		return;
 	if (sock_create(boot_inst(), domain, type, kernel_int(fd, SO_PROTOCOL), host_now(), &sk))
 		return;
-	import_options(sk, fd);
+	if (import_options(sk, fd)) {
+		file_put(&sk->file); /* the descriptor stays the kernel's */
+		return;
+	}
 	flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
 	atomic_store(&sk->file.status, (uint32_t)flags & (O_NONBLOCK | O_ASYNC));
 	owner_import(sk, fd);

@@ -91,13 +91,16 @@ static ssize_t recv_wait(void *arg, ssize_t done)
 {
 	struct recv_op *op = arg;
 	s7_time timeout = op->sk->rcvtimeo, deadline = deadline_of(timeout);
+	uint32_t events = EPOLLIN | EPOLLRDHUP;
 	ssize_t n;
 
+	if (s7_unlikely(op->flags & MSG_PEEK && op->sk->peek_off > 0))
+		events |= WAIT_PEEK;
 	for (;;) {
 		/* an error behind received bytes is the next call's */
 		if (done && op->sk->err)
 			return done;
-		n = wait_sock(op->sk, op->fd, EPOLLIN | EPOLLRDHUP, deadline, !timeout);
+		n = wait_sock(op->sk, op->fd, events, deadline, !timeout);
 		if (n)
 			return done ? done : n;
 		n = recv_once(op);

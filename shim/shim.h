@@ -118,6 +118,7 @@ s7_time host_now(void); /* CLOCK_MONOTONIC */
  * (-EINTR, or goes on when every handler that ran has SA_RESTART and the call is restartable). fd:
  * the descriptor, whose kernel side is watched too when the socket is dual. Drives and spins first.
  */
+#define WAIT_PEEK (1u << 27) /* beside EPOLLIN: data beyond SO_PEEK_OFF, see sock_peek_ready */
 int wait_sock(struct s7_sock *sk, int fd, uint32_t events, s7_time deadline, bool restartable);
 /* This thread's waiter record, made at the first sleep. NULL: none left. */
 struct s7_waiter *wait_self(void);

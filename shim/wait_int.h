@@ -67,6 +67,7 @@ static inline s7_time wait_nap(s7_time deadline, s7_time now)
 /* ---- spinning before the sleep ---- */
 struct wait_spin {
 	s7_time until; /* 0: do not spin */
+	bool keep_core; /* SO_PREFER_BUSY_POLL: no yield between turns */
 	uint32_t turns;
 };
 

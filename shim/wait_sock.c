@@ -35,6 +35,7 @@ void wait_spin_begin(struct wait_spin *spin, const struct s7_inst *inst, s7_time
 	for (uint32_t i = 0; i < inst->iface_count; i++)
 		spin_us = (uint32_t)s7_max(spin_us, inst->iface[i].spin_us);
 	spin->turns = 0;
+	spin->keep_core = false;
 	spin->until = 0;
 	if (!spins.begun) {
 		spins.begun = true;
@@ -49,7 +50,7 @@ bool wait_spin_turn(struct wait_spin *spin, s7_time *now)
 {
 	if (*now >= spin->until)
 		return false;
-	if (++spin->turns > TURNS_BEFORE_YIELD)
+	if (++spin->turns > TURNS_BEFORE_YIELD && !spin->keep_core)
 		s7_sys0(SYS_sched_yield);
 	*now = host_now();
 	return true;
@@ -73,7 +74,11 @@ enum look { LOOK_READY, LOOK_QUEUED, LOOK_NOTHING };
 /* An entry of the error queue ends no wait for data or room: only what SO_ERROR holds does. */
 static bool sock_call_ready(struct s7_sock *sk, uint32_t events)
 {
-	return sk->err || (sock_ready_locked(sk) & ((events & ~EPOLLERR) | EPOLLHUP));
+	uint32_t ready = sock_ready_locked(sk);
+
+	if (s7_unlikely(events & WAIT_PEEK) && !sock_peek_ready(sk))
+		ready &= ~(uint32_t)EPOLLIN;
+	return sk->err || (ready & ((events & ~EPOLLERR) | EPOLLHUP));
 }
 
 static enum look sock_look(struct s7_sock *sk, uint32_t events, struct s7_waiter *self, s7_time now)
@@ -83,7 +88,9 @@ static enum look sock_look(struct s7_sock *sk, uint32_t events, struct s7_waiter
 		(sk->bits & SKB_LISTENING) || (sk->type == SOCK_DGRAM && !(events & EPOLLOUT));
 
 	inst_lock(sk->inst, now);
+	sk->inst->rx_budget = self ? 0 : sk->busy_budget;
 	inst_drive(sk->inst);
+	sk->inst->rx_budget = 0;
 	if (sk->file.kind != FILE_SOCK || !atomic_load(&sk->file.refs) ||
 	    sock_call_ready(sk, events))
 		look = LOOK_READY;
@@ -100,6 +107,11 @@ static bool sock_spin(struct s7_sock *sk, uint32_t events, s7_time deadline)
 	bool found = false;
 
 	wait_spin_begin(&spin, sk->inst, now, deadline);
+	if (s7_unlikely(sk->busy_poll_us != 0)) { /* whether it pays or not: the program's wish */
+		spin.until = s7_max(spin.until,
+				    s7_min(now + sk->busy_poll_us * S7_US, deadline));
+		spin.keep_core = sk->more & SKM_PREFER_BUSY_POLL;
+	}
 	while (!found && wait_spin_turn(&spin, &now))
 		found = sock_look(sk, events, NULL, now) == LOOK_READY;
 	wait_spin_end(&spin, found);

@@ -73,6 +73,7 @@ struct s7_bind {
 #define PORT_BUCKETS 4096
 
 struct s7_port_table {
+	int32_t cpu; /* that the packets in hand came in by */
 	struct s7_bind **bucket; /* [PORT_BUCKETS] */
 	uint32_t count;
 };

@@ -192,6 +192,7 @@ struct s7_inst {
 	struct s7_waiter *wake[INST_WAKES];
 	struct s7_signal signal[INST_SIGNALS];
 
+	uint32_t rx_budget; /* packets that a drive takes from an interface at most, 0: no bound */
 	int rx_cpu; /* that polled last, for SO_INCOMING_CPU */
 	void *current; /* the s7_sock being changed: aborted if the lock's owner dies */
 	uint64_t secret[4];

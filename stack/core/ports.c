@@ -146,6 +146,12 @@ struct s7_bind *port_find(const struct s7_port_table *table, uint8_t proto, cons
 	if (equals <= 1)
 		return best;
 
+	/* who said so with SO_INCOMING_CPU goes before the hash */
+	for (bind = best; bind; bind = bind->next)
+		if (s7_unlikely(bind->cpu == table->cpu) && bind->port == port &&
+		    bind->proto == proto && bind->reuseport &&
+		    score(bind, ip, iface) == best_score)
+			return bind;
 	pick = (uint32_t)((uint64_t)hash * equals >> 32);
 	for (bind = best; bind; bind = bind->next)
 		if (bind->port == port && bind->proto == proto && bind->reuseport &&

@@ -180,16 +180,20 @@ static uint32_t iface_receive(struct s7_inst *inst, struct s7_iface *iface)
 	uint32_t total = 0;
 
 	for (int burst = 0; burst < DRIVE_BURSTS; burst++) {
-		uint16_t n = ops->rx_burst(inst->env->dev[iface->index].dev, iface->queue, pkts,
-					   INST_BURST);
+		uint16_t want = INST_BURST, n;
 		uint64_t bytes = 0;
+
+		if (s7_unlikely(inst->rx_budget))
+			want = (uint16_t)s7_min(inst->rx_budget - total, INST_BURST);
+		n = want ? ops->rx_burst(inst->env->dev[iface->index].dev, iface->queue, pkts,
+					 want) : 0;
 
 		if (!n)
 			break;
 		for (uint16_t i = 0; i < n; i++)
 			bytes += pkts[i]->total;
 		if (!total)
-			inst->rx_cpu = inst->env->host->cpu();
+			inst->rx_cpu = inst->ports.cpu = inst->env->host->cpu();
 		iface->rx_pkts += n;
 		iface->rx_bytes += bytes;
 		inst->stat[STAT_RX_PKTS] += n;
@@ -205,10 +209,10 @@ static uint32_t iface_receive(struct s7_inst *inst, struct s7_iface *iface)
 static uint32_t lo_receive(struct s7_inst *inst)
 {
 	struct s7_iface *lo = &inst->iface[S7_IFACE_LO];
-	uint32_t n;
+	uint32_t n, turn = inst->rx_budget ? inst->rx_budget : LO_TURN;
 
-	inst->rx_cpu = inst->env->host->cpu();
-	for (n = 0; n < LO_TURN && inst->lo_head; n++) {
+	inst->rx_cpu = inst->ports.cpu = inst->env->host->cpu();
+	for (n = 0; n < turn && inst->lo_head; n++) {
 		struct s7_pkt *pkt = inst->lo_head;
 
 		inst->lo_head = pkt->next;

@@ -14,6 +14,8 @@
 
 #include "stack/core/ext.h"
 #include "stack/sock/sock_int.h"
+#include "stack/tcp/tcp.h"
+#include "stack/udp/udp.h"
 
 #define MAX_RW_COUNT 0x7ffff000ull
 
@@ -75,6 +77,14 @@ static ssize_t recv_error(struct s7_sock *sk, struct s7_msg *msg)
 	msg->name.port = more->entry.port;
 	msg->rx_time = more->entry.at;
 	return n;
+}
+
+bool sock_peek_ready(struct s7_sock *sk)
+{
+	if (sk_ops(sk)->poll(sk) & (EPOLLRDHUP | EPOLLHUP))
+		return true;
+	return sk->proto == PROTO_TCP ? tcp_tcb(sk)->rq_bytes > (uint32_t)sk->peek_off :
+					udp_peekable(sk);
 }
 
 ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now)

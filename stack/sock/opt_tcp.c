@@ -212,7 +212,7 @@ static int get_fastopen(struct s7_sock *sk, struct opt_value *ret)
 #endif
 
 static const struct s7_opt tcp7_opts[] = {
-	ROW(TCP_AO_REPAIR, OPT_BYTES, OPT_RW, .set = set_ao_repair, .get = get_ao_repair,
+	ROW(TCP_AO_REPAIR, OPT_INT, OPT_RW, .set = set_ao_repair, .get = get_ao_repair,
 	    .text = "no TCP-AO: the kernel's errno"),
 	ROW(TCP_CC_INFO, OPT_BYTES, OPT_RD, .get = get_cc_info,
 	    .text = "empty: no congestion control here tells about itself"),

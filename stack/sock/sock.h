@@ -99,6 +99,8 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_msg *msg);
 
 uint32_t sock_poll(struct s7_sock *sk, s7_time now);
+/* Would a MSG_PEEK find something where SO_PEEK_OFF stands, or the end? Lock held. */
+bool sock_peek_ready(struct s7_sock *sk);
 
 /* EPOLL* bits true now, with the NORM bits that poll() knows them by too. Lock held. */
 static inline uint32_t sock_ready_locked(struct s7_sock *sk)
@@ -134,7 +136,8 @@ int sock_msg_init(struct s7_msg *msg, const struct iovec *iov, size_t iovcnt, ui
  * before it is applied.
  */
 bool sock_option_needs_kernel(const struct s7_sock *sk, int level, int name);
-/* Whether the kernel socket behind keeps and answers it: Linux has no effect for it here either. */
+/* Whether the kernel socket behind keeps and answers it: Linux has no effect for it here either.
+ * sk NULL: on any kind of socket. */
 bool sock_option_is_behind(const struct s7_sock *sk, int level, int name);
 /* Level and name as text for a log line, or NULL when no table has it. */
 const char *sock_option_text(int level, int name);

@@ -54,7 +54,7 @@ bool sock_option_is_behind(const struct s7_sock *sk, int level, int name)
 {
 	const struct s7_opt *opt = opt_find(level, name);
 
-	return opt && (opt->access & OPT_BEHIND) && opt_applies(sk, opt);
+	return opt && (opt->access & OPT_BEHIND) && (!sk || opt_applies(sk, opt));
 }
 
 const char *sock_option_text(int level, int name)

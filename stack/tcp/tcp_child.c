@@ -37,7 +37,7 @@ static void inherit_sock(struct s7_sock *child, const struct s7_sock *parent)
 	child->txtime_flags = parent->txtime_flags;
 	child->txrehash = parent->txrehash;
 	child->pacing_max = parent->pacing_max;
-	child->priority = parent->priority;
+	child->peek_off = parent->peek_off; /* the priority starts at 0, as in Linux */
 	child->tos = parent->tos;
 	child->ttl = parent->ttl;
 	child->mcast_ttl = parent->mcast_ttl;

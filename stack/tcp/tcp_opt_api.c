@@ -345,8 +345,8 @@ uint32_t tcp_inq_hint(const struct s7_sock *sk)
 	bool urgent = tcb->urg_state == TCPU_VALID && !(sk->bits & SKB_OOBINLINE) &&
 		      seq_gt(tcb->rcv_up + 1, tcb->copied_seq);
 
-	if (!tcb->rq_bytes)
-		return tcb->bits & TCB_FIN_IN ? 1 : 0;
+	if (!tcb->rq_bytes) /* the peer has said that it will send no more */
+		return tcp_synchronized(tcb) ? !tcp_may_receive(tcb) : !!(tcb->bits & TCB_FIN_IN);
 	return tcb->rq_bytes - urgent;
 }
 

@@ -206,6 +206,8 @@ ssize_t tcp_recv(struct s7_sock *sk, struct s7_msg *msg)
 		done = peek_bytes(ts, msg);
 	else
 		done = take_bytes(ts, msg);
+	if (s7_unlikely(sk->more & SKM_INQ && msg->more))
+		msg->more->inq = tcp_inq_hint(sk);
 	if (!done)
 		return nothing_to_read(sk);
 	if (done < 0)
@@ -213,7 +215,5 @@ ssize_t tcp_recv(struct s7_sock *sk, struct s7_msg *msg)
 	sk_peek_moved(sk, (int32_t)done, msg->flags & MSG_PEEK);
 	if (!(msg->flags & MSG_PEEK))
 		tcp_window_after_read(ts);
-	if (s7_unlikely(sk->more & SKM_INQ && msg->more))
-		msg->more->inq = tcp_inq_hint(sk);
 	return done;
 }

@@ -71,6 +71,8 @@ ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg); /* udp_out.c */
 ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg); /* udp_recv.c */
 /* UDP_CORK is pulled: what waits goes out. 0, -errno. */
 int udp_push(struct s7_udp_sock *us);
+/* Is there a datagram where SO_PEEK_OFF stands? */
+bool udp_peekable(struct s7_sock *sk);
 void udp_cork_drop(struct s7_udp_sock *us);
 /* Queues a datagram, data at its payload, meta filled; or drops it when rcvbuf is full. Consumes.
  */

@@ -152,6 +152,13 @@ static struct s7_pkt *udp_peek_at(struct s7_udp_sock *us, uint32_t *ret_skip)
 	return pkt;
 }
 
+bool udp_peekable(struct s7_sock *sk)
+{
+	uint32_t skip;
+
+	return udp_peek_at(udp_sock(sk), &skip) != NULL;
+}
+
 /* Only who would wait is told that reading was shut down, as Linux. */
 static ssize_t udp_nothing(const struct s7_sock *sk, const struct s7_msg *msg)
 {
@@ -181,7 +188,7 @@ ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg)
 	udp_report(pkt, msg);
 	if (len < whole - skip)
 		msg->out_flags |= MSG_TRUNC;
-	sk_peek_moved(sk, (int32_t)(peek ? len : whole), peek);
+	sk_peek_moved(sk, (int32_t)(msg->flags & MSG_TRUNC && !peek ? whole : len), peek);
 	if (!peek)
 		udp_dequeue(us);
 	if (s7_unlikely(msg->bad))
