@@ -211,7 +211,9 @@ CASE(effect_mark)
 
 CASE(effect_priority)
 {
-	static const int toses[] = { 0, 0x02, 0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0x1c, 0xb8, 0xff };
+	static const int toses[] = {
+		0, 0x02, 0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0x1c, 0xb8, 0xff
+	};
 	int priority = 3, big = 9, a, b;
 
 	udp_pair(&a, &b);
@@ -334,7 +336,8 @@ CASE(effect_pacing)
 		ssize_t n;
 
 		if (sent < PACED_BYTES) {
-			n = send(c, buf, PACED_BYTES - sent < 20000 ? PACED_BYTES - sent : 20000, 0);
+			n = send(c, buf, PACED_BYTES - sent < 20000 ? PACED_BYTES - sent : 20000,
+				 0);
 			sent += n > 0 ? (size_t)n : 0;
 		}
 		poll(&pfd, 1, 1);
@@ -356,7 +359,8 @@ CASE(effect_incoming_cpu)
 	tcp_pair(&c, &s);
 	send(s, "x", 1, 0);
 	settle();
-	say("%d %d", get_int(c, SOL_SOCKET, SO_INCOMING_CPU), get_int(s, SOL_SOCKET, SO_INCOMING_CPU));
+	say("%d %d", get_int(c, SOL_SOCKET, SO_INCOMING_CPU),
+	    get_int(s, SOL_SOCKET, SO_INCOMING_CPU));
 	T(set_int(c, SOL_SOCKET, SO_INCOMING_CPU, 1));
 	say("%d", get_int(c, SOL_SOCKET, SO_INCOMING_CPU));
 }
