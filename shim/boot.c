@@ -142,7 +142,10 @@ static int step_procs(void)
 		return why(-ENOMEM, "process table");
 	proc_slot_enter(proc);
 	err = wait_init(s7_arena);
-	return err ? why(err, "waiter table") : 0;
+	if (err)
+		return why(err, "waiter table");
+	err = keeper_init(s7_arena);
+	return err ? why(err, "background thread") : 0;
 }
 
 static uint64_t frame_bytes(void)

@@ -141,6 +141,7 @@ void proc_bell_forked(void);
 void proc_forget_self(void); /* the start failed: the arena goes away */
 
 /* ---- keeper.c ---- */
+int keeper_init(struct s7_arena *arena); /* at boot. 0, -errno */
 void keeper_forked(void);
 bool keeper_elsewhere(void); /* an active keeper lives in another process */
 /*

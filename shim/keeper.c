@@ -2,9 +2,11 @@
 /*
  * keeper.c - the background thread: drives when nobody does, and keeps house
  *
- * One keeper per arena is active: it holds arena->keeper_lock for its life; the keepers of the
- * other processes look every STANDBY whether its owner still lives. The active one looks every
- * 2..5 ms (20 ms on a quiet line) at each instance:
+ * One keeper per arena is active: it holds a robust mutex in the arena for its life. The keepers of
+ * the other processes sleep on that; the kernel gives it to one of them when the active one's
+ * process ends, however it ends. The active one looks every 2..5 ms (20 ms on a quiet line) at each
+ * instance:
+ *    an event loop's answers wait for longer than BATCH_LONG  drives: they leave
  *    somebody else drove within STALE                         nothing to do
  *    a program's thread sleeps on the ports (inst->watcher)   drives once: the thread may have been
  *                             stopped or killed, and knows no timer armed since it fell asleep
@@ -23,8 +25,8 @@
 
 #include "shim/internal.h"
 
-#define STANDBY (500 * S7_MS)
 #define HOUSE (500 * S7_MS)
+#define DYING (10 * S7_MS) /* from the release of its mutexes to the end of a killed process */
 #define TICK_MIN (2 * S7_MS)
 #define TICK_BUSY_MAX (5 * S7_MS)
 #define TICK_QUIET_MAX (20 * S7_MS)
@@ -136,6 +138,14 @@ bool ports_sleep(uint32_t inst_mask, int fd, s7_time max_ns)
 
 enum claim { CLAIM_NOT, CLAIM_ONCE, CLAIM_WATCH };
 
+/* The thread that works off its events lets what it answered wait. Read without the lock. */
+static bool is_late(const struct s7_inst *inst, s7_time now)
+{
+	s7_time since = __atomic_load_n(&inst->batch.since, __ATOMIC_RELAXED);
+
+	return since && since + BATCH_LONG < now;
+}
+
 /* What this instance needs of the keeper now; takes or gives back the watcher's role accordingly.
  */
 static enum claim claim(struct keeper *keeper, struct s7_inst *inst, s7_time now, bool *ret_active)
@@ -148,14 +158,18 @@ static enum claim claim(struct keeper *keeper, struct s7_inst *inst, s7_time now
 	keeper->last_drive[inst->index] = last;
 	*ret_active |= packets != keeper->packets[inst->index];
 	keeper->packets[inst->index] = packets;
+	if (is_late(inst, now))
+		return CLAIM_ONCE;
 	if (driven && last + STALE > now) {
 		atomic_compare_exchange_strong(&inst->watcher, &mine, 0);
 		return CLAIM_NOT;
 	}
 	if (atomic_load(&inst->watcher) == WATCHER_KEEPER)
 		return CLAIM_WATCH;
-	return atomic_compare_exchange_strong(&inst->watcher, &none, WATCHER_KEEPER) ? CLAIM_WATCH :
-											CLAIM_ONCE;
+	if (!atomic_compare_exchange_strong(&inst->watcher, &none, WATCHER_KEEPER))
+		return CLAIM_ONCE;
+	wait_was_absent(inst, now);
+	return CLAIM_WATCH;
 }
 
 static void drive(struct keeper *keeper, struct s7_inst *inst)
@@ -226,23 +240,38 @@ static void active_turn(struct keeper *keeper)
 
 /* ---- which keeper is active ---- */
 
-static bool become_active(void)
-{
-	struct s7_lock *lock = &s7_arena->keeper_lock;
-	uint32_t owner;
+/* In the arena; the pointer is inherited by fork. Held by the active keeper, never given back. */
+static pthread_mutex_t *turn;
 
-	if (lock_is_mine(lock) || lock_try(lock))
-		return true;
-	owner = atomic_load(&lock->word) & ~LOCK_WAITERS;
-	if (owner && lock_thread_alive(owner))
-		return false;
-	lock_take(lock);
-	return true;
+int keeper_init(struct s7_arena *arena)
+{
+	pthread_mutexattr_t attr;
+	int err;
+
+	turn = arena_take(arena, sizeof(*turn), S7_CACHELINE);
+	if (!turn)
+		return -ENOMEM;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	err = pthread_mutex_init(turn, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return -err;
+}
+
+/* Sleeps until no other keeper lives. */
+static void wait_for_turn(void)
+{
+	if (pthread_mutex_lock(turn) == EOWNERDEAD) {
+		pthread_mutex_consistent(turn);
+		sleep_on(NULL, 0, DYING); /* then the first house finds its process gone */
+	}
+	atomic_store(&s7_arena->keeper, lock_self());
 }
 
 bool keeper_elsewhere(void)
 {
-	uint32_t owner = atomic_load(&s7_arena->keeper_lock.word) & ~LOCK_WAITERS;
+	uint32_t owner = atomic_load(&s7_arena->keeper);
 
 	if (!owner || !lock_thread_alive(owner))
 		return false;
@@ -256,8 +285,7 @@ static void *keeper_main(void *arg)
 	(void)arg;
 	s7_inside = 1;
 	prctl(PR_SET_NAME, "sock7");
-	while (!become_active())
-		sleep_on(NULL, 0, STANDBY);
+	wait_for_turn();
 	s7_boot.watch_fd = kern_watch_open();
 	if (s7_boot.watch_fd >= 0)
 		s7_boot.watch_fd = fd_make_internal(s7_boot.watch_fd);

@@ -146,6 +146,8 @@ void wait_forked(void); /* in a forked child: this thread has no waiter record a
 void wait_reap_process(uint32_t slot); /* that process is dead: frees its waiters, the watcher role,
 					  what its calls held */
 void wait_handler_returned(void); /* ... and is over */
+/* wait_role.c: the last watcher of this instance stayed away for too long */
+void wait_was_absent(struct s7_inst *inst, s7_time now);
 /* sweep.c: a reference that a blocking call holds is counted (file->counted) */
 void wait_count_holds(void);
 void wait_interrupted(void); /* a program's handler ran: if this thread is about to sleep it must

@@ -22,10 +22,6 @@
 
 #define WAITERS_MAX 16384
 #define NO_PROC UINT32_MAX
-#define NAP_MIN (20 * S7_US)
-#define NAP_MAX (4 * S7_MS)
-#define NAP_LONG (8 * S7_MS) /* after NAPS_LONG naps: nothing came for a second */
-#define NAPS_LONG 250
 #define SMALL_FDS 96
 
 static struct s7_slab *waiters;	       /* in the arena; the pointer is inherited by fork */
@@ -41,13 +37,6 @@ __thread uint32_t wait_handlers;
  * nodes of that, which must look again.
  */
 static __thread bool slept_inside;
-
-/* How long the ports without a descriptor may be left alone: this thread's view. */
-static __thread struct {
-	uint64_t seen; /* packets counted at the last nap */
-	s7_time nap;
-	uint32_t naps; /* of NAP_MAX in a row */
-} quiet;
 
 /* ---- records ---- */
 
@@ -207,6 +196,16 @@ void wait_count_holds(void)
 	}
 }
 
+struct s7_waiter *wait_by_id(uint32_t id)
+{
+	return id <= waiters->high ? slab_at(waiters, id) : NULL;
+}
+
+uint32_t wait_id(const struct s7_waiter *waiter)
+{
+	return slab_id(waiters, waiter);
+}
+
 /* ---- ringing ---- */
 
 static void bell_write(const struct s7_waiter *waiter)
@@ -363,39 +362,6 @@ static void sleep_add(struct sleep *s, int fd)
 	s->fds[s->count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 }
 
-/* Takes the role of watcher where nobody, or only the keeper, has it. */
-static bool watch_take(struct s7_inst *inst, const struct s7_waiter *self)
-{
-	uint32_t mine = slab_id(waiters, self), holder = 0;
-
-	if (atomic_compare_exchange_strong(&inst->watcher, &holder, mine))
-		return true;
-	/* mine already: a signal handler left the last sleep by longjmp */
-	if (holder == mine)
-		return true;
-	return holder == WATCHER_KEEPER &&
-	       atomic_compare_exchange_strong(&inst->watcher, &holder, mine);
-}
-
-/*
- * How long a port without a descriptor may be left alone: about a quarter of the time that nothing
- * came, so that a late packet is late by no more than that.
- */
-static s7_time quiet_nap(const struct s7_inst *inst)
-{
-	uint64_t seen = inst->stat[STAT_RX_PKTS];
-
-	if (seen != quiet.seen || !quiet.nap) {
-		quiet.nap = NAP_MIN;
-		quiet.naps = 0;
-	} else {
-		quiet.nap = s7_min(quiet.nap + quiet.nap / 4, NAP_MAX);
-		quiet.naps += quiet.nap == NAP_MAX;
-	}
-	quiet.seen = seen;
-	return quiet.naps < NAPS_LONG ? quiet.nap : NAP_LONG;
-}
-
 /* Adds the ports of an instance that this thread watches. Lock held. */
 static void sleep_ports(struct sleep *s, struct s7_inst *inst)
 {
@@ -419,7 +385,7 @@ static void sleep_ports(struct sleep *s, struct s7_inst *inst)
 	}
 	s->until = s7_min(s->until, inst_next_timer(inst));
 	if (must_poll)
-		s->until = s7_min(s->until, s->now + quiet_nap(inst));
+		s->until = s7_min(s->until, s->now + wait_role_nap(inst));
 }
 
 static void sleep_watch(struct sleep *s)
@@ -427,7 +393,7 @@ static void sleep_watch(struct sleep *s)
 	for (uint32_t i = 0; i < s7_arena->inst_count; i++) {
 		struct s7_inst *inst = s7_arena->inst[i];
 
-		if (!s->self || !watch_take(inst, s->self))
+		if (!s->self || !wait_role_take(inst, s->self))
 			continue;
 		s->watched |= 1u << i;
 		inst_lock(inst, s->now);
@@ -458,7 +424,11 @@ static void sleep_leave(struct sleep *s)
 		if (inst != s->inst)
 			inst_drive(inst);
 		inst_unlock(inst);
-		atomic_compare_exchange_strong(&inst->watcher, &mine, 0);
+		if (!atomic_compare_exchange_strong(&inst->watcher, &mine, 0))
+			continue;
+		atomic_store(&inst->last_watcher, mine);
+		if (s7_unlikely(atomic_load(&s->self->absent_until) > s->now))
+			wait_role_hand_on(inst, s->self);
 	}
 	atomic_fetch_sub(&s->inst->sleepers, 1);
 	if (s->self)
@@ -586,6 +556,8 @@ int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds
 		self->asleep_on = inst->index + 1;
 	sleep_bells(&s);
 	sleep_watch(&s);
+	if (self && !(s.watched & 1u << inst->index))
+		atomic_store_explicit(&inst->standby, slab_id(waiters, self), memory_order_relaxed);
 	/* rung meanwhile: the bell holds it; look again at once */
 	if (self && atomic_load(&self->rung))
 		s.until = s.now;

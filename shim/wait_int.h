@@ -46,6 +46,18 @@ bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *wa
 /* Takes all nodes of this thread back. Takes the locks. */
 void wait_unqueue(struct s7_waiter *self);
 
+/* A waiter's record by its id, NULL for none; and back. */
+struct s7_waiter *wait_by_id(uint32_t id);
+uint32_t wait_id(const struct s7_waiter *waiter);
+
+/* ---- wait_role.c ---- */
+/* Takes the role of watcher where nobody, or only the keeper, has it. */
+bool wait_role_take(struct s7_inst *inst, const struct s7_waiter *self);
+/* The watcher left: wakes one that sleeps without the ports. */
+void wait_role_hand_on(struct s7_inst *inst, const struct s7_waiter *self);
+/* How long the watcher may leave a port alone that has no sleep descriptor. */
+s7_time wait_role_nap(const struct s7_inst *inst);
+
 /*
  * Keeps the file alive through a blocking call, whatever becomes of its descriptor. -EBADF: it is
  * gone already. The end is also a cleanup handler for cancellation.

@@ -34,8 +34,7 @@ struct s7_arena {
 	uint64_t size; /* bytes of address space */
 	uint64_t used; /* bytes given by arena_take */
 	struct s7_lock proc_lock; /* the process table; last in the lock order */
-	/* held by the active background thread for as long as it lives */
-	struct s7_lock keeper_lock;
+	_Atomic uint32_t keeper; /* thread id of the active background thread, or of the last */
 	_Atomic uint64_t next_cookie;
 	_Atomic uint32_t deaths; /* processes that ended without a farewell */
 	struct s7_inst *inst[S7_INSTS_MAX];

@@ -153,6 +153,9 @@ struct s7_inst {
 	 */
 	_Atomic uint32_t watcher;
 	_Atomic uint32_t sleepers; /* threads asleep on this instance */
+	/* hints, ids of waiters: one that sleeps without the ports, and who last laid the role down
+	 */
+	_Atomic uint32_t standby, last_watcher;
 
 	uint32_t iface_count;
 	uint32_t pkt_cached;

@@ -38,6 +38,7 @@ struct s7_waiter {
 	struct s7_wait *nodes;	/* its queued nodes, by chain; so that a dead process's are found */
 	struct s7_hold hold[WAITER_HOLDS]; /* what its blocking calls hold, outermost first */
 	uint32_t holds;
+	_Atomic s7_time absent_until; /* when it leaves the ports, it wakes another: shim/wait.c */
 };
 
 enum s7_wait_kind { WAIT_THREAD, WAIT_EPOLL, WAIT_ASYNC };

@@ -8,6 +8,7 @@
 #include "shim/real.c"
 #include "shim/wait.c"
 #include "shim/wait_hold.c"
+#include "shim/wait_role.c"
 #include "shim/wait_sock.c"
 
 #include <criterion/criterion.h>
@@ -288,4 +289,52 @@ Test(wait, nothing_is_queued_on_what_is_gone)
 	cr_assert_eq(m->inst->waits.used, 0);
 	cr_assert_eq(atomic_load(&sk->file.refs), 0);
 	inst_unlock(m->inst);
+}
+
+static void *watch_till_woken(void *arg)
+{
+	struct mini *m = arg;
+	struct s7_waiter *self = wait_self();
+
+	wait_arm(self);
+	return (void *)(intptr_t)wait_sleep(m->inst, self, NULL, 0, S7_NEVER, NULL);
+}
+
+/* The watcher leaves while another thread sleeps; how often the role was handed on. */
+static uint64_t leave_ports(struct mini *m, bool was_absent)
+{
+	struct s7_sock *sk = udp(m, 9), *tx = udp(m, 10);
+	pthread_t watcher, sleeper;
+	struct s7_waiter *first;
+
+	pthread_create(&watcher, NULL, watch_till_woken, m);
+	while (!atomic_load(&m->inst->watcher))
+		nap(1);
+	first = slab_at(waiters, atomic_load(&m->inst->watcher));
+	pthread_create(&sleeper, NULL, wait_for_data, sk);
+	while (!atomic_load(&m->inst->standby))
+		nap(1);
+	if (was_absent) {
+		atomic_store(&m->inst->last_watcher, slab_id(waiters, first));
+		wait_was_absent(m->inst, host_now());
+	}
+	bell_write(first);
+	pthread_join(watcher, NULL);
+	for (int i = 0; was_absent && i < 5000 && !atomic_load(&m->inst->watcher); i++)
+		nap(1);
+	cr_expect_eq(atomic_load(&m->inst->watcher) != 0, was_absent);
+	cr_expect_neq(atomic_load(&m->inst->watcher), slab_id(waiters, first));
+	say(tx, 9);
+	pthread_join(sleeper, NULL);
+	return m->inst->stat[STAT_WATCH_HANDED_ON];
+}
+
+Test(wait, who_stayed_away_hands_the_ports_on)
+{
+	cr_expect_eq(leave_ports(bed(), true), 1);
+}
+
+Test(wait, an_event_loop_wakes_nobody_when_it_leaves)
+{
+	cr_expect_eq(leave_ports(bed(), false), 0);
 }

@@ -23,7 +23,7 @@
 #define WORKERS 4
 #define UDP_PORT 7101
 #define STEPS_MAX 60000
-#define SETTLE_MS 6000
+#define SETTLE_MS 12000
 
 /* What parent and workers share. */
 struct shared {
@@ -305,8 +305,8 @@ static void hold_all(void)
 	for (int i = 0; i < WORKERS; i++)
 		if (shared->paused[i] != pids[i])
 			printf("not ok - worker %d hangs\n", pids[i]);
-	if (getenv("S7_STACKS"))
-		system(getenv("S7_STACKS"));
+	if (getenv("S7_SHOW"))
+		system(getenv("S7_SHOW"));
 	exit(1);
 }
 
