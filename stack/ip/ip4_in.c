@@ -53,7 +53,7 @@ static enum s7_drop check_destination(const struct s7_inst *inst, const struct s
 		return DROP_NONE;
 	case IP4_MULTICAST:
 		*ret_broadcast = true;
-		return dst == htonl(INADDR_ALLHOSTS_GROUP) ? DROP_NONE : DROP_IP_NOT_MINE;
+		return dst == htonl(INADDR_ALLHOSTS_GROUP) ? DROP_NONE : DROP_IP_GROUP;
 	case IP4_LOOPBACK:
 		return iface->index == S7_IFACE_LO ? DROP_NONE : DROP_IP_NOT_MINE;
 	default:

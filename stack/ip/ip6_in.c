@@ -54,7 +54,7 @@ static enum s7_drop check_destination(struct s7_inst *inst, const struct s7_ifac
 		return DROP_NONE;
 	if (ip_is_multicast(dst)) {
 		*ret_group = true;
-		return group_is_ours(iface, dst) ? DROP_NONE : DROP_IP_NOT_MINE;
+		return group_is_ours(iface, dst) ? DROP_NONE : DROP_IP_GROUP;
 	}
 	/* weak host model; lo is where what we send to any address of ours comes back */
 	if (ip_is_loopback(dst) ||

@@ -39,7 +39,7 @@ Test(ip_in, each_spoiled_byte_has_its_name)
 		{ 26, 127, true, DROP_IP_SOURCE },    { 26, 225, true, DROP_IP_SOURCE },
 		{ 29, 1, true, DROP_IP_SOURCE },      { 29, 255, true, DROP_IP_SOURCE },
 		{ 33, 77, true, DROP_IP_NOT_MINE },   { 30, 127, true, DROP_IP_NOT_MINE },
-		{ 30, 239, true, DROP_IP_NOT_MINE },  { 23, 99, true, DROP_IP_PROTO },
+		{ 30, 239, true, DROP_IP_GROUP },  { 23, 99, true, DROP_IP_PROTO },
 		{ 42, 0x77, false, DROP_UDP_CHECKSUM }, { 39, 200, false, DROP_UDP_SHORT },
 	};
 
