@@ -16,7 +16,7 @@ endif()
 add_compile_definitions(_GNU_SOURCE)
 add_compile_options(
 	-march=x86-64-v2 -mtune=generic
-	-Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wpointer-arith -Wvla
+	-Wall -Wextra -Werror=implicit-function-declaration -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wpointer-arith -Wvla
 	-fno-strict-aliasing -fno-common -fvisibility=hidden -ffunction-sections -fdata-sections
 	-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 

@@ -21,6 +21,7 @@
 #include "stack/base/user.h"
 #include "stack/core/ext.h"
 #include "stack/base/sys.h"
+#include "stack/core/ext.h"
 
 static s7_time deadline_of(s7_time timeout)
 {
