@@ -18,9 +18,8 @@
 
 #include "shim/internal.h"
 #include "shim/wait_int.h"
-#include "stack/base/user.h"
-#include "stack/core/ext.h"
 #include "stack/base/sys.h"
+#include "stack/base/user.h"
 #include "stack/core/ext.h"
 
 static s7_time deadline_of(s7_time timeout)
