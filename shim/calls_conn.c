@@ -215,9 +215,9 @@ static int connect_check(const struct s7_sock *sk, struct s7_ip *ip, uint32_t sc
 		return 0;
 	if (sk->proto == PROTO_TCP && ip_is_multicast(ip))
 		return -ENETUNREACH;
-	if (!*ret_device || (sk->bound_iface && sk->bound_iface != *ret_device))
+	if (!scope && !sk->bound_iface)
 		return -EINVAL;
-	return 0;
+	return sk->bound_iface && sk->bound_iface != *ret_device ? -EINVAL : 0;
 }
 
 static int connect_disconnect(struct s7_sock *sk, int fd, const struct sockaddr *addr,
@@ -261,7 +261,7 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 		return err;
 	owner = sock_route_owner(sk, &ip, device, host_now());
 	if (owner == ROUTE_STACK) {
-		if (device != sk->bound_iface)
+		if (ip_needs_scope(&ip) && device != sk->bound_iface)
 			sock_set_device(sk, device, host_now());
 		return connect_stack(sk, fd, &ip, port);
 	}

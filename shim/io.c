@@ -270,7 +270,11 @@ static int send_addr(const struct s7_sock *sk, const struct msghdr *hdr, struct 
 	return err;
 }
 
-/* Destination and side of a datagram. 1: the kernel sends it. */
+/* The kernel sends it: what kernel_side_for_send and sock_control_read say. */
+#define SEND_BY_KERNEL 1
+static_assert(CONTROL_KERNEL == SEND_BY_KERNEL, "one test for both");
+
+/* Destination and side of a datagram: 0, -errno, SEND_BY_KERNEL. */
 static int send_name(struct send_op *op, const struct msghdr *hdr)
 {
 	struct s7_msg_name *name = &op->msg.name;
@@ -321,17 +325,17 @@ ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags)
 	if (!err && sk->type == SOCK_DGRAM && hdr->msg_name && hdr->msg_namelen &&
 	    s7_likely(!names_nobody(sk, hdr)))
 		err = send_name(&op, hdr);
-	if (err == 1) {
-		ssize_t n = real.sendmsg(fd, hdr, flags);
-
-		return n < 0 ? -errno : n;
-	}
 	if (!err && hdr->msg_control && hdr->msg_controllen) {
 		ask.has = 0;
 		op.msg.ask = &ask;
 		err = sock_control_read(sk, hdr, &op.msg);
 		if (!ask.has)
 			op.msg.ask = NULL;
+	}
+	if (s7_unlikely(err == SEND_BY_KERNEL)) {
+		ssize_t n = real.sendmsg(fd, hdr, flags);
+
+		return n < 0 ? -errno : n;
 	}
 	if (err)
 		return err;

@@ -67,6 +67,8 @@ struct s7_msg_ask {
 	uint32_t mark, priority;
 	uint64_t send_at; /* SCM_TXTIME */
 	uint16_t segment; /* UDP_SEGMENT */
+	uint8_t ttl, tos; /* hop limit and traffic class too */
+	bool dont_fragment;
 };
 
 enum s7_ask_bits {
@@ -76,7 +78,9 @@ enum s7_ask_bits {
 	ASK_PRIORITY = 1 << 3,
 	ASK_TXTIME = 1 << 4,
 	ASK_SEGMENT = 1 << 5,
-	ASK_TOS = 1 << 6, /* msg->tos counts, also when it is 0 */
+	ASK_TOS = 1 << 6,
+	ASK_TTL = 1 << 7,
+	ASK_DONTFRAG = 1 << 8, /* IPv6: in place of IPV6_DONTFRAG */
 };
 
 /* SOF_TIMESTAMPING_* that hold for this send. */

@@ -116,8 +116,7 @@ struct s7_sk6 {
 	uint8_t mtu_discover; /* IPV6_PMTUDISC_*: IPV6_MTU_DISCOVER */
 	uint32_t bits;	      /* enum s7_sk6_bits */
 	uint32_t frag_size;   /* IPV6_MTU: datagrams are cut to packets of it; 0: the path's */
-	uint32_t src_iface;   /* IPV6_PKTINFO: index + 1, 0 none */
-	struct s7_ip src;     /* IPV6_PKTINFO: all zero none */
+	uint32_t src_iface;   /* IPV6_PKTINFO: index + 1, 0 none; its address is not looked at */
 };
 
 struct s7_sock {

@@ -101,9 +101,11 @@ uint32_t sock_device_of(const struct s7_inst *inst, uint32_t ifindex)
 
 uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope)
 {
-	if (s7_likely(!scope) || !ip_needs_scope(ip))
+	if (scope && ip_needs_scope(ip))
+		return sock_device_of(sk->inst, scope);
+	if (s7_likely(sk->bound_iface || ip_is_v4(ip)))
 		return sk->bound_iface;
-	return sock_device_of(sk->inst, scope);
+	return sk->proto == PROTO_UDP ? sk->ip6.src_iface : 0;
 }
 
 static uint32_t scope_of(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t device)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * control.c - control messages: what recvmsg tells beside the bytes, what sendmsg asks for one
- * packet
+ * control.c - control messages: what recvmsg tells beside the bytes
  *
  * What a socket asked for (timestamps, drops, PKTINFO, TTL, TOS) in the order in which Linux writes
  * it. Truncation as put_cmsg: a message that does not fit whole is cut and MSG_CTRUNC says so.
@@ -9,14 +8,11 @@
  */
 #include <errno.h>
 #include <netinet/udp.h>
-#include <limits.h>
 
 #include "stack/base/user.h"
 #include "stack/core/ext.h"
 #include "stack/ip/route.h"
 #include "stack/sock/control.h"
-
-/* ---- of a receive ---- */
 
 void cmsg_put(struct cmsg_out *out, int level, int type, const void *data, size_t len)
 {
@@ -201,181 +197,4 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 	}
 	hdr->msg_controllen = (size_t)(out.at - (char *)hdr->msg_control);
 	hdr->msg_flags = (int)(msg->out_flags | (call_flags & MSG_CMSG_CLOEXEC)) | out.flags;
-}
-
-/* ---- of a send ---- */
-
-static int iface_by_ifindex(const struct s7_sock *sk, int ifindex, uint8_t *ret_iface)
-{
-	for (uint32_t i = 0; i < sk->inst->iface_count; i++) {
-		if (sk->inst->iface[i].ifindex == ifindex) {
-			*ret_iface = (uint8_t)i;
-			return 0;
-		}
-	}
-	return -ENODEV;
-}
-
-static int take_pktinfo(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
-{
-	struct in_pktinfo info;
-
-	if (len != sizeof(info))
-		return -EINVAL;
-	memcpy(&info, data, sizeof(info));
-	if (info.ipi_spec_dst.s_addr)
-		msg->local = ip_from_v4(info.ipi_spec_dst.s_addr);
-	return info.ipi_ifindex ? iface_by_ifindex(sk, info.ipi_ifindex, &msg->name.iface) : 0;
-}
-
-static int take_pktinfo6(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
-{
-	struct in6_pktinfo info;
-
-	if (len < sizeof(info))
-		return -EINVAL;
-	memcpy(&info, data, sizeof(info));
-	memcpy(msg->local.b, &info.ipi6_addr, sizeof(msg->local.b));
-	if (!info.ipi6_ifindex)
-		return 0;
-	return iface_by_ifindex(sk, (int)info.ipi6_ifindex, &msg->name.iface);
-}
-
-static int take_ttl(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
-{
-	int ttl;
-
-	(void)sk;
-	if (len != sizeof(ttl))
-		return -EINVAL;
-	memcpy(&ttl, data, sizeof(ttl));
-	if (ttl < 1 || ttl > 255)
-		return -EINVAL;
-	msg->ttl = (uint8_t)ttl;
-	return 0;
-}
-
-static int take_tos(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
-{
-	int tos;
-
-	(void)sk;
-	if (len == sizeof(tos))
-		memcpy(&tos, data, sizeof(tos));
-	else if (len == 1)
-		tos = *(const uint8_t *)data;
-	else
-		return -EINVAL;
-	if (tos < 0 || tos > 255)
-		return -EINVAL;
-	msg->tos = (uint8_t)tos;
-	msg->ask->has |= ASK_TOS;
-	return 0;
-}
-
-static int take_segment(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
-{
-	(void)sk;
-	if (len != sizeof(msg->ask->segment))
-		return -EINVAL;
-	memcpy(&msg->ask->segment, data, sizeof(msg->ask->segment));
-	msg->ask->has |= ASK_SEGMENT;
-	return 0;
-}
-
-#define SCM_TS_OPT_ID_ 81 /* Linux 6.13 */
-
-static int take_timestamping(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
-{
-	uint32_t tsflags;
-
-	(void)sk;
-	if (len != sizeof(tsflags))
-		return -EINVAL;
-	memcpy(&tsflags, data, sizeof(tsflags));
-	if (tsflags & ~STAMP_TX)
-		return -EINVAL;
-	msg->ask->has |= ASK_TSFLAGS;
-	msg->ask->tsflags = tsflags;
-	return 0;
-}
-
-static int take_ts_id(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
-{
-	if (sk->proto == PROTO_TCP || !sk->ext || !(sk->ext->tsflags & SOF_TIMESTAMPING_OPT_ID) ||
-	    len != sizeof(msg->ask->ts_id))
-		return -EINVAL;
-	memcpy(&msg->ask->ts_id, data, sizeof(msg->ask->ts_id));
-	msg->ask->has |= ASK_TS_ID;
-	return 0;
-}
-
-static const struct {
-	int level, type;
-	int (*take)(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
-} send_controls[] = {
-	{ SOL_SOCKET, SO_MARK, control_take_mark },
-	{ SOL_SOCKET, SO_PRIORITY, control_take_priority },
-	{ SOL_SOCKET, SCM_TXTIME, control_take_txtime },
-	{ SOL_SOCKET, SO_TIMESTAMPING, take_timestamping },
-	{ SOL_SOCKET, SO_TIMESTAMPING_NEW, take_timestamping },
-	{ SOL_SOCKET, SCM_TS_OPT_ID_, take_ts_id },
-	{ IPPROTO_UDP, UDP_SEGMENT, take_segment },
-	{ IPPROTO_IP, IP_PKTINFO, take_pktinfo },
-	{ IPPROTO_IP, IP_TTL, take_ttl },
-	{ IPPROTO_IP, IP_TOS, take_tos },
-	{ IPPROTO_IPV6, IPV6_PKTINFO, take_pktinfo6 },
-	{ IPPROTO_IPV6, IPV6_HOPLIMIT, take_ttl },
-	{ IPPROTO_IPV6, IPV6_TCLASS, take_tos },
-};
-
-/* Whether Linux looks at messages of this level here: those of others are not even refused. */
-static bool level_is_read(const struct s7_sock *sk, const struct s7_msg *msg, int level)
-{
-	bool v4 = sk->domain == AF_INET ||
-		  ip_is_v4(msg->name.valid ? &msg->name.ip : &sk->flow.remote);
-
-	return level == SOL_SOCKET || level == IPPROTO_UDP ||
-	       level == (v4 ? IPPROTO_IP : IPPROTO_IPV6);
-}
-
-static int take_control(struct s7_sock *sk, const struct cmsghdr *cmsg, struct s7_msg *msg)
-{
-	/* a descriptor or credentials on an internet socket: ignored by Linux too */
-	if (cmsg->cmsg_level == SOL_SOCKET &&
-	    (cmsg->cmsg_type == SCM_RIGHTS || cmsg->cmsg_type == SCM_CREDENTIALS))
-		return 0;
-	/* TCP looks at SOL_SOCKET alone */
-	if (sk->proto == PROTO_TCP && cmsg->cmsg_level != SOL_SOCKET)
-		return 0;
-	for (size_t i = 0; i < S7_ARRAY_LEN(send_controls); i++)
-		if (send_controls[i].level == cmsg->cmsg_level &&
-		    send_controls[i].type == cmsg->cmsg_type)
-			return send_controls[i].take(sk, CMSG_DATA(cmsg),
-						     cmsg->cmsg_len - CMSG_LEN(0), msg);
-	return level_is_read(sk, msg, cmsg->cmsg_level) ? -EINVAL : 0;
-}
-
-int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_msg *msg)
-{
-	const struct cmsghdr *cmsg;
-	const char *end = (const char *)hdr->msg_control + hdr->msg_controllen;
-	int err;
-
-	if (!hdr->msg_control || hdr->msg_controllen < sizeof(*cmsg))
-		return 0;
-	if (hdr->msg_controllen > INT_MAX)
-		return -ENOBUFS;
-	if (!user_readable(hdr->msg_control, hdr->msg_controllen))
-		return -EFAULT;
-	for (cmsg = hdr->msg_control; cmsg;
-	     cmsg = CMSG_NXTHDR((struct msghdr *)hdr, (struct cmsghdr *)cmsg)) {
-		if (cmsg->cmsg_len < sizeof(*cmsg) ||
-		    cmsg->cmsg_len > (size_t)(end - (const char *)cmsg))
-			return -EINVAL;
-		err = take_control(sk, cmsg, msg);
-		if (err)
-			return err;
-	}
-	return 0;
 }

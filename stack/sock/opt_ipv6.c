@@ -78,7 +78,10 @@ static int get_mtu_discover(struct s7_sock *sk, struct opt_value *ret)
 	return 0;
 }
 
-/* Source and interface of the datagrams that do not say themselves; cannot be read. */
+/*
+ * The interface of the datagrams that do not name one; cannot be read. The address beside it is
+ * kept by Linux and never used.
+ */
 static int set_pktinfo(struct s7_sock *sk, const struct opt_value *value)
 {
 	struct in6_pktinfo info;
@@ -95,7 +98,6 @@ static int set_pktinfo(struct s7_sock *sk, const struct opt_value *value)
 	if (sk->bound_iface && sk->bound_iface != device)
 		return -EINVAL;
 	sk->ip6.src_iface = device;
-	memcpy(sk->ip6.src.b, &info.ipi6_addr, sizeof(sk->ip6.src.b));
 	return 0;
 }
 
@@ -161,7 +163,7 @@ static const struct s7_opt ipv6_7_opts[] = {
 	    .min = 0, .max = 5, .text = "don't-fragment policy"),
 	{ .level = IPPROTO_IPV6, .name = IPV6_PKTINFO, .type = OPT_BYTES, .access = OPT_WR,
 	  .on = ON_ANY | ON_V6, .set = set_pktinfo,
-	  .text = "source and interface of datagrams" },
+	  .text = "the interface by which datagrams leave" },
 	ROW(IPV6_RECVHOPLIMIT, OPT_BOOL, BIT6(SK6_RECVHOPLIMIT),
 	    .text = "hop limit beside each datagram"),
 	ROW(IPV6_RECVPKTINFO, OPT_BOOL, BIT6(SK6_RECVPKTINFO),

@@ -42,7 +42,8 @@ int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t p
 uint32_t sock_device_of(const struct s7_inst *inst, uint32_t ifindex);
 /*
  * The interface by which the socket reaches an address: that of the scope id where the address
- * needs one, else the one it is bound to. Index + 1, 0 any, SOCK_DEVICE_KERNEL.
+ * needs one, else the one it is bound to, else IPV6_PKTINFO's. Index + 1, 0 any,
+ * SOCK_DEVICE_KERNEL.
  */
 uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope);
 
@@ -95,7 +96,11 @@ ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now);
  */
 void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msghdr *hdr,
 			uint32_t call_flags);
-/* Reads the control messages of a send (PKTINFO, TTL, TOS). 0, -EINVAL. */
+/*
+ * Reads the control messages of a send into msg (PKTINFO) and msg->ask, which the caller provides.
+ * 0, -errno, or CONTROL_KERNEL: they name a source or an interface that the stack has not.
+ */
+#define CONTROL_KERNEL 1
 int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_msg *msg);
 
 uint32_t sock_poll(struct s7_sock *sk, s7_time now);

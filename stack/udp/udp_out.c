@@ -101,12 +101,14 @@ static struct s7_ip udp_source(const struct s7_sock *sk, const struct s7_msg *ms
 	return !ip_is_any(&msg->local) ? msg->local : sk->flow.local;
 }
 
-/* IP_PKTINFO's interface for this datagram, else the socket's. */
+/* IP_PKTINFO's interface for this datagram, else the socket's, else what options say. */
 static uint32_t udp_device(const struct s7_sock *sk, const struct s7_msg *msg,
 			   const struct s7_ip *to)
 {
 	if (msg->name.iface)
 		return msg->name.iface + 1u;
+	if (s7_unlikely(sk->ip6.src_iface) && !sk->bound_iface && !ip_is_v4(to))
+		return sk->ip6.src_iface;
 	if (s7_likely(!sk->ext) || sk->bound_iface || ip_is_multicast(to))
 		return sk->bound_iface;
 	return ip_is_v4(to) ? sk->ext->unicast_if : sk->ext->unicast_if6;
@@ -176,16 +178,33 @@ static uint32_t udp_packet_max(const struct s7_udp_sock *us)
 	return us->dst.is_v4 ? IP4_TOTAL_MAX : IP6_LEN + IP6_PAYLOAD_MAX;
 }
 
-static bool udp_refuses_fragments(const struct s7_udp_sock *us, const struct pmtu_rule *rule)
+static bool udp_refuses_fragments(const struct s7_udp_sock *us, const struct s7_msg *msg,
+				  const struct pmtu_rule *rule)
 {
-	return rule->refuse || (!us->dst.is_v4 && us->sk.bits & SKB_DONTFRAG6);
+	if (rule->refuse || us->dst.is_v4)
+		return rule->refuse;
+	if (s7_unlikely(msg->ask != NULL) && msg->ask->has & ASK_DONTFRAG)
+		return msg->ask->dont_fragment;
+	return us->sk.bits & SKB_DONTFRAG6;
+}
+
+/* What a packet may be: the path's MTU, of IPv6 also what IPV6_MTU says. */
+static uint32_t udp_mtu(const struct s7_udp_sock *us)
+{
+	const struct s7_sock *sk = &us->sk;
+	uint32_t mtu = udp_pmtu_rule(us)->device_mtu ? sk->inst->iface[us->dst.iface].mtu :
+						       us->dst.mtu;
+
+	if (s7_unlikely(!us->dst.is_v4) && sk->ip6.frag_size)
+		mtu = (uint32_t)s7_min(mtu, sk->ip6.frag_size);
+	return (uint32_t)s7_min(mtu, udp_packet_max(us));
 }
 
 /* Refusals that stand before the first byte is copied. `total`: payload of the whole datagram. */
-static int udp_may_send(struct s7_udp_sock *us, uint32_t mtu, const struct pmtu_rule *rule,
+static int udp_may_send(struct s7_udp_sock *us, const struct s7_msg *msg, uint32_t mtu,
 			uint64_t total, uint32_t segment)
 {
-	bool refuses = !segment && udp_refuses_fragments(us, rule);
+	bool refuses = !segment && udp_refuses_fragments(us, msg, udp_pmtu_rule(us));
 	uint32_t most = refuses ? mtu : udp_packet_max(us);
 
 	if (total + UDP_LEN + ip_header_len(us->dst.is_v4) > most) {
@@ -259,14 +278,15 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 	struct s7_dst dst = us->dst;
 	uint32_t wants_errors = dst.is_v4 ? SKB_RECVERR : SKB_RECVERR6;
 	uint32_t total = b->head->total + ip_header_len(dst.is_v4);
-	struct s7_ip_tx tx = { .proto = IPPROTO_UDP, .ttl = udp_ttl(sk, &dst) };
+	struct s7_ip_tx tx = { .proto = IPPROTO_UDP, .ttl = udp_ttl(sk, &dst),
+			       .tos = sk_tos(sk, dst.is_v4) };
 	int err;
 
 	dst.mtu = mtu;
-	tx.tos = msg->tos || (msg->ask && msg->ask->has & ASK_TOS) ? msg->tos :
-								      sk_tos(sk, dst.is_v4);
-	if (msg->ttl)
-		tx.ttl = msg->ttl;
+	if (s7_unlikely(msg->ask != NULL)) {
+		tx.tos = msg->ask->has & ASK_TOS ? msg->ask->tos : tx.tos;
+		tx.ttl = msg->ask->has & ASK_TTL ? msg->ask->ttl : tx.ttl;
+	}
 	tx.dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
 	udp_finish(us, b, &dst, port);
 	if (s7_unlikely((sk->ext || msg->ask) && !b->more_of))
@@ -422,14 +442,6 @@ static int udp_flush(struct s7_udp_sock *us, struct build *b, const struct s7_ms
 	return udp_transmit(us, b, msg, port, mtu);
 }
 
-static uint32_t udp_mtu(const struct s7_udp_sock *us)
-{
-	uint32_t mtu = udp_pmtu_rule(us)->device_mtu ?
-			       us->sk.inst->iface[us->dst.iface].mtu : us->dst.mtu;
-
-	return (uint32_t)s7_min(mtu, udp_packet_max(us));
-}
-
 int udp_push(struct s7_udp_sock *us)
 {
 	static const struct s7_msg plain;
@@ -490,7 +502,7 @@ ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 	if (err)
 		return err;
 	mtu = udp_mtu(us);
-	err = udp_may_send(us, mtu, udp_pmtu_rule(us), total, segment);
+	err = udp_may_send(us, msg, mtu, total, segment);
 	if (err) {
 		udp_cork_drop(us); /* what was collected goes with it, as in Linux */
 		return err;

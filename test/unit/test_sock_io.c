@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "stack/core/ext.h"
 #include "stack/sock/sock.h"
 #include "test/support/mini.h"
 
@@ -184,7 +185,8 @@ Test(sock_io, control_of_a_send)
 	struct in_pktinfo info = { .ipi_spec_dst.s_addr = htonl(0x7f000002) };
 	struct mini *m = mini_new(0, true);
 	struct s7_sock *sk = make(m, AF_INET, SOCK_DGRAM);
-	struct s7_msg msg = { 0 };
+	struct s7_msg_ask ask = { 0 };
+	struct s7_msg msg = { .ask = &ask };
 	int ttl = 3;
 
 	*cmsg = (struct cmsghdr){ CMSG_LEN(sizeof(info)), IPPROTO_IP, IP_PKTINFO };
@@ -193,7 +195,7 @@ Test(sock_io, control_of_a_send)
 	*cmsg = (struct cmsghdr){ CMSG_LEN(sizeof(ttl)), IPPROTO_IP, IP_TTL };
 	memcpy(CMSG_DATA(cmsg), &ttl, sizeof(ttl));
 	cr_expect_eq(sock_control_read(sk, &hdr, &msg), 0);
-	cr_expect(msg.ttl == 3 && msg.local.b[15] == 2);
+	cr_expect(ask.has == ASK_TTL && ask.ttl == 3 && msg.local.b[15] == 2);
 
 	ttl = 256;
 	memcpy(CMSG_DATA(cmsg), &ttl, sizeof(ttl));
