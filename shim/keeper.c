@@ -172,18 +172,24 @@ static enum claim claim(struct keeper *keeper, struct s7_inst *inst, s7_time now
 	return CLAIM_WATCH;
 }
 
-static void drive(struct keeper *keeper, struct s7_inst *inst)
+/*
+ * The keeper's drives leave last_drive as it was: a thread that only sends drives by itself when
+ * its last drive is old, and thereby ends the keeper's watch. Else the keeper would go on driving
+ * for a thread that runs.
+ */
+static void drive(struct s7_inst *inst)
 {
-	s7_time now = host_now();
+	s7_time now = host_now(), last;
 
 	if (!inst_trylock(inst, now)) {
 		if (now < atomic_load(&inst->last_drive) + LOCK_WAIT)
 			return;
 		inst_lock(inst, now);
 	}
+	last = atomic_load(&inst->last_drive);
 	inst_drive(inst);
+	atomic_store(&inst->last_drive, last);
 	stat_add(inst, STAT_KEEPER_DRIVES, 1);
-	keeper->last_drive[inst->index] = atomic_load(&inst->last_drive);
 	inst_unlock(inst);
 }
 
@@ -223,7 +229,7 @@ static void active_turn(struct keeper *keeper)
 		if (need == CLAIM_WATCH)
 			mask |= 1u << i;
 		else if (need == CLAIM_ONCE)
-			drive(keeper, s7_arena->inst[i]);
+			drive(s7_arena->inst[i]);
 	}
 	if (mask) {
 		keeper->tick = TICK_MIN;
@@ -231,7 +237,7 @@ static void active_turn(struct keeper *keeper)
 		for (i = 0; i < s7_arena->inst_count; i++) /* else a thread has taken over */
 			if (mask >> i & 1 &&
 			    atomic_load(&s7_arena->inst[i]->watcher) == WATCHER_KEEPER)
-				drive(keeper, s7_arena->inst[i]);
+				drive(s7_arena->inst[i]);
 	} else {
 		keeper->tick = s7_min(keeper->tick * 2, active ? TICK_BUSY_MAX : TICK_QUIET_MAX);
 		sleep_on(NULL, 0, keeper->tick);
