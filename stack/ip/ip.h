@@ -87,6 +87,7 @@ struct s7_dst {
 	uint32_t mtu;	       /* L3 bytes, path MTU applied */
 	struct s7_neigh *neigh;
 	uint32_t neigh_generation;
+	uint32_t label; /* flow label of IPv6 packets: the caller's, 0 none */
 };
 
 /*
@@ -99,6 +100,10 @@ int dst_lookup(struct s7_inst *inst, const struct s7_ip *dst, const struct s7_ip
 	       uint32_t bound_iface, struct s7_dst *ret_dst);
 /* True when the dst must be looked up again. */
 bool dst_stale(const struct s7_inst *inst, const struct s7_dst *dst);
+
+/* A label of 20 bits for the packets between two ports on this way (RFC 6437); never 0. */
+uint32_t dst_flow_label(const struct s7_inst *inst, const struct s7_dst *dst, uint16_t lport,
+			uint16_t rport);
 
 /* Fields of the IP header that a transport chooses. */
 struct s7_ip_tx {

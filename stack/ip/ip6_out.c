@@ -4,17 +4,32 @@
  *
  * There is no checksum of the header and no identification unless a packet is fragmented, so this
  * is all that is the family's own; which packets are fragmented, and the way onto the link, is
- * ip_out.c's. The flow label is 0 (RFC 6437 allows it). Context: instance lock. Called by:
- * ip_out.c.
+ * ip_out.c's. The flow label is a keyed hash of the flow (RFC 6437 3): it tells routers what
+ * belongs together and nobody where a connection stands in our tables. Context: instance lock.
+ * Called by: ip_out.c.
  */
 #include "stack/ip/ip_out.h"
 
 #include "stack/wire/ip6.h"
 
+uint32_t dst_flow_label(const struct s7_inst *inst, const struct s7_dst *dst, uint16_t lport,
+			uint16_t rport)
+{
+	uint64_t ports = (uint64_t)lport << 16 | rport;
+	uint64_t mixed = (dst->dst.q[1] ^ dst->src.q[0] ^ inst->secret[0]) * 0x9e3779b97f4a7c15ull;
+
+	mixed = (mixed ^ mixed >> 32 ^ dst->dst.q[0] ^ inst->secret[1]) * 0xbf58476d1ce4e5b9ull;
+	mixed = (mixed ^ mixed >> 29 ^ dst->src.q[1] ^ ports) * 0x94d049bb133111ebull;
+	mixed = (mixed ^ mixed >> 32) * 0xbf58476d1ce4e5b9ull >> 44;
+	return mixed ? (uint32_t)mixed : 1;
+}
+
 int ip6_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 	     const struct s7_ip_tx *tx, const struct ip_piece *piece)
 {
-	struct s7_ip6 h = { .tclass = tx->tos, .next = tx->proto, .hops = tx->ttl };
+	struct s7_ip6 h = {
+		.label = dst->label, .tclass = tx->tos, .next = tx->proto, .hops = tx->ttl
+	};
 	struct s7_ip6_frag frag = {
 		.next = tx->proto, .more = piece->more, .off = piece->off, .id = piece->id
 	};

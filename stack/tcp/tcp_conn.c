@@ -99,6 +99,7 @@ static int connect_flow(struct s7_tcp_sock *ts, const struct s7_ip *ip, uint16_t
 			sk_pick_port(sk, &sk->flow.local, &sk->flow.remote, port);
 	if (!sk->flow.lport)
 		return -EADDRNOTAVAIL;
+	tcp_label(sk, &sk->flow, &ts->tcb.dst);
 	err = flow_insert(&inst->flows, &sk->flow);
 	return err == -EADDRINUSE ? -EADDRNOTAVAIL : err;
 }

@@ -287,6 +287,8 @@ int tcp_seg_send_bare(struct s7_inst *inst, const struct tcp_out_seg *out);
 void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tcp_seg *seg);
 /* The dst of a connection, looked up again when stale. 0 or -errno. */
 int tcp_dst_refresh(struct s7_tcp_sock *ts);
+/* The flow label of the way to an IPv6 peer, as the socket wants it. */
+void tcp_label(const struct s7_sock *sk, const struct s7_flow *flow, struct s7_dst *dst);
 uint32_t tcp_mss_of_dst(const struct s7_inst *inst, const struct s7_dst *dst);
 /* Recomputes tcb->mss from dst.mtu, the peer's MSS and TCP_MAXSEG. */
 void tcp_mss_sync(struct s7_tcp_sock *ts);

@@ -136,6 +136,8 @@ static const char *tcp_state_name(const struct s7_sock *sk)
 
 static void tcp_opt_changed(struct s7_sock *sk, int level, int name)
 {
+	if (level == IPPROTO_IPV6 && name == IPV6_AUTOFLOWLABEL)
+		tcp_sk(sk)->tcb.dst.generation = 0; /* looked up anew, without or with a label */
 	if (level != SOL_SOCKET)
 		return;
 	if (name == SO_KEEPALIVE)

@@ -53,6 +53,7 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	req->flow.kind = FLOW_TCP_REQ;
 	req->flow.iface = rx->iface->index;
 	req->listener = listener;
+	tcp_label(&listener->sk, &req->flow, &req->dst);
 	req->irs = seg->h.seq;
 	req->ts_recent = o->ts_val;
 	req->ts_offset = tcp_ts_offset(inst, &rx->dst, &rx->src);
@@ -98,8 +99,10 @@ static void req_send(struct s7_inst *inst, struct s7_tcp_req *req)
 
 	if (!bound && ip_needs_scope(&req->flow.remote))
 		bound = req->flow.iface + 1u;
-	if (dst_stale(inst, &req->dst))
+	if (dst_stale(inst, &req->dst)) {
 		dst_lookup(inst, &req->flow.remote, &req->flow.local, bound, &req->dst);
+		tcp_label(&req->listener->sk, &req->flow, &req->dst);
+	}
 	tcp_req_synack(inst, req, tcp_ms(inst) + req->ts_offset);
 }
 

@@ -134,6 +134,12 @@ void tcp_mss_sync(struct s7_tcp_sock *ts)
 	tcb->mss = (uint32_t)s7_max(mss, TCP_MSS_MIN - 40);
 }
 
+void tcp_label(const struct s7_sock *sk, const struct s7_flow *flow, struct s7_dst *dst)
+{
+	if (!dst->is_v4 && sk->ip6.bits & SK6_AUTOFLOWLABEL)
+		dst->label = dst_flow_label(sk->inst, dst, flow->lport, flow->rport);
+}
+
 int tcp_dst_refresh(struct s7_tcp_sock *ts)
 {
 	struct s7_inst *inst = ts->sk.inst;
@@ -145,6 +151,7 @@ int tcp_dst_refresh(struct s7_tcp_sock *ts)
 	err = dst_lookup(inst, &ts->sk.flow.remote, &ts->sk.flow.local, ts->sk.bound_iface, &dst);
 	if (err)
 		return err;
+	tcp_label(&ts->sk, &ts->sk.flow, &dst);
 	if (ts->tcb.bits & TCB_PMTU_LOWERED)
 		dst.mtu = (uint32_t)s7_min(dst.mtu, ts->tcb.dst.mtu);
 	ts->tcb.dst = dst;

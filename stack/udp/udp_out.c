@@ -283,6 +283,8 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 	int err;
 
 	dst.mtu = mtu;
+	if (!dst.is_v4 && sk->ip6.bits & SK6_AUTOFLOWLABEL)
+		dst.label = dst_flow_label(sk->inst, &dst, sk->flow.lport, port);
 	if (s7_unlikely(msg->ask != NULL)) {
 		tx.tos = msg->ask->has & ASK_TOS ? msg->ask->tos : tx.tos;
 		tx.ttl = msg->ask->has & ASK_TTL ? msg->ask->ttl : tx.ttl;

@@ -24,6 +24,7 @@ enum ip6_ext {
 
 struct s7_ip6 {
 	uint8_t src[IP6_ADDR_LEN], dst[IP6_ADDR_LEN];
+	uint32_t label;	  /* 20 bits; written, not read: nobody here looks at it */
 	uint16_t payload; /* bytes behind the header */
 	uint8_t tclass, next, hops;
 };
@@ -50,10 +51,10 @@ static inline enum s7_drop ip6_parse(const uint8_t *p, uint32_t len, uint32_t wh
 	return DROP_NONE;
 }
 
-/* Writes a header of IP6_LEN bytes, flow label 0. */
+/* Writes a header of IP6_LEN bytes. */
 static inline void ip6_write(uint8_t *p, const struct s7_ip6 *h)
 {
-	put_be32(p, 0x60000000u | (uint32_t)h->tclass << 20);
+	put_be32(p, 0x60000000u | (uint32_t)h->tclass << 20 | h->label);
 	put_be16(p + IP6_PAYLOAD_AT, h->payload);
 	p[IP6_NEXT_AT] = h->next;
 	p[7] = h->hops;

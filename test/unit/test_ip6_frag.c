@@ -307,3 +307,57 @@ Test(ip6_frag, who_may_not_fragment_is_told)
 	cr_assert_eq(s.m->sent_count, 4);
 	cr_assert_eq(source_end(&s), 0);
 }
+
+Test(ip6_frag, the_program_says_how_long_a_packet_may_be)
+{
+	struct source s = source_new();
+
+	s.sk->ip6.frag_size = 1280;
+	cr_assert_eq(give(&s, 1280 - IP6_LEN - UDP_LEN), 1280 - IP6_LEN - UDP_LEN);
+	cr_assert_eq(s.m->sent_count, 1);
+	cr_assert_eq(give(&s, 1280), 1280);
+	cr_assert_eq(s.m->sent_count, 3);
+	cr_assert_leq(s.m->sent[1].len, ETH_LEN + 1280);
+	s.sk->ip6.frag_size = 9000; /* never more than the path takes */
+	cr_assert_eq(give(&s, 1500), 1500);
+	cr_assert_eq(s.m->sent_count, 5);
+	cr_assert_eq(source_end(&s), 0);
+}
+
+Test(ip6_frag, flow_labels)
+{
+	struct source s = source_new();
+	uint32_t label[3];
+
+	for (uint32_t i = 0; i < 3; i++) {
+		if (i == 2)
+			s.sk->ip6.bits &= ~(uint32_t)SK6_AUTOFLOWLABEL;
+		cr_assert_eq(give(&s, 10), 10);
+		label[i] = get_be32(s.m->sent[i].data + ETH_LEN);
+		cr_assert_eq(label[i] >> 20, 0x600);
+	}
+	cr_assert_eq(label[0], label[1], "a flow keeps its label");
+	cr_assert_neq(label[0], 0x60000000);
+	cr_assert_eq(label[2], 0x60000000);
+	cr_assert_eq(source_end(&s), 0);
+}
+
+Test(ip6_frag, flow_labels_of_connections)
+{
+	struct source s = source_new();
+	struct s7_ip peer = mini_addr6(MINI_PEER6), us = mini_addr6(MINI_US6);
+	struct s7_sock *sk;
+
+	cr_assert_eq(sk_create(s.m->inst, PROTO_TCP, AF_INET6, &sk), 0);
+	cr_assert_eq(sk_bind(sk, &us, 1000), 0);
+	cr_assert_eq(sk_ops(sk)->connect(sk, &peer, 80), -EINPROGRESS);
+	inst_flush(s.m->inst);
+	cr_assert_neq(get_be32(s.m->sent[0].data + ETH_LEN), 0x60000000);
+	sk->ip6.bits &= ~(uint32_t)SK6_AUTOFLOWLABEL;
+	sk_ops(sk)->opt_changed(sk, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL);
+	mini_wait(s.m, 2 * S7_SEC);
+	cr_assert_geq(s.m->sent_count, 2); /* the SYN again */
+	cr_assert_eq(get_be32(s.m->sent[1].data + ETH_LEN), 0x60000000);
+	sk_ops(sk)->close(sk);
+	cr_assert_eq(source_end(&s), 0);
+}
