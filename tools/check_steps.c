@@ -202,21 +202,26 @@ static void check_addresses(struct check *check, const struct conf_iface *iface)
 {
 	static struct kern_view view;
 	struct kern_link link;
-	uint32_t i, count = 0;
+	uint32_t i, v4 = 0, v6 = 0;
 
 	if (iface->address_count || kern_link_get(device_of(iface), &link) || kern_view_get(&view))
 		return;
-	for (i = 0; i < view.addr_count; i++)
-		count += view.addr[i].ifindex == link.ifindex && ip_is_v4(&view.addr[i].ip);
-	if (count)
-		check_ok(check, "interface %s: %u IPv4 address(es) of the kernel to adopt",
-			 iface->name, count);
+	for (i = 0; i < view.addr_count; i++) {
+		if (view.addr[i].ifindex != link.ifindex)
+			continue;
+		v4 += ip_is_v4(&view.addr[i].ip);
+		v6 += !ip_is_v4(&view.addr[i].ip);
+	}
+	if (v4 || v6)
+		check_ok(check,
+			 "interface %s: %u IPv4 and %u IPv6 address(es) of the kernel to adopt",
+			 iface->name, v4, v6);
 	else
-		check_not_ok(
-			check,
-			"interface %s: the kernel has no IPv4 address there and the configuration "
-			"none: ip addr add ..., or an address line",
-			iface->name);
+		check_not_ok(check,
+			     "interface %s: the kernel has no address there (of IPv6 none whose "
+			     "duplicate detection is over) and the configuration none: ip addr "
+			     "add ..., or an address line",
+			     iface->name);
 }
 
 static void check_socket(struct check *check, const struct conf_iface *iface)

@@ -13,7 +13,7 @@
 #include "tools/tools.h"
 
 #define OWNERS_TEXT 160
-#define NAME_TEXT 64
+#define NAME_TEXT 80 /* [IPv6]%device:port */
 
 struct sock_line {
 	const char *proto, *state, *side;
@@ -29,17 +29,57 @@ static bool inside(const struct s7_arena *arena, const void *pointer, size_t siz
 	return at < arena->used && at + size <= arena->used;
 }
 
-static void name_text(char text[NAME_TEXT], const struct s7_ip *ip, uint16_t port)
+/* An address as ss(8) writes it: [IPv6], and * for a wildcard of both families. */
+static void host_text(char text[NAME_TEXT], const struct s7_ip *ip, bool in6, bool v6only)
 {
-	char addr[INET6_ADDRSTRLEN] = "*";
-	bool v4 = ip_is_v4(ip);
+	char addr[INET6_ADDRSTRLEN] = "";
 
-	if (!ip_is_any(ip) || v4)
-		inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &ip->b[12] : ip->b, addr, sizeof(addr));
-	if (port)
-		snprintf(text, NAME_TEXT, v4 || addr[0] == '*' ? "%s:%u" : "[%s]:%u", addr, port);
+	if (!in6 && ip_is_v4(ip))
+		inet_ntop(AF_INET, &ip->b[12], text, NAME_TEXT);
+	else if (ip_is_any(ip) && !ip_is_v4(ip) && !v6only)
+		snprintf(text, NAME_TEXT, "*");
 	else
-		snprintf(text, NAME_TEXT, v4 || addr[0] == '*' ? "%s:*" : "[%s]:*", addr);
+		snprintf(text, NAME_TEXT, "[%s]", inet_ntop(AF_INET6, ip->b, addr, sizeof(addr)));
+}
+
+static void name_text(char text[NAME_TEXT], const char *host, const char *device, uint16_t port)
+{
+	int at = snprintf(text, NAME_TEXT, "%.46s%s%.15s:", host, device[0] ? "%" : "", device);
+
+	if (port)
+		snprintf(text + at, (size_t)(NAME_TEXT - at), "%u", port);
+	else
+		snprintf(text + at, (size_t)(NAME_TEXT - at), "*");
+}
+
+/* The interface that the socket is bound to, by its own will or by a link-local address. */
+static const char *device_of(const struct s7_arena *arena, const struct s7_sock *sk)
+{
+	const struct s7_inst *inst = sk->inst;
+
+	if (!sk->bound_iface || !inside(arena, inst, sizeof(*inst)) ||
+	    sk->bound_iface > inst->iface_count || sk->bound_iface > S7_IFACES_MAX)
+		return "";
+	return inst->iface[sk->bound_iface - 1].name;
+}
+
+/* A socket of AF_INET without a peer shows 0.0.0.0 whatever stands there. */
+static void sock_names(const struct s7_arena *arena, const struct s7_sock *sk,
+		       struct sock_line *line)
+{
+	bool in6 = sk->domain == AF_INET6, v6only = sk->bits & SKB_V6ONLY;
+	struct s7_ip local = sk->flow.local, peer = sk->flow.remote;
+	bool both = in6 && !v6only;
+	char host[NAME_TEXT];
+
+	if (ip_is_any(&peer))
+		peer = in6 ? (struct s7_ip){ .q = { 0, 0 } } : ip_from_v4(0);
+	if (ip_is_any(&local) && in6 && !(sk->bits & SKB_BOUND))
+		local = (struct s7_ip){ .q = { 0, 0 } };
+	host_text(host, &local, in6, !both);
+	name_text(line->local, host, device_of(arena, sk), sk->flow.lport);
+	host_text(host, &peer, in6, !both);
+	name_text(line->peer, host, "", sk->flow.rport);
 }
 
 /* Writes who has the file open; returns whether `pid` (0: anybody) is among them. */
@@ -126,18 +166,20 @@ static void print_sock(const struct s7_arena *arena, const struct s7_sock *sk,
 		line.recv_q = ops->inq((struct s7_sock *)sk);
 		line.send_q = ops->outq((struct s7_sock *)sk);
 	}
-	name_text(line.local, &sk->flow.local, sk->flow.lport);
-	name_text(line.peer, &sk->flow.remote, sk->flow.rport);
+	sock_names(arena, sk, &line);
 	line_print(&line, format);
 }
 
 static void print_flow(const struct s7_flow *flow, struct ss_format *format)
 {
 	struct sock_line line = { .proto = "tcp", .side = "stack" };
+	char host[NAME_TEXT];
 
 	line.state = flow->kind == FLOW_TCP_TW ? "TIME-WAIT" : "SYN-RECV";
-	name_text(line.local, &flow->local, flow->lport);
-	name_text(line.peer, &flow->remote, flow->rport);
+	host_text(host, &flow->local, false, true);
+	name_text(line.local, host, "", flow->lport);
+	host_text(host, &flow->remote, false, true);
+	name_text(line.peer, host, "", flow->rport);
 	line_print(&line, format);
 }
 

@@ -167,6 +167,37 @@ iperf6() # iperf6 TEXT RUNNER: an iperf3 client that RUNNER runs against the ser
 	check "$text: UDP in fragments" "$@" timeout 20 iperf3 -6 -c $S6_IP_S -t 1 -u -b 50M -l 8000
 }
 
+# every kind of listener is dual here: sock7 ss must call it what ss calls the kernel's half
+names_shown()
+{
+	bg_s names "${S7_ENV[@]}" /usr/bin/python3 -c "
+import signal, socket, sys
+address, link_local, device = sys.argv[1:]
+index = socket.if_nametoindex(device)
+socks = []
+def listen(family, name, only=0):
+    sock = socket.socket(family)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+    sock.bind(name)
+    sock.listen()
+    socks.append(sock)
+listen(socket.AF_INET, ('', 3001))
+listen(socket.AF_INET, ('10.77.0.1', 3002))
+listen(socket.AF_INET6, ('::', 3003))
+listen(socket.AF_INET6, ('::', 3004), 1)
+listen(socket.AF_INET6, (address, 3005))
+listen(socket.AF_INET6, (link_local, 3006, 0, index))
+listen(socket.AF_INET6, ('::ffff:10.77.0.1', 3007))
+signal.pause()" $S6_IP_S "$LL_S" "$S7_DEV_S"
+	sleep 1
+	in_s ss -Hltn | awk '{print $4, $5}' | sort >"$S7_TMP/names.kernel"
+	"$S7_CLI" ss -p "$PID_names" | awk '/LISTEN/ {print $5, $6}' | sort >"$S7_TMP/names.sock7"
+	[ "$(wc -l <"$S7_TMP/names.kernel")" = 7 ] && diff "$S7_TMP/names.kernel" "$S7_TMP/names.sock7" >"$S7_TMP/names.diff" &&
+		ok "sock7 ss names 7 listeners as ss does" || not_ok "sock7 ss: $(tr '\n' ' ' <"$S7_TMP/names.diff") $(tail -n 1 "$S7_TMP/names.log")"
+	stop names
+}
+
 # --- clients of sock7, servers of the kernel
 clients()
 {
@@ -202,6 +233,7 @@ over_veth()
 	dual_nginx
 	only_nginx
 	other_servers
+	names_shown
 	clients
 	ip -n "$S7_NS_S" link del "$S7_DEV_S"
 }
