@@ -29,12 +29,18 @@ struct param_row {
 #define PARAM(param, key, sysctl, otherwise)                                                       \
 	{ offsetof(struct s7_params, param), offsetof(struct conf, key), sysctl, otherwise }
 
+#define NO_KEY SIZE_MAX
+#define SYSCTL(param, sysctl, otherwise)                                                           \
+	{ offsetof(struct s7_params, param), NO_KEY, sysctl, otherwise }
+
 static const struct param_row rows[] = {
 	PARAM(rmem_default, rmem_default, "core/rmem_default", 212992),
 	PARAM(rmem_max, rmem_max, "core/rmem_max", 212992),
 	PARAM(wmem_default, wmem_default, "core/wmem_default", 212992),
 	PARAM(wmem_max, wmem_max, "core/wmem_max", 212992),
 	PARAM(backlog_max, backlog, "core/somaxconn", 4096),
+	SYSCTL(igmp_max_memberships, "ipv4/igmp_max_memberships", 20),
+	SYSCTL(igmp_max_msf, "ipv4/igmp_max_msf", 10),
 };
 
 static uint32_t number_at(const void *base, size_t offset)
@@ -47,7 +53,7 @@ static uint32_t number_at(const void *base, size_t offset)
 
 static void fill_row(const struct conf *conf, const struct param_row *row, struct s7_params *params)
 {
-	uint32_t value = number_at(conf, row->key);
+	uint32_t value = row->key == NO_KEY ? 0 : number_at(conf, row->key);
 
 	if (!value && kern_sysctl_u32(row->sysctl, &value))
 		value = row->otherwise;

@@ -210,7 +210,7 @@ static int connect_check(const struct s7_sock *sk, struct s7_ip *ip, uint32_t sc
 		*ip = v4 || sock_other_family(sk, ip) ?
 			      ip_from_v4(htonl(INADDR_LOOPBACK)) :
 			      (struct s7_ip){ .w = { 0, 0, 0, htonl(1) } };
-	*ret_device = sock_device(sk, ip, scope);
+	*ret_device = sock_device_out(sk, ip, scope);
 	if (v4 || !ip_needs_scope(ip))
 		return 0;
 	if (sk->proto == PROTO_TCP && ip_is_multicast(ip))

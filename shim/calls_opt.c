@@ -123,6 +123,25 @@ static int set_behind(struct s7_sock *sk, int fd, int level, int name, const voi
 	return (int)kernel_set(fd, level, name, val, len);
 }
 
+/*
+ * Multicast: the kernel socket behind joins too, so that on a shared netdev the NIC and the switch
+ * pass the group's frames, and so that groups on the kernel's own interfaces are received. An
+ * interface that the kernel does not know is the stack's alone.
+ */
+static int set_group(struct s7_sock *sk, int fd, int level, int name, const void *val,
+		     socklen_t len)
+{
+	long kernel = kernel_set(fd, level, name, val, len);
+	int err;
+
+	if (kernel < 0 && kernel != -ENODEV && kernel != -EADDRNOTAVAIL)
+		return (int)kernel;
+	err = sock_setsockopt(sk, level, name, val, len, host_now());
+	if (err == OPT_ASK_KERNEL)
+		return (int)kernel;
+	return err == -EADDRNOTAVAIL ? (int)kernel : err;
+}
+
 static int set_option(struct s7_sock *sk, int fd, int level, int name, const void *val,
 		      socklen_t len)
 {
@@ -131,6 +150,8 @@ static int set_option(struct s7_sock *sk, int fd, int level, int name, const voi
 
 	if (sock_option_is_behind(sk, level, name))
 		return set_behind(sk, fd, level, name, val, len);
+	if (sock_option_is_group(sk, level, name))
+		return set_group(sk, fd, level, name, val, len);
 	if (own)
 		err = (int)kernel_set(fd, level, name, val, len);
 	else if (sock_option_needs_kernel(sk, level, name))

@@ -296,7 +296,7 @@ static int send_name(struct send_op *op, const struct msghdr *hdr)
 		return -EINVAL;
 	if (s7_unlikely(ip_is_any(&name->ip)) && sock_other_family(sk, &name->ip))
 		name->ip = ip_from_v4(htonl(INADDR_LOOPBACK));
-	device = sock_device(sk, &name->ip, scope);
+	device = sock_device_out(sk, &name->ip, scope);
 	if (device && device != SOCK_DEVICE_KERNEL)
 		name->iface = (uint8_t)(device - 1);
 	name->valid = true;

@@ -82,7 +82,8 @@ static enum s7_side side_of(struct s7_sock *sk, const struct s7_ip *ip, uint32_t
 {
 	if (device == SOCK_DEVICE_KERNEL)
 		return SIDE_KERNEL;
-	if (ip_is_any(ip))
+	/* a group may come to either */
+	if (ip_is_any(ip) || ip_is_multicast(ip))
 		return fallback(sk) ? SIDE_DUAL : SIDE_STACK;
 	return side_of_local(sk, ip, device);
 }

@@ -26,6 +26,7 @@ enum s7_timer_kind {
 	TIMER_NEIGH,
 	TIMER_FRAG,
 	TIMER_ND,	 /* end of duplicate address detection */
+	TIMER_GROUP,	 /* reports of multicast groups */
 	TIMER_HOST,	 /* free for tests */
 	TIMER_KIND_COUNT
 };

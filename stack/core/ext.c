@@ -49,6 +49,7 @@ void sk_ext_inherit(struct s7_sock *child, const struct s7_sock *parent)
 	*ext = *parent->ext;
 	memset(&ext->errq, 0, sizeof(ext->errq));
 	ext->zc_next = ext->zc_told = 0;
+	ext->groups = NULL;
 }
 
 int sk_ext_bit(struct s7_sock *sk, uint32_t bit, bool on)

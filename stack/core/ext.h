@@ -25,7 +25,15 @@ enum s7_ext_bits {
 	EXT_ADDR_ONLY = 1 << 10,  /* ... and bound so: bind.ip is meant, no port yet */
 	EXT_UDP_CORK = 1 << 11,	  /* UDP_CORK */
 	EXT_UDP_GRO = 1 << 12,	  /* UDP_GRO */
+	EXT_MC_NO_LOOP = 1 << 13, /* IP_MULTICAST_LOOP off */
+	EXT_MC_NO_LOOP6 = 1 << 14,
+	EXT_MC_NOT_ALL = 1 << 15, /* IP_MULTICAST_ALL off */
+	EXT_MC_NOT_ALL6 = 1 << 16,
 };
+
+#define EXT_MC_KERNEL 0xff /* an interface that only the kernel has */
+
+struct s7_group_member;
 
 struct s7_sk_ext {
 	struct s7_errq errq;
@@ -40,6 +48,10 @@ struct s7_sk_ext {
 	uint16_t cork_segment;		/* ... of the one under construction */
 	uint8_t min_ttl, min_hops;	/* IP_MINTTL, IPV6_MINHOPCOUNT */
 	uint8_t unicast_if, unicast_if6; /* IP_UNICAST_IF, IPV6_UNICAST_IF: index + 1, 0 none */
+	uint8_t mc_if, mc_if6; /* IP_MULTICAST_IF, ...: index + 1, 0 none, EXT_MC_KERNEL */
+	int32_t mc_ifindex6;   /* ... as the program said it */
+	uint32_t mc_addr;      /* ... by this address, network order */
+	struct s7_group_member *groups; /* memberships, by next (stack/ip/group.h) */
 };
 
 /* The socket's, made when it has none. NULL: none left (STAT_EXT_FULL counts it). */

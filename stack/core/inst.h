@@ -80,6 +80,7 @@ struct s7_params {
 	uint32_t rmem_default, rmem_max, wmem_default, wmem_max;
 	uint32_t backlog_max; /* somaxconn */
 	uint32_t max_sockets, max_time_wait;
+	uint32_t igmp_max_memberships, igmp_max_msf; /* 0: Linux's */
 	uint32_t port_lo, port_hi; /* ephemeral range, inclusive */
 	uint32_t tcp_fastopen; /* net.ipv4.tcp_fastopen */
 	uint32_t tcp_info_len; /* of the kernel's struct tcp_info; 0: what we know of it */
@@ -135,6 +136,7 @@ struct s7_owned_table; /* stack/core/owned.c */
 struct s7_route_table; /* stack/ip/route.h */
 struct s7_neigh_table; /* stack/ip/arp.h */
 struct s7_frag_table;  /* stack/ip/frag.h */
+struct s7_group_table; /* stack/ip/group.h */
 struct s7_tcp_inst;    /* stack/tcp/tcp.h: slabs and counters of TCP */
 struct s7_udp_inst;    /* stack/udp/udp.h */
 struct s7_epoll_inst;  /* stack/sock/epoll.h */
@@ -178,6 +180,7 @@ struct s7_inst {
 	struct s7_route_table *routes;
 	struct s7_neigh_table *neigh;
 	struct s7_frag_table *frags;
+	struct s7_group_table *groups;
 	struct s7_tcp_inst *tcp;
 	struct s7_udp_inst *udp;
 	struct s7_epoll_inst *epoll;

@@ -32,6 +32,8 @@ enum s7_pkt_flags {
 	PKT_RX_L3_BAD = 1 << 3,
 	PKT_RX_L4_BAD = 1 << 4,
 	PKT_RX_BCAST = 1 << 5,	    /* link-level broadcast or multicast */
+	/* what we sent to a group, by `iface`, comes back by way of lo */
+	PKT_RX_LOOPED = 1 << 6,
 	PKT_TX_L3_CSUM = 1 << 8,    /* ask the port for the IPv4 header checksum */
 	/* ask the port for the L4 checksum; the field holds the pseudo sum */
 	PKT_TX_L4_CSUM = 1 << 9,

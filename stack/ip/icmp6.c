@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "stack/ip/chain.h"
+#include "stack/ip/group.h"
 #include "stack/ip/icmp.h"
 #include "stack/ip/ip6.h"
 #include "stack/ip/route.h"
@@ -228,6 +229,9 @@ void icmp6_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *r
 	case ICMP6_T_TIME:
 	case ICMP6_T_PARAM:
 		icmp6_error_in(inst, pkt, &icmp, rx);
+		break;
+	case ICMP6_T_MLD_QUERY:
+		mld_input(inst, pkt, rx);
 		break;
 	case ICMP6_T_ROUTER_SOLICIT:
 	case ICMP6_T_ROUTER_ADVERT:

@@ -83,6 +83,7 @@ struct s7_dst {
 	uint8_t iface;
 	uint8_t is_v4;
 	uint8_t link_len;      /* bytes of link header, 0 on lo */
+	uint8_t no_loop;       /* to a group: our own sockets shall not hear it */
 	uint32_t generation;   /* of the route table when looked up */
 	uint32_t mtu;	       /* L3 bytes, path MTU applied */
 	struct s7_neigh *neigh;

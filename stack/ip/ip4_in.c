@@ -15,6 +15,7 @@
 
 #include "stack/ip/chain.h"
 #include "stack/ip/frag.h"
+#include "stack/ip/group.h"
 #include "stack/ip/icmp.h"
 #include "stack/ip/route.h"
 #include "stack/wire/csum.h"
@@ -42,9 +43,22 @@ static enum s7_drop check_header(const struct s7_iface *iface, const struct s7_p
 	return DROP_NONE;
 }
 
-static enum s7_drop check_destination(const struct s7_inst *inst, const struct s7_iface *iface,
-				      uint32_t dst, bool *ret_broadcast)
+/* IGMP is for whoever is addressed: routers ask groups. */
+static bool group_is_wanted(const struct s7_inst *inst, const struct s7_iface *iface,
+			    const struct s7_ip4 *h)
 {
+	struct s7_ip group = ip_from_v4(h->dst), src = ip_from_v4(h->src);
+
+	return h->dst == htonl(INADDR_ALLHOSTS_GROUP) ||
+	       group_wanted(inst, iface->index, &group,
+			    h->proto == IPPROTO_IGMP ? NULL : &src);
+}
+
+static enum s7_drop check_destination(const struct s7_inst *inst, const struct s7_iface *iface,
+				      const struct s7_ip4 *h, bool *ret_broadcast)
+{
+	uint32_t dst = h->dst;
+
 	switch (ip4_classify(inst, dst)) {
 	case IP4_LOCAL:
 		return DROP_NONE;
@@ -53,7 +67,7 @@ static enum s7_drop check_destination(const struct s7_inst *inst, const struct s
 		return DROP_NONE;
 	case IP4_MULTICAST:
 		*ret_broadcast = true;
-		return dst == htonl(INADDR_ALLHOSTS_GROUP) ? DROP_NONE : DROP_IP_GROUP;
+		return group_is_wanted(inst, iface, h) ? DROP_NONE : DROP_IP_GROUP;
 	case IP4_LOOPBACK:
 		return iface->index == S7_IFACE_LO ? DROP_NONE : DROP_IP_NOT_MINE;
 	default:
@@ -98,6 +112,9 @@ static void ip4_deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s
 	case IPPROTO_ICMP:
 		icmp_input(inst, pkt, rx);
 		break;
+	case IPPROTO_IGMP:
+		igmp_input(inst, pkt, rx);
+		break;
 	default:
 		unknown_proto(inst, pkt, rx);
 	}
@@ -129,8 +146,8 @@ void ip4_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
 	if (s7_likely(!why))
 		why = check_header(iface, pkt, &h);
 	if (s7_likely(!why))
-		why = check_destination(inst, iface, h.dst, &group);
-	if (s7_likely(!why))
+		why = check_destination(inst, iface, &h, &group);
+	if (s7_likely(!why) && s7_likely(!(pkt->flags & PKT_RX_LOOPED)))
 		why = check_source(inst, iface, h.src, group);
 	if (s7_unlikely(why)) {
 		pkt_drop(inst, pkt, why);

@@ -10,6 +10,7 @@
  * looked at: we forward nothing. An unknown header is answered by a parameter problem, unless the
  * kernel shares the address and has its own opinion. Context: instance lock. Called by: eth_in.c.
  */
+#include "stack/ip/group.h"
 #include "stack/ip/ip_in.h"
 
 #include "stack/ip/chain.h"
@@ -54,7 +55,8 @@ static enum s7_drop check_destination(struct s7_inst *inst, const struct s7_ifac
 		return DROP_NONE;
 	if (ip_is_multicast(dst)) {
 		*ret_group = true;
-		return group_is_ours(iface, dst) ? DROP_NONE : DROP_IP_GROUP;
+		return group_is_ours(iface, dst) || group_wanted(inst, iface->index, dst, NULL) ?
+			       DROP_NONE : DROP_IP_GROUP;
 	}
 	/* weak host model; lo is where what we send to any address of ours comes back */
 	if (ip_is_loopback(dst) ||
@@ -124,7 +126,7 @@ void ip6_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
 		why = check_destination(inst, iface, &rx.dst, &rx.broadcast);
 	}
 	if (s7_likely(!why))
-		why = check_source(inst, iface, &rx);
+		why = pkt->flags & PKT_RX_LOOPED ? DROP_NONE : check_source(inst, iface, &rx);
 	if (s7_unlikely(why)) {
 		pkt_drop(inst, pkt, why);
 		return;

@@ -4,6 +4,7 @@
 
 #include "stack/ip/arp.h"
 #include "stack/ip/frag.h"
+#include "stack/ip/group.h"
 #include "stack/ip/route.h"
 
 int ip_inst_init(struct s7_inst *inst)
@@ -18,5 +19,7 @@ int ip_inst_init(struct s7_inst *inst)
 	inst->routes->icmp_tokens = 50;
 	inst->ip_id = (uint16_t)inst->secret[0];
 	err = neigh_init(inst);
+	if (!err)
+		err = group_init(inst);
 	return err ? err : frag_init(inst);
 }

@@ -16,6 +16,7 @@
 
 #include "stack/ip/arp.h"
 #include "stack/ip/chain.h"
+#include "stack/ip/group.h"
 #include "stack/ip/frag.h"
 #include "stack/ip/ip6.h"
 #include "stack/wire/csum.h"
@@ -53,21 +54,54 @@ static void group_mac(const struct s7_dst *dst, uint8_t mac[6])
 	put_be32(mac + 2, 0x5e000000 | (host & 0x7fffff));
 }
 
-/* What is sent to everybody is for our own sockets too, by way of lo. */
-static void loop_back(struct s7_inst *inst, const struct s7_pkt *pkt)
+/* Is what we send there for our own sockets too? */
+static bool loops_back(const struct s7_inst *inst, const struct s7_dst *dst)
 {
-	struct s7_pkt *copy = pkt_copy(inst, pkt, 0, pkt->total);
+	const struct s7_ip *to = &dst->dst;
 
-	if (copy)
-		iface_stage(inst, &inst->iface[S7_IFACE_LO], copy);
-	else
+	if (!ip_is_multicast(to))
+		return true;
+	if (dst->no_loop)
+		return false;
+	return (dst->is_v4 && ip_v4(to) == htonl(INADDR_ALLHOSTS_GROUP)) ||
+	       group_wanted(inst, dst->iface, to, NULL);
+}
+
+/* ... it comes back by way of lo, as if received by the interface it left by. */
+static void loop_back(struct s7_inst *inst, const struct s7_dst *dst, const struct s7_pkt *pkt)
+{
+	struct s7_pkt *copy;
+
+	if (!loops_back(inst, dst))
+		return;
+	copy = pkt_copy(inst, pkt, 0, pkt->total);
+	if (!copy) {
 		inst->drop[DROP_NO_PKT]++;
+		return;
+	}
+	copy->flags = PKT_RX_LOOPED;
+	copy->iface = dst->iface;
+	iface_stage(inst, &inst->iface[S7_IFACE_LO], copy);
+}
+
+/* To a group or to everybody on the link. A TTL of 0 means: no farther than this host. */
+static void transmit_group(struct s7_inst *inst, const struct s7_dst *dst, struct s7_pkt *pkt)
+{
+	struct s7_iface *iface = &inst->iface[dst->iface];
+	uint8_t mac[6];
+
+	loop_back(inst, dst, pkt);
+	if (!pkt->data[dst->is_v4 ? 8 : 7]) {
+		pkt_free(inst, pkt);
+		return;
+	}
+	group_mac(dst, mac);
+	eth_output(inst, iface, pkt, mac, dst->is_v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
 }
 
 int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt)
 {
 	struct s7_iface *iface = &inst->iface[dst->iface];
-	uint8_t mac[6];
 
 	if (s7_unlikely(!(iface->flags & IFACE_UP))) {
 		pkt_drop(inst, pkt, DROP_TX_IFACE_DOWN);
@@ -78,9 +112,7 @@ int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt)
 		return 0;
 	}
 	if (s7_unlikely(!dst->neigh)) {
-		group_mac(dst, mac);
-		loop_back(inst, pkt);
-		eth_output(inst, iface, pkt, mac, dst->is_v4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
+		transmit_group(inst, dst, pkt);
 		return 0;
 	}
 	if (s7_unlikely(dst->neigh->generation != dst->neigh_generation)) {

@@ -147,7 +147,7 @@ static void lo_stage(struct s7_inst *inst, struct s7_iface *lo, struct s7_pkt *p
 		pkt = copy;
 	}
 	iface_count_tx(inst, lo, pkt);
-	pkt->flags = PKT_RX_L3_GOOD | PKT_RX_L4_GOOD;
+	pkt->flags = PKT_RX_L3_GOOD | PKT_RX_L4_GOOD | (pkt->flags & PKT_RX_LOOPED);
 	pkt->next = NULL;
 	*inst->lo_tail = pkt;
 	inst->lo_tail = &pkt->next;
@@ -222,7 +222,7 @@ static uint32_t lo_receive(struct s7_inst *inst)
 		pkt->next = NULL;
 		lo->rx_pkts++;
 		lo->rx_bytes += pkt->total;
-		ip_input(inst, lo, pkt);
+		ip_input(inst, pkt->flags & PKT_RX_LOOPED ? &inst->iface[pkt->iface] : lo, pkt);
 	}
 	return n;
 }

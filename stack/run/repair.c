@@ -15,6 +15,7 @@
 
 #include "stack/core/ext.h"
 #include "stack/ip/frag.h"
+#include "stack/ip/group.h"
 #include "stack/sock/epoll.h"
 #include "stack/tcp/tcp.h"
 #include "stack/udp/udp.h"
@@ -97,6 +98,7 @@ void inst_repair(struct s7_inst *inst)
 	port_mend(&inst->ports);
 	epoll_mend(inst);
 	slabs_mend(inst);
+	group_mend(inst);
 	if (sk && sk->ext) /* lost rather than walked */
 		memset(&sk->ext->errq, 0, sizeof(sk->ext->errq));
 	if (sk)

@@ -8,6 +8,7 @@
 #include "stack/run/tables.h"
 
 #include "stack/core/ext.h"
+#include "stack/ip/group.h"
 #include "stack/ip/ip.h"
 #include "stack/sock/epoll.h"
 #include "stack/tcp/tcp.h"
@@ -30,6 +31,7 @@ const s7_timer_fn inst_timers[TIMER_KIND_COUNT] = {
 	[TIMER_NEIGH] = neigh_timer,
 	[TIMER_FRAG] = frag_timer,
 	[TIMER_ND] = nd_timer,
+	[TIMER_GROUP] = group_timer,
 	[TIMER_HOST] = no_timer,
 };
 

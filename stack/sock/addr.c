@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "stack/base/user.h"
+#include "stack/core/ext.h"
 #include "stack/sock/sock.h"
 
 /* without the scope (RFC 2133's shape) is long enough for Linux */
@@ -144,4 +145,17 @@ int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t p
 	if (addr && !user_put(addr, &full, s7_min(room, size)))
 		return -EFAULT;
 	return user_put(len, &size, sizeof(size)) ? 0 : -EFAULT;
+}
+
+uint32_t sock_device_out(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope)
+{
+	uint32_t device = sock_device(sk, ip, scope);
+	bool v4 = ip_is_v4(ip);
+
+	if (s7_likely(!sk->ext) || device || sk->type != SOCK_DGRAM)
+		return device;
+	if (!ip_is_multicast(ip))
+		return v4 ? sk->ext->unicast_if : sk->ext->unicast_if6;
+	device = v4 ? sk->ext->mc_if : sk->ext->mc_if6;
+	return device == EXT_MC_KERNEL ? SOCK_DEVICE_KERNEL : device;
 }

@@ -46,6 +46,8 @@ uint32_t sock_device_of(const struct s7_inst *inst, uint32_t ifindex);
  * SOCK_DEVICE_KERNEL.
  */
 uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope);
+/* ... by which a packet to it leaves: IP_MULTICAST_IF and IP_UNICAST_IF count too. */
+uint32_t sock_device_out(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope);
 
 /* Port and address as the kernel side granted them (port not 0). */
 int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
@@ -144,6 +146,10 @@ bool sock_option_needs_kernel(const struct s7_sock *sk, int level, int name);
 /* Whether the kernel socket behind keeps and answers it: Linux has no effect for it here either.
  * sk NULL: on any kind of socket. */
 bool sock_option_is_behind(const struct s7_sock *sk, int level, int name);
+/*
+ * Whether it is about multicast groups: stack and kernel socket each do it on their interfaces.
+ */
+bool sock_option_is_group(const struct s7_sock *sk, int level, int name);
 /* Level and name as text for a log line, or NULL when no table has it. */
 const char *sock_option_text(int level, int name);
 int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t *len);

@@ -48,12 +48,13 @@ enum opt_access {
 	 * without effect on internet sockets in Linux: the kernel socket behind keeps and answers
 	 */
 	OPT_BEHIND = 8,
+	OPT_GROUP = 16, /* the kernel socket, if there is one, does it too, on its own interfaces */
 	OPT_RW = OPT_RD | OPT_WR,
 };
 
 enum opt_on { ON_TCP = 1, ON_UDP = 2, ON_V6 = 4, ON_ANY = ON_TCP | ON_UDP };
 
-#define OPT_BYTES_MAX 512
+#define OPT_BYTES_MAX 1536 /* MCAST_MSFILTER with ten sources */
 
 struct opt_value {
 	int num;
@@ -102,6 +103,7 @@ extern const struct s7_opt_table errq_socket_table, errq_ip_table, errq_ipv6_tab
 
 extern const struct s7_opt_table ip_rare_table, ipv6_rare_table; /* opt_ip_rare.c */
 extern const struct s7_opt_table udp7_table; /* opt_udp.c */
+extern const struct s7_opt_table mcast_ip_table, mcast_ipv6_table; /* opt_mcast.c */
 
 /* Every table, in the order of the man pages: for the tool and the documentation. */
 extern const struct s7_opt_table *const s7_opt_tables[];

@@ -18,6 +18,7 @@ const struct s7_opt_table *const s7_opt_tables[] = {
 	&socket7_table, &socket7_more_table, &tcp7_table, &ip7_table, &ipv6_7_table,
 	&errq_socket_table, &errq_ip_table, &errq_ipv6_table,
 	&ip_rare_table, &ipv6_rare_table, &udp7_table,
+	&mcast_ip_table, &mcast_ipv6_table,
 };
 const uint32_t s7_opt_table_count = S7_ARRAY_LEN(s7_opt_tables);
 
@@ -55,6 +56,13 @@ bool sock_option_is_behind(const struct s7_sock *sk, int level, int name)
 	const struct s7_opt *opt = opt_find(level, name);
 
 	return opt && (opt->access & OPT_BEHIND) && (!sk || opt_applies(sk, opt));
+}
+
+bool sock_option_is_group(const struct s7_sock *sk, int level, int name)
+{
+	const struct s7_opt *opt = opt_find(level, name);
+
+	return opt && (opt->access & OPT_GROUP) && opt_applies(sk, opt);
 }
 
 const char *sock_option_text(int level, int name)

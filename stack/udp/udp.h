@@ -69,6 +69,12 @@ void udp_disconnect(struct s7_sock *sk);
 
 ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg); /* udp_out.c */
 ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg); /* udp_recv.c */
+/*
+ * What IP_MULTICAST_IF says of the way to a group: the device, where none is asked for, and the
+ * source, where none is bound. A group is no source.
+ */
+void udp_group_way(const struct s7_sock *sk, const struct s7_ip *to, uint32_t *device,
+		   struct s7_ip *src);
 /* UDP_CORK is pulled: what waits goes out. 0, -errno. */
 int udp_push(struct s7_udp_sock *us);
 /* Is there a datagram where SO_PEEK_OFF stands? */

@@ -10,6 +10,7 @@
  * alone is accepted from a shared one. Context: instance lock. Called by: ip4_in.c.
  */
 #include "stack/ip/chain.h"
+#include "stack/ip/group.h"
 #include "stack/udp/udp.h"
 #include "stack/wire/csum.h"
 
@@ -87,6 +88,10 @@ static bool udp_group_match(const struct s7_sock *sk, const struct s7_rx *rx,
 	if (sk->bits & SKB_CONNECTED &&
 	    (flow->rport != h->sport || !ip_equal(&flow->remote, &rx->src)))
 		return false;
+	if (ip_is_multicast(&rx->dst) && !group_hears(sk, rx->iface->index, &rx->dst, &rx->src))
+		return false;
+	if (sk->bits & SKB_CONNECTED && ip_is_multicast(&rx->dst))
+		return ip_is_any(&sk->bind.ip) || ip_equal(&sk->bind.ip, &rx->dst);
 	if (!ip_is_any(&flow->local))
 		return ip_equal(&flow->local, &rx->dst);
 	if (ip_is_v4(&flow->local) == ip_is_v4(&rx->dst))

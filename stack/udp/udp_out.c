@@ -114,6 +114,23 @@ static uint32_t udp_device(const struct s7_sock *sk, const struct s7_msg *msg,
 	return ip_is_v4(to) ? sk->ext->unicast_if : sk->ext->unicast_if6;
 }
 
+void udp_group_way(const struct s7_sock *sk, const struct s7_ip *to, uint32_t *device,
+		   struct s7_ip *src)
+{
+	bool v4 = ip_is_v4(to);
+	uint8_t mc_if;
+
+	if (ip_is_multicast(src))
+		*src = v4 ? ip_from_v4(0) : (struct s7_ip){ 0 };
+	if (!ip_is_multicast(to) || !sk->ext)
+		return;
+	mc_if = v4 ? sk->ext->mc_if : sk->ext->mc_if6;
+	if (!*device && mc_if != EXT_MC_KERNEL)
+		*device = mc_if;
+	if (v4 && sk->ext->mc_addr && ip_is_any(src))
+		*src = ip_from_v4(sk->ext->mc_addr);
+}
+
 /* us->dst leads to `to` afterwards. */
 static int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struct s7_ip *src,
 		     uint32_t device)
@@ -143,6 +160,7 @@ static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uin
 	struct s7_ip src = udp_source(sk, msg);
 	const struct s7_ip *to = &sk->flow.remote;
 	uint16_t port = sk->flow.rport;
+	uint32_t device;
 	int err;
 
 	if (msg->name.valid) {
@@ -153,7 +171,10 @@ static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uin
 	} else if (!(sk->bits & SKB_CONNECTED)) {
 		return -EDESTADDRREQ;
 	}
-	err = udp_route(us, to, &src, udp_device(sk, msg, to));
+	device = udp_device(sk, msg, to);
+	if (s7_unlikely(ip_is_multicast(to) || ip_is_multicast(&src)))
+		udp_group_way(sk, to, &device, &src);
+	err = udp_route(us, to, &src, device);
 	if (err)
 		return err;
 	if (us->dst_broadcast && !(sk->bits & SKB_BROADCAST))
@@ -289,6 +310,7 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 		tx.tos = msg->ask->has & ASK_TOS ? msg->ask->tos : tx.tos;
 		tx.ttl = msg->ask->has & ASK_TTL ? msg->ask->ttl : tx.ttl;
 	}
+	dst.no_loop = sk_ext_has(sk, dst.is_v4 ? EXT_MC_NO_LOOP : EXT_MC_NO_LOOP6);
 	tx.dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
 	udp_finish(us, b, &dst, port);
 	if (s7_unlikely((sk->ext || msg->ask) && !b->more_of))

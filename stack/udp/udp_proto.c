@@ -15,6 +15,7 @@
 
 #include "stack/core/ext.h"
 #include "stack/ip/errq_icmp.h"
+#include "stack/ip/group.h"
 
 int udp_inst_init(struct s7_inst *inst)
 {
@@ -116,11 +117,13 @@ static int udp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port
 {
 	struct s7_udp_sock *us = udp_sock(sk);
 	struct s7_ip bound = udp_bound_ip(sk);
+	uint32_t device = sk->bound_iface;
 	struct s7_dst dst;
 	bool broadcast;
 	int err;
 
-	err = dst_lookup(sk->inst, ip, &bound, sk->bound_iface, &dst);
+	udp_group_way(sk, ip, &device, &bound);
+	err = dst_lookup(sk->inst, ip, &bound, device, &dst);
 	if (err)
 		return err;
 	if (dst.owner != ROUTE_STACK)
@@ -138,7 +141,7 @@ static int udp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port
 	sk->flow.rport = port;
 	sk->flow.iface = dst.iface;
 	us->dst = dst;
-	us->dst_iface = sk->bound_iface;
+	us->dst_iface = device;
 	us->dst_valid = true;
 	us->dst_broadcast = broadcast;
 	sk->bits |= SKB_CONNECTED;
@@ -203,6 +206,7 @@ static int udp_shutdown(struct s7_sock *sk, int how)
 
 static void udp_close(struct s7_sock *sk)
 {
+	group_leave_all(sk);
 	udp_cork_drop(udp_sock(sk));
 	udp_purge(udp_sock(sk));
 	udp_leave_flow(sk);
