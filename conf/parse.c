@@ -159,24 +159,55 @@ static int section_open(struct parser *p, const char *text)
 
 /* ---- keys ---- */
 
+/* How many letters of one word must be put in, left out or changed to make it the other. */
+static uint32_t distance(const char *a, const char *b)
+{
+	uint32_t row[48], above, keep, j, cols = (uint32_t)strnlen(b, 47);
+
+	for (j = 0; j <= cols; j++)
+		row[j] = j;
+	for (uint32_t i = 0; a[i]; i++) {
+		above = row[0]++;
+		for (j = 1; j <= cols; j++) {
+			keep = above + (a[i] != b[j - 1]);
+			above = row[j];
+			row[j] = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
+			row[j] = keep < row[j] ? keep : row[j];
+		}
+	}
+	return row[cols];
+}
+
+static const char *nearest_key(enum conf_section section, const char *name)
+{
+	const char *best = "";
+	uint32_t least = UINT32_MAX, far;
+
+	for (size_t i = 0; i < conf_key_count; i++) {
+		if (conf_keys[i].section != section)
+			continue;
+		far = distance(conf_keys[i].name, name);
+		if (far < least) {
+			least = far;
+			best = conf_keys[i].name;
+		}
+	}
+	return best;
+}
+
 static int unknown_key(const struct parser *p, const char *name, const char *value)
 {
 	enum conf_section other =
 		p->section == CONF_SEC_GLOBAL ? CONF_SEC_INTERFACE : CONF_SEC_GLOBAL;
-	char text[400];
-	size_t used, i;
+	char text[256];
 
 	if (conf_key_find(other, name)) {
 		snprintf(text, sizeof(text), "this key belongs in %s", conf_section_title(other));
 		return complain(p, name, value, text);
 	}
-	used = (size_t)snprintf(text, sizeof(text), "unknown key; %s has",
-				conf_section_title(p->section));
-	for (i = 0; i < conf_key_count && used < sizeof(text); i++) {
-		if (conf_keys[i].section == p->section)
-			used += (size_t)snprintf(text + used, sizeof(text) - used, " %s",
-						 conf_keys[i].name);
-	}
+	snprintf(text, sizeof(text),
+		 "a key of %s, the nearest is %s (docs/configuration.md has all)",
+		 conf_section_title(p->section), nearest_key(p->section, name));
 	return complain(p, name, value, text);
 }
 

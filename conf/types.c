@@ -342,30 +342,26 @@ static bool is_network(const struct conf_prefix *prefix)
 	return true;
 }
 
-/* The next free slot of a repeatable key, or NULL. *ret_count is its counter. */
-static void *next_slot(const struct conf_key *key, void *base, uint32_t **ret_count)
+/* One more value of a repeatable key. */
+static int append(const struct conf_key *key, void *base, const void *value)
 {
 	uint32_t *count = (uint32_t *)(void *)((char *)base + key->count_offset);
+	size_t size = key->width / key->max;
 
-	*ret_count = count;
 	if (*count >= key->max)
-		return NULL;
-	return (char *)field_of(key, base) + *count * (key->width / key->max);
+		return -E2BIG;
+	memcpy((char *)field_of(key, base) + *count * size, value, size);
+	(*count)++;
+	return 0;
 }
 
 static int prefix_set(const struct conf_key *key, const char *text, void *base)
 {
-	struct conf_prefix prefix, *slot;
-	uint32_t *count;
+	struct conf_prefix prefix;
 
 	if (prefix_parse(text, &prefix) || !is_host(prefix.ip))
 		return -EINVAL;
-	slot = next_slot(key, base, &count);
-	if (!slot)
-		return -E2BIG;
-	*slot = prefix;
-	(*count)++;
-	return 0;
+	return append(key, base, &prefix);
 }
 
 static void prefix_allowed(const struct conf_key *key, char *ret_text, size_t len)
@@ -378,9 +374,8 @@ static void prefix_allowed(const struct conf_key *key, char *ret_text, size_t le
 /* "NETWORK/LENGTH" or "NETWORK/LENGTH via ADDRESS" */
 static int route_set(const struct conf_key *key, const char *text, void *base)
 {
-	struct conf_route route = { 0 }, *slot;
+	struct conf_route route = { 0 };
 	char to[64], word[8], via[64], rest;
-	uint32_t *count;
 	int n = sscanf(text, "%63s %7s %63s %c", to, word, via, &rest);
 
 	if ((n != 1 && n != 3) || prefix_parse(to, &route.to) || !is_network(&route.to))
@@ -391,12 +386,7 @@ static int route_set(const struct conf_key *key, const char *text, void *base)
 		if (is_v6(route.via) != route.to.is_v6)
 			return -EINVAL;
 	}
-	slot = next_slot(key, base, &count);
-	if (!slot)
-		return -E2BIG;
-	*slot = route;
-	(*count)++;
-	return 0;
+	return append(key, base, &route);
 }
 
 static void route_allowed(const struct conf_key *key, char *ret_text, size_t len)

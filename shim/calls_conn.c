@@ -486,8 +486,10 @@ S7_EXPORT int dup(int fd)
 	struct s7_file *file = fd_get_adopt(fd, NULL, 0);
 	int to = real.dup(fd);
 
-	if (file && to >= 0)
-		fd_dup_install(fd, to);
+	if (file && to >= 0 && fd_dup_install(fd, to)) {
+		s7_sys1(SYS_close, to);
+		return (int)ret_errno(-EMFILE);
+	}
 	return to;
 }
 
@@ -497,8 +499,7 @@ static int dup_over(int fd, int to, int flags)
 	struct s7_file *old;
 	long ret;
 
-	fd_get_adopt(fd, NULL, 0);
-	if (is_protected(to))
+	if (is_protected(to) || (fd_get_adopt(fd, NULL, 0) && (uint32_t)to >= s7_fds.limit))
 		return -EBADF;
 	if (s7_unlikely(s7_early_count))
 		early_forget(to);

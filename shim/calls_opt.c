@@ -304,8 +304,10 @@ static int fcntl_dup(int fd, int cmd, void *arg)
 {
 	int to = real.fcntl(fd, cmd, arg);
 
-	if (to >= 0)
-		fd_dup_install(fd, to);
+	if (to >= 0 && fd_dup_install(fd, to)) {
+		s7_sys1(SYS_close, to);
+		return (int)ret_errno(-EMFILE);
+	}
 	return to;
 }
 

@@ -126,14 +126,14 @@ struct s7_file *fd_take(int fd)
 	return file;
 }
 
-void fd_dup_install(int from_fd, int to_fd)
+int fd_dup_install(int from_fd, int to_fd)
 {
 	struct s7_file *file, *old = NULL;
 
 	if (!fd_get(from_fd) && !fd_get(to_fd))
-		return;
+		return 0;
 	if ((uint32_t)to_fd >= s7_fds.limit)
-		return;
+		return -EMFILE;
 	lock_take(&fd_lock);
 	file = fd_get(from_fd);
 	if (file)
@@ -142,6 +142,7 @@ void fd_dup_install(int from_fd, int to_fd)
 	host_unlock(&fd_lock);
 	if (old)
 		file_put(old);
+	return 0;
 }
 
 int fd_placeholder_dup(int domain, int flags)

@@ -31,7 +31,7 @@ static inline struct s7_file *fd_get(int fd)
 {
 	if (s7_likely((uint32_t)fd >= s7_fds.limit))
 		return NULL;
-	return s7_fds.fd[fd];
+	return __atomic_load_n(&s7_fds.fd[fd], __ATOMIC_ACQUIRE);
 }
 
 static inline struct s7_sock *fd_sock(int fd)
@@ -53,8 +53,8 @@ bool fd_is_internal(int fd);
 void fd_mark_internal(int fd);
 
 /* Descriptor to_fd is now a duplicate of from_fd (dup, F_DUPFD): refers to the same file. Foreign
- * from_fd: clears to_fd. */
-void fd_dup_install(int from_fd, int to_fd);
+ * from_fd: clears to_fd. -EMFILE: to_fd is beyond the table, it would be a bare kernel socket. */
+int fd_dup_install(int from_fd, int to_fd);
 /* A kernel descriptor like the one of a stack socket of this family, for accept: number, or -errno.
  * flags: SOCK_CLOEXEC. */
 int fd_placeholder_dup(int domain, int flags);

@@ -173,13 +173,13 @@ static void give_back(struct suspect *s)
 
 	s->seen = 0;
 	if (!refs) {
-		stat_add(s7_arena->inst[s->file->inst], STAT_REFS_SWEPT, 1);
+		stat_add_shared(s7_arena->inst[s->file->inst], STAT_REFS_SWEPT, 1);
 		close_again(s->file);
 		return;
 	}
 	if (!atomic_compare_exchange_strong(&s->file->refs, &refs, s->counted ? s->counted : 1))
 		return;
-	stat_add(s7_arena->inst[s->file->inst], STAT_REFS_SWEPT, s->refs - s->counted);
+	stat_add_shared(s7_arena->inst[s->file->inst], STAT_REFS_SWEPT, s->refs - s->counted);
 	if (!s->counted)
 		file_put(s->file);
 }

@@ -319,7 +319,7 @@ static void nodes_drop(struct s7_waiter *waiter, bool was_rung)
 		struct s7_inst *inst = s7_arena->inst[node->inst];
 		uint32_t n = 0;
 
-		inst_lock(inst, inst->now);
+		inst_lock(inst, 0);
 		while (node && n < DROP_BATCH && node->inst == inst->index) {
 			waiter->nodes = node->chain;
 			list_del(&node->node);
@@ -414,7 +414,7 @@ static void sleep_leave(struct sleep *s)
 		struct s7_inst *inst = s7_arena->inst[k];
 
 		s->watched &= s->watched - 1;
-		inst_lock(inst, inst->now);
+		inst_lock(inst, 0);
 		for (uint32_t i = 1; (s->armed & 1u << k) && i < inst->iface_count; i++) {
 			const struct s7_netdev_ops *ops = inst->env->dev[i].ops;
 
@@ -561,7 +561,7 @@ int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds
 	/* rung meanwhile: the bell holds it; look again at once */
 	if (self && atomic_load(&self->rung))
 		s.until = s.now;
-	inst->stat[STAT_SLEEPS]++;
+	stat_add_shared(inst, STAT_SLEEPS, 1);
 	n = sleep_poll(&s, sleep_timeout(&s, &ts), mask);
 	sleep_leave(&s);
 	n = sleep_result(&s, kfds, nkfds, n);

@@ -79,6 +79,6 @@ void wait_role_hand_on(struct s7_inst *inst, const struct s7_waiter *self)
 	    atomic_load(&next->state) != WAITER_SLEEPING)
 		return;
 	atomic_store(&next->rung, 1);
-	stat_add(inst, STAT_WATCH_HANDED_ON, 1);
+	stat_add_shared(inst, STAT_WATCH_HANDED_ON, 1);
 	wait_ring(next);
 }

@@ -231,7 +231,9 @@ int inst_add_iface(struct s7_inst *inst, const struct s7_iface *iface, uint32_t 
  */
 void inst_repair(struct s7_inst *inst);
 
-/* Takes the lock and sets `now`. A dead owner's leftovers are repaired here. */
+/*
+ * Takes the lock and sets `now` (0: it stays as it is). A dead owner's leftovers are repaired here.
+ */
 void inst_lock(struct s7_inst *inst, s7_time now);
 bool inst_trylock(struct s7_inst *inst, s7_time now);
 /* Frees the lock, then rings the waiters that were marked under it. */
@@ -313,6 +315,12 @@ void iface_stage(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pk
 static inline void stat_add(struct s7_inst *inst, enum s7_stat stat, uint64_t n)
 {
 	inst->stat[stat] += n;
+}
+
+/* The same without the lock, for a counter that is never counted under it. */
+static inline void stat_add_shared(struct s7_inst *inst, enum s7_stat stat, uint64_t n)
+{
+	__atomic_fetch_add(&inst->stat[stat], n, __ATOMIC_RELAXED);
 }
 
 void inst_log(struct s7_inst *inst, enum s7_log_level level, const char *fmt, ...) S7_PRINTF(3, 4);

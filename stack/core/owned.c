@@ -7,8 +7,8 @@
  * one takes it back. An instance with no shared interface keeps the counts all the same; only the
  * telling is the host's business. The wildcards of the families are two entries: who serves both
  * (a dual-stack socket) owns both.
- * Bound: 4 entries a socket; when full, the port is not silenced in the kernel (counted by the
- * host's log).
+ * Bound: three entries a socket (a binding of both families, a connection) and one a TIME_WAIT
+ * entry; there is room for more than that: never full.
  * Context: instance lock.
  */
 #include <errno.h>
@@ -34,7 +34,8 @@ int sk_inst_init(struct s7_inst *inst)
 {
 	uint32_t size = 1024;
 
-	while (size < inst->params.max_sockets)
+	/* whoever holds a port is one of these, or a half-open connection of one of these */
+	while (size < 4 * (uint64_t)inst->params.max_sockets + inst->params.max_time_wait)
 		size *= 2;
 	inst->owned = arena_take(inst->arena, sizeof(*inst->owned) + size * sizeof(struct s7_owned),
 				 S7_CACHELINE);
@@ -79,11 +80,7 @@ void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, ui
 		entry->count++;
 		return;
 	}
-	if (inst->owned->live >= inst->owned->mask / 4 * 3) {
-		inst_log(inst, LOG_WARN,
-			 "table of owned ports full: the kernel may answer for port %u", port);
-		return;
-	}
+	assert(inst->owned->live <= inst->owned->mask);
 	for (at = owned_slot(inst, proto, ip, port); inst->owned->entry[at].count;
 	     at = (at + 1) & inst->owned->mask)
 		;

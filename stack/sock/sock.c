@@ -149,7 +149,9 @@ int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time
 	return err;
 }
 
-/* SO_REUSEADDR on both sides allows it; in TIME_WAIT, or without a socket yet, the newcomer's. */
+/*
+ * SO_REUSEADDR or SO_REUSEPORT on both sides allows it; TIME_WAIT remembers what its socket had.
+ */
 static bool flow_holds(const struct s7_sock *sk, struct s7_flow *flow, const struct s7_ip *ip,
 		       uint16_t port)
 {
@@ -158,10 +160,10 @@ static bool flow_holds(const struct s7_sock *sk, struct s7_flow *flow, const str
 	if (flow->proto != IPPROTO_TCP || flow->lport != port ||
 	    (!ip_is_any(ip) && !ip_equal(ip, &flow->local)))
 		return false;
-	if (flow->kind != FLOW_TCP)
-		return !(sk->bits & SKB_REUSEADDR);
-	if (other == sk || other->bind.linked)
-		return false; /* the port table judges */
+	if (flow->kind == FLOW_TCP_TW)
+		return !(sk->bits & s7_container(flow, struct s7_tcp_tw, flow)->share);
+	if (flow->kind != FLOW_TCP || other == sk || other->bind.linked)
+		return false; /* the port table judges: its own binding, or its listener's */
 	return !(sk->bits & other->bits & (SKB_REUSEADDR | SKB_REUSEPORT));
 }
 
@@ -288,7 +290,7 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 		return -ENOTCONN;
 	if (!addr)
 		return -EFAULT;
-	inst_lock(inst, inst->now);
+	inst_lock(inst, 0);
 	ip = peer ? sk->flow.remote : sk->flow.local;
 	port = peer ? sk->flow.rport : sk->flow.lport;
 	device = sk->bound_iface;

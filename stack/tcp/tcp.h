@@ -220,6 +220,7 @@ struct s7_tcp_tw {
 	uint32_t ts_recent, ts_offset;
 	uint32_t ts_recent_s;
 	uint32_t bound_iface;
+	uint32_t share; /* SKB_REUSEADDR, SKB_REUSEPORT as its socket had them */
 	uint8_t rcv_wscale;
 	uint8_t tos, ttl;
 	bool ts, owns_port;

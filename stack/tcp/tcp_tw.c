@@ -55,6 +55,7 @@ void tcp_time_wait(struct s7_tcp_sock *ts)
 	tw->ts_recent_s = tcb->ts_recent_s;
 	tw->ts_offset = tcb->ts_offset;
 	tw->bound_iface = ts->sk.bound_iface;
+	tw->share = ts->sk.bits & (SKB_REUSEADDR | SKB_REUSEPORT);
 	tw->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
 	tw->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4);
 	tw->owns_port = tcb->bits & TCB_OWNS_PORT; /* the count moves over */

@@ -73,7 +73,8 @@ echo_pid=$PID_echo
 mac=$(in_s cat "/sys/class/net/$S7_DEV_S/address")
 pids="$nginx_pid $(pgrep -P "$nginx_pid" | tr '\n' ' ') $redis_pid $echo_pid"
 usage() { for p in $nginx_pid $redis_pid $echo_pid; do "$tool" ss -p "$p" --usage 2>&1 | sed "s/^/$p: /"; done; }
-drops() { for p in $nginx_pid $redis_pid $echo_pid; do "$tool" ss -s -p "$p" 2>/dev/null; done | awk '$1 == "drop" {n[$2] += $3} END {for (d in n) print d, n[d]}' | sort; }
+# named drops, and what is counted of SYN cookies
+drops() { for p in $nginx_pid $redis_pid $echo_pid; do "$tool" ss -s -p "$p" 2>/dev/null; done | awk '$1 == "drop" || $2 ~ /COOKIES/ {n[$2] += $3} END {for (d in n) print d, n[d]}' | sort; }
 
 # attack NAME DROPS: the scenario; each of the drops is counted, all go on
 attack()
@@ -120,7 +121,7 @@ attack flags "TCP_FLAGS"
 attack arp "ARP_BAD"
 attack icmp_errors "ICMP_NO_FLOW"
 attack blind ""
-attack syn_flood ""
+attack syn_flood "TCP_COOKIES_SENT TCP_COOKIES_OK"
 attack zero_window ""
 attack inside ""
 

@@ -186,9 +186,8 @@ static const struct message messages[] = {
 	  "f:2: tcp_congestion = bbr: global or one of cubic, reno, newreno" },
 	{ "[global]\nmtu = 1500\n", "f:2: mtu = 1500: this key belongs in [interface NAME]" },
 	{ "[interface a]\nmtux = 1\n",
-	  "f:2: mtux = 1: unknown key; [interface NAME] has driver device devargs address gateway "
-	  "route mtu mac queues rx_ring tx_ring spin_us rx_checksum tso tcp_congestion "
-	  "tcp_init_cwnd tcp_delayed_ack_ms backlog rmem wmem" },
+	  "f:2: mtux = 1: a key of [interface NAME], the nearest is mtu "
+	  "(docs/configuration.md has all)" },
 	{ "[globals]\n", "f:1: section = globals: [global] or [interface NAME]" },
 	{ "[interfaces a]\n", "f:1: section = interfaces a: [global] or [interface NAME]" },
 	{ "mtu = 3\n", "f:1: mtu = 3: a section before it: [global] or [interface NAME]" },

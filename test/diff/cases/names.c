@@ -284,3 +284,34 @@ CASE(names_fresh)
 	T(close(-1));
 	T(shutdown(999, 0));
 }
+
+/* The server closes first: what is left in TIME_WAIT remembers whether its port was to be shared. */
+static void time_wait_bind(bool before, bool after, bool port)
+{
+	int name = port ? SO_REUSEPORT : SO_REUSEADDR, l = sock(SOCK_STREAM), c, s;
+	struct sockaddr_in at = loop_addr(0);
+
+	set_int(l, SOL_SOCKET, name, before);
+	bind(l, (struct sockaddr *)&at, sizeof(at));
+	listen(l, 4);
+	at = loop_addr(port_of(l));
+	c = sock(SOCK_STREAM);
+	connect(c, (struct sockaddr *)&at, sizeof(at));
+	s = accept(l, NULL, NULL);
+	close(s);
+	settle();
+	close(c);
+	close(l);
+	settle();
+	l = sock(SOCK_STREAM);
+	set_int(l, SOL_SOCKET, name, after);
+	say("%s %d, then %d", port ? "reuseport" : "reuseaddr", before, after);
+	T(bind(l, (struct sockaddr *)&at, sizeof(at)));
+	close(l);
+}
+
+CASE(names_time_wait_remembers)
+{
+	for (int k = 0; k < 8; k++)
+		time_wait_bind(k & 1, k & 2, k & 4);
+}
