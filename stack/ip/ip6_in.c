@@ -101,6 +101,16 @@ static void ip6_deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s
 	}
 }
 
+/* What comes back by lo between link-local addresses belongs to their link (scopes, devices). */
+static void rx_own_link(struct s7_inst *inst, struct s7_rx *rx)
+{
+	const struct s7_ip *scoped = ip_is_link_local6(&rx->dst) ? &rx->dst : &rx->src;
+	struct s7_iface *iface = ip_is_link_local6(scoped) ? ip6_local_iface(inst, scoped) : NULL;
+
+	if (iface)
+		rx->iface = iface;
+}
+
 static bool is_extension(uint8_t proto)
 {
 	return proto == IP6_EXT_HOPBYHOP || proto == IP6_EXT_ROUTING ||
@@ -131,6 +141,8 @@ void ip6_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
 		pkt_drop(inst, pkt, why);
 		return;
 	}
+	if (s7_unlikely(iface->index == S7_IFACE_LO))
+		rx_own_link(inst, &rx);
 	if (pkt->total > h.payload + IP6_LEN)
 		chain_trim(inst, pkt, h.payload + IP6_LEN);
 	pkt->l3_len = IP6_LEN;

@@ -188,11 +188,10 @@ static enum s7_drop advertised(struct s7_inst *inst, const struct s7_rx *rx, con
 
 	if (ip_is_multicast(&rx->dst) && nd->flags & ND_SOLICITED)
 		return DROP_ND_BAD;
-	if (addr) {
-		if (addr->flags & ADDR_TENTATIVE)
-			addr_is_duplicate(inst, rx->iface, addr);
-		return addr->flags & ADDR_DUPLICATE ? DROP_NONE : DROP_ND_BAD;
-	}
+	if (addr && addr->flags & ADDR_TENTATIVE)
+		addr_is_duplicate(inst, rx->iface, addr);
+	if (addr && !(addr->flags & ADDR_DUPLICATE))
+		return DROP_ND_BAD; /* ours, and proven to be so */
 	neigh = neigh_find(inst, rx->iface, target);
 	if (!neigh)
 		return DROP_ND_IGNORED;

@@ -38,9 +38,12 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	struct s7_inst *inst = listener->sk.inst;
 	struct s7_tcp_req *req = ret_req;
 	const struct tcp_opts *o = &seg->opts;
+	uint32_t bound = listener->sk.bound_iface;
 	int err;
 
-	err = dst_lookup(inst, &rx->src, &rx->dst, listener->sk.bound_iface, &req->dst);
+	if (s7_unlikely(ip_needs_scope(&rx->src)))
+		bound = rx->iface->index + 1u;
+	err = dst_lookup(inst, &rx->src, &rx->dst, bound, &req->dst);
 	if (err || req->dst.owner != ROUTE_STACK)
 		err = dst_lookup(inst, &rx->src, &rx->dst, rx->iface->index + 1u, &req->dst);
 	if (err || req->dst.owner != ROUTE_STACK)

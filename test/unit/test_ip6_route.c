@@ -6,6 +6,10 @@
 
 #include "stack/ip/arp.h"
 #include "stack/ip/route.h"
+#include "stack/tcp/tcp.h"
+#include "stack/wire/csum.h"
+#include "stack/wire/eth.h"
+#include "stack/wire/tcp_hdr.h"
 #include "test/support/mini6.h"
 
 static int look(struct mini *m, const char *to, uint32_t bound, struct s7_dst *dst)
@@ -178,5 +182,106 @@ Test(ip6_route, addresses_that_change_make_ways_stale)
 	iface_set_addrs(m->inst, &m->inst->iface[1], NULL, 0);
 	cr_assert(dst_stale(m->inst, &dst));
 	cr_assert_eq(m->inst->iface[1].addr6_count, 1); /* what the MAC makes */
+	cr_assert_eq(mini_free(m), 0);
+}
+
+static const uint8_t mac_second[6] = { 2, 0, 0, 0, 0, 0x11 };
+
+/* Another link beside m0, with a link-local network of its own. */
+static void second_link(struct mini *m)
+{
+	struct s7_iface iface = { .name = "m1", .flags = IFACE_UP, .mtu = 1500, .ifindex = 3 };
+	struct s7_route routes[] = {
+		{ .to = mini_addr6("fe80::"), .prefix_len = 64, .iface = 1 },
+		{ .to = mini_addr6("fe80::"), .prefix_len = 64, .iface = 2 },
+	};
+	uint32_t at;
+
+	memcpy(iface.mac, mac_second, 6);
+	cr_assert_eq(inst_add_iface(m->inst, &iface, &at), 0);
+	m->env.dev[at] = m->env.dev[1];
+	cr_assert_eq(iface_set_addrs(m->inst, &m->inst->iface[at], NULL, 0), 0);
+	cr_assert_eq(route_set(m->inst, routes, 2), 0);
+	mini_wait(m, 2 * S7_SEC);
+	m->sent_count = 0;
+}
+
+/* A segment of MINI_PEER_LL to `to` by the second link. */
+static void segment_in(struct mini *m, const char *to, struct tcp_hdr h)
+{
+	struct s7_ip src = mini_addr6(MINI_PEER_LL), dst = mini_addr6(to);
+	uint8_t seg[TCP_HDR_LEN], frame[256];
+	struct mini_ip6 ip = { .src = MINI_PEER_LL, .dst = to, .next = IPPROTO_TCP, .data = seg,
+			       .len = sizeof(seg) };
+	struct s7_pkt *pkt = pkt_alloc(m->inst);
+	uint32_t sum = ip_pseudo_sum(&src, &dst, IPPROTO_TCP, sizeof(seg));
+
+	h.hdr_len = TCP_HDR_LEN;
+	tcp_hdr_write(seg, &h);
+	put_raw16(seg + TCP_HDR_CSUM_AT, csum_fold(csum_partial(seg, sizeof(seg), sum)));
+	pkt->len = pkt->total = mini_frame_ip6(frame, &ip);
+	memcpy(frame, mac_second, 6);
+	memcpy(pkt->data, frame, pkt->len);
+	eth_input(m->inst, &m->inst->iface[2], &pkt, 1);
+	inst_drive(m->inst);
+}
+
+Test(ip6_route, a_connection_between_link_local_addresses_stays_on_its_link)
+{
+	struct mini *m = mini6_new(IFACE_UP, false, 0);
+	struct s7_ip any = mini_addr6("::"), peer = mini_addr6(MINI_PEER_LL);
+	struct tcp_hdr h = { .src = 5, .dst = 80, .seq = 100, .flags = TCPF_SYN, .wnd = 1000 };
+	struct s7_sock *sk, *child;
+
+	second_link(m);
+	neigh_learn(m->inst, &m->inst->iface[2], &peer, mini_mac_peer);
+	cr_assert_eq(sk_create(m->inst, PROTO_TCP, AF_INET6, &sk), 0);
+	cr_assert_eq(sk_bind(sk, &any, 80), 0);
+	cr_assert_eq(sk_ops(sk)->listen(sk, 4), 0);
+	segment_in(m, "fe80::ff:fe00:11", h);
+	cr_assert_eq(m->sent_count, 1);
+	cr_assert_arr_eq(m->sent[0].data + 6, mac_second, 6);
+	h.ack = get_be32(m->sent[0].data + ETH_LEN + IP6_LEN + 4) + 1;
+	h.seq = 101;
+	h.flags = TCPF_ACK;
+	segment_in(m, "fe80::ff:fe00:11", h);
+	cr_assert_eq(sk_ops(sk)->accept(sk, &child), 0);
+	cr_assert_eq(child->bound_iface, 3); /* as in Linux: it says nothing elsewhere */
+	cr_assert_eq(tcp_sk(child)->tcb.dst.iface, 2);
+	/* an address of the other link is not ours here */
+	h.flags = TCPF_SYN;
+	segment_in(m, MINI_US_LL, h);
+	cr_assert_eq(m->inst->drop[DROP_IP_NOT_MINE], 1);
+	sk_ops(child)->abort(child, ECONNRESET);
+	sk_ops(child)->close(child);
+	sk_ops(sk)->close(sk);
+	cr_assert_eq(mini_free(m), 0);
+}
+
+Test(ip6_route, own_link_local_addresses_keep_their_interface)
+{
+	struct mini *m = mini6_new(IFACE_UP, true, 0);
+	struct s7_ip any = mini_addr6("::"), us = mini_addr6(MINI_US_LL);
+	struct s7_sock *sk, *from, *child;
+
+	cr_assert_eq(sk_create(m->inst, PROTO_TCP, AF_INET6, &sk), 0);
+	sk->bound_iface = 2;
+	cr_assert_eq(sk_bind(sk, &us, 80), 0);
+	cr_assert_eq(sk_ops(sk)->listen(sk, 4), 0);
+	cr_assert_eq(sk_create(m->inst, PROTO_TCP, AF_INET6, &from), 0);
+	from->bound_iface = 2;
+	cr_assert_eq(sk_bind(from, &any, 1000), 0);
+	cr_assert_eq(sk_ops(from)->connect(from, &us, 80), -EINPROGRESS);
+	inst_drive(m->inst);
+	inst_drive(m->inst);
+	cr_assert_eq(sk_ops(sk)->accept(sk, &child), 0);
+	cr_assert_eq(child->bound_iface, 2);
+	cr_assert_eq(child->flow.iface, 1);
+	cr_assert_eq(tcp_sk(child)->tcb.dst.iface, S7_IFACE_LO);
+	cr_assert_eq(m->sent_count, 0);
+	sk_ops(from)->close(from);
+	sk_ops(child)->close(child);
+	sk_ops(sk)->close(sk);
+	mini_wait(m, 130 * S7_SEC);
 	cr_assert_eq(mini_free(m), 0);
 }
