@@ -50,12 +50,12 @@ Test(ip6_opts, datagrams)
 	cr_assert(h.hops == 1 && h.tclass == 0);
 	cr_assert_arr_eq(m->sent[0].data, ((uint8_t[]){ 0x33, 0x33, 0, 0, 0, 1 }), 6);
 	sk->ip6.hops = 9;
-	sk->ip6.mcast_hops = 0;
+	sk->ip6.mcast_hops = 5;
 	sk->ip6.tclass = 0xb8;
 	h = datagram_to(m, sk, MINI_PEER6);
 	cr_assert(h.hops == 9 && h.tclass == 0xb8);
 	h = datagram_to(m, sk, "ff02::1");
-	cr_assert(h.hops == 0 && h.tclass == 0xb8);
+	cr_assert(h.hops == 5 && h.tclass == 0xb8);
 	sk_ops(sk)->close(sk);
 	inst_drive(m->inst); /* what was sent to the group came back by lo */
 	cr_assert_eq(mini_free(m), 0);
