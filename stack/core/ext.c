@@ -12,6 +12,7 @@
 
 int ext_inst_init(struct s7_inst *inst)
 {
+	list_init(&inst->tx_waiting);
 	return slab_init(&inst->exts, inst->arena, sizeof(struct s7_sk_ext),
 			 inst->params.max_sockets);
 }
@@ -32,6 +33,8 @@ void sk_ext_free(struct s7_sock *sk)
 
 	if (s7_likely(!ext))
 		return;
+	if (ext->bits & EXT_TX_WAIT)
+		list_del(&ext->tx_wait);
 	errq_purge(sk->inst, &ext->errq);
 	sk->ext = NULL;
 	slab_free(&sk->inst->exts, ext);
@@ -50,6 +53,7 @@ void sk_ext_inherit(struct s7_sock *child, const struct s7_sock *parent)
 	memset(&ext->errq, 0, sizeof(ext->errq));
 	ext->zc_next = ext->zc_told = 0;
 	ext->groups = NULL;
+	ext->bits &= ~(uint32_t)EXT_TX_WAIT;
 }
 
 int sk_ext_bit(struct s7_sock *sk, uint32_t bit, bool on)
@@ -60,4 +64,27 @@ int sk_ext_bit(struct s7_sock *sk, uint32_t bit, bool on)
 		return -ENOBUFS;
 	sk->ext->bits = on ? sk->ext->bits | bit : sk->ext->bits & ~bit;
 	return 0;
+}
+
+int sk_tx_full(struct s7_sock *sk)
+{
+	if (sk_ext_has(sk, EXT_TX_WAIT))
+		return 0;
+	if (!sk_ext(sk))
+		return -ENOBUFS;
+	sk->ext->bits |= EXT_TX_WAIT;
+	sk->ext->tx_owner = sk;
+	list_add_tail(&sk->inst->tx_waiting, &sk->ext->tx_wait);
+	return 0;
+}
+
+void sk_tx_room(struct s7_inst *inst)
+{
+	while (!list_empty(&inst->tx_waiting)) {
+		struct s7_sk_ext *ext = list_first(&inst->tx_waiting, struct s7_sk_ext, tx_wait);
+
+		list_del(&ext->tx_wait);
+		ext->bits &= ~(uint32_t)EXT_TX_WAIT;
+		sk_event(ext->tx_owner, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+	}
 }

@@ -29,6 +29,7 @@ enum s7_ext_bits {
 	EXT_MC_NO_LOOP6 = 1 << 14,
 	EXT_MC_NOT_ALL = 1 << 15, /* IP_MULTICAST_ALL off */
 	EXT_MC_NOT_ALL6 = 1 << 16,
+	EXT_TX_WAIT = 1 << 17, /* a datagram found its device full: in inst->tx_waiting */
 };
 
 #define EXT_MC_KERNEL 0xff /* an interface that only the kernel has */
@@ -51,6 +52,8 @@ struct s7_sk_ext {
 	uint8_t mc_if, mc_if6; /* IP_MULTICAST_IF, ...: index + 1, 0 none, EXT_MC_KERNEL */
 	int32_t mc_ifindex6;   /* ... as the program said it */
 	uint32_t mc_addr;      /* ... by this address, network order */
+	struct s7_list tx_wait;	  /* inst->tx_waiting, with EXT_TX_WAIT */
+	struct s7_sock *tx_owner; /* ... whose this is */
 	struct s7_group_member *groups; /* memberships, by next (stack/ip/group.h) */
 };
 
@@ -62,6 +65,14 @@ void sk_ext_free(struct s7_sock *sk);
 void sk_ext_inherit(struct s7_sock *child, const struct s7_sock *parent);
 /* Sets or clears a bit. 0, -ENOBUFS. */
 int sk_ext_bit(struct s7_sock *sk, uint32_t bit, bool on);
+
+/*
+ * The device by which the socket sends takes nothing more: it is not writable until sk_tx_room. 0,
+ * -ENOBUFS (then nobody could tell it).
+ */
+int sk_tx_full(struct s7_sock *sk);
+/* A device has room again: who waited for any looks again. */
+void sk_tx_room(struct s7_inst *inst);
 
 /* Carves the slab. 0, -ENOMEM. */
 int ext_inst_init(struct s7_inst *inst);

@@ -175,6 +175,7 @@ struct s7_inst {
 
 	struct s7_slab waits; /* s7_wait nodes for poll and select */
 	struct s7_slab exts;  /* s7_sk_ext: what few sockets have */
+	struct s7_list tx_waiting; /* of them, whose datagrams found their device full */
 	struct s7_slab owners; /* s7_owner: who gets SIGIO */
 	struct s7_owned_table *owned; /* ports kept from the kernel, counted: sk_own_port */
 	struct s7_route_table *routes;

@@ -9,7 +9,7 @@
  * not take stays staged, what does not fit is dropped by name (TCP sends it again). Context:
  * instance lock. Callers: every call that waits, the keeper, tests.
  */
-#include "stack/core/errq.h"
+#include "stack/core/ext.h"
 #include "stack/ip/ip.h"
 #include "stack/run/tables.h"
 #include "stack/tcp/tcp.h"
@@ -58,13 +58,13 @@ static void iface_flush(struct s7_inst *inst, struct s7_iface *iface)
 		if (took < want)
 			break;
 	}
-	if (!sent) {
+	if (!sent)
 		iface_unplugged(inst, iface);
-		return;
-	}
-	iface->staged -= sent;
-	if (iface->staged)
+	iface->staged -= (uint32_t)s7_min(sent, iface->staged);
+	if (sent && iface->staged)
 		memmove(iface->stage, iface->stage + sent, iface->staged * sizeof(*iface->stage));
+	if (s7_unlikely(!list_empty(&inst->tx_waiting)) && iface->staged <= IFACE_STAGE / 2)
+		sk_tx_room(inst);
 }
 
 static void batch_end(struct s7_inst *inst)

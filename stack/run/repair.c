@@ -99,6 +99,8 @@ void inst_repair(struct s7_inst *inst)
 	epoll_mend(inst);
 	slabs_mend(inst);
 	group_mend(inst);
+	list_mend(&inst->tx_waiting);
+	sk_tx_room(inst);
 	if (sk && sk->ext) /* lost rather than walked */
 		memset(&sk->ext->errq, 0, sizeof(sk->ext->errq));
 	if (sk)

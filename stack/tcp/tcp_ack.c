@@ -8,6 +8,7 @@
  * queue unless SACK says so.
  * Context: instance lock; sends nothing itself (the caller runs tcp_output). Called by: tcp_rx.c.
  */
+#include "stack/ip/arp.h"
 #include "stack/tcp/tcp_int.h"
 
 /* Cuts what is acknowledged off the front of a chunk that is covered in part. */
@@ -137,6 +138,21 @@ void tcp_space_check(struct s7_tcp_sock *ts)
 	sk_event(sk, EPOLLOUT | EPOLLWRNORM);
 }
 
+/*
+ * RFC 4861 7.3.1: what we sent has arrived, so the neighbour lives and needs no probe. Once a
+ * second is enough.
+ */
+static void confirm_neighbour(struct s7_tcp_sock *ts)
+{
+	struct s7_dst *dst = &ts->tcb.dst;
+	struct s7_inst *inst = ts->sk.inst;
+
+	if (s7_likely(!dst->neigh || inst->now - dst->neigh->confirmed < S7_SEC))
+		return;
+	if (dst->neigh->generation == dst->neigh_generation)
+		neigh_confirm(inst, dst->neigh);
+}
+
 /* What is newly acknowledged: queue, RTT, timers. */
 static void ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, uint32_t acked)
 {
@@ -147,6 +163,7 @@ static void ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, uint3
 	tcb->bytes_acked += acked;
 	sent_at = sendq_ack(ts, &rtx_at);
 	ack_rtt(ts, seg, sent_at, rtx_at);
+	confirm_neighbour(ts);
 	tcb->backoff = 0;
 	tcb->retries = 0;
 	tcb->stalled_at = 0;

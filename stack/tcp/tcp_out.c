@@ -51,8 +51,9 @@ static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_
 }
 
 /* SACK blocks (RFC 2018), the duplicate first (RFC 2883). */
-static void out_sacks(struct s7_tcb *tcb, struct tcp_opts *opts)
+static void out_sacks(struct s7_tcp_sock *ts, struct tcp_opts *opts)
 {
+	struct s7_tcb *tcb = &ts->tcb;
 	uint32_t max = tcb->bits & TCB_TS ? 3 : 4;
 
 	if (!(tcb->bits & TCB_SACK))
@@ -60,6 +61,7 @@ static void out_sacks(struct s7_tcb *tcb, struct tcp_opts *opts)
 	if (tcb->dsack.start != tcb->dsack.end) {
 		opts->sack[opts->sack_count++] = tcb->dsack;
 		tcb->dsack.start = tcb->dsack.end = 0;
+		stat_add(ts->sk.inst, STAT_TCP_DSACK_OUT, 1);
 	}
 	for (uint32_t i = 0; i < tcb->sack_count && opts->sack_count < max; i++)
 		opts->sack[opts->sack_count++] = tcb->sacks[i];
@@ -81,7 +83,7 @@ void tcp_send_ack(struct s7_tcp_sock *ts)
 	if (tcp_dst_refresh(ts))
 		return;
 	out_prepare(ts, &out, ts->tcb.snd_nxt, TCPF_ACK);
-	out_sacks(&ts->tcb, &out.opts);
+	out_sacks(ts, &out.opts);
 	out_acked(&ts->tcb);
 	if (tcp_seg_send_bare(ts->sk.inst, &out) == -ENOBUFS)
 		tcp_delack_arm(ts); /* try again soon */

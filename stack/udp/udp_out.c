@@ -509,6 +509,24 @@ static ssize_t udp_send_whole(struct s7_udp_sock *us, struct s7_msg *msg, uint16
 	return err ? err : (ssize_t)msg->len;
 }
 
+/*
+ * A device that is full holds senders back, as a full queue does in Linux: true if the datagram
+ * (its fragments) finds no room. The socket is writable again when there is.
+ */
+static bool udp_must_wait(struct s7_udp_sock *us, uint64_t total, uint32_t mtu)
+{
+	struct s7_inst *inst = us->sk.inst;
+	const struct s7_iface *iface = &inst->iface[us->dst.iface];
+	uint64_t packets = total / mtu + 1;
+
+	if (s7_likely(iface->staged < IFACE_STAGE / 4))
+		return false;
+	inst_flush(inst);
+	if (!iface->staged || iface->staged + packets <= IFACE_STAGE)
+		return false;
+	return sk_tx_full(&us->sk) == 0;
+}
+
 ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 {
 	struct s7_udp_sock *us = udp_sock(sk);
@@ -531,6 +549,8 @@ ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 		udp_cork_drop(us); /* what was collected goes with it, as in Linux */
 		return err;
 	}
+	if (s7_unlikely(udp_must_wait(us, total, segment ? segment : mtu)))
+		return -EAGAIN;
 	if (s7_likely(!segment) || us->cork || total <= segment || msg->flags & MSG_MORE ||
 	    sk_ext_has(sk, EXT_UDP_CORK))
 		return udp_send_whole(us, msg, port, total, mtu, segment);

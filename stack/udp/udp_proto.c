@@ -173,12 +173,13 @@ void udp_disconnect(struct s7_sock *sk)
 		sk->err = EADDRINUSE;
 }
 
-/* As udp_poll of Linux; datagrams are always writable: nothing waits for room here. */
+/* As udp_poll of Linux. A datagram needs room in the device alone: what is sent is the device's. */
 static uint32_t udp_poll(struct s7_sock *sk)
 {
-	uint32_t events = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
+	uint32_t events = sk_error_events(sk);
 
-	events |= sk_error_events(sk);
+	if (s7_likely(!sk_ext_has(sk, EXT_TX_WAIT)))
+		events |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 	if (sk->shut & SK_SHUT_RD)
 		events |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
 	if (sk->shut == (SK_SHUT_RD | SK_SHUT_WR))

@@ -99,3 +99,45 @@ Test(udp, datagrams_of_one_turn_are_joined)
 	done(sk);
 	cr_assert_eq(mini_free(m), 0);
 }
+
+static uint16_t no_tx(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n)
+{
+	(void)dev;
+	(void)queue;
+	(void)pkts;
+	(void)n;
+	return 0;
+}
+
+Test(udp, a_full_device_holds_senders_back)
+{
+	struct mini *m = mini_new(IFACE_UP, false);
+	struct s7_sock *sk = open_at(m, "0.0.0.0", 53, 0);
+	const struct s7_netdev_ops *ops = m->env.dev[1].ops;
+	struct s7_netdev_ops full = *ops;
+	uint32_t sent = 0;
+
+	full.tx_burst = no_tx;
+	mini_know_peer(m);
+	m->env.dev[1].ops = &full;
+	while (give(sk, MINI_PEER, 9, "x", 1, 0) == 1)
+		sent++;
+	cr_assert_eq(sent, IFACE_STAGE);
+	cr_assert_eq(give(sk, MINI_PEER, 9, "x", 1, 0), -EAGAIN);
+	cr_assert_not(sk_ops(sk)->poll(sk) & EPOLLOUT);
+	m->env.dev[1].ops = ops;
+	inst_flush(m->inst);
+	cr_assert(sk_ops(sk)->poll(sk) & EPOLLOUT);
+	cr_assert_eq(give(sk, MINI_PEER, 9, "x", 1, 0), 1);
+	cr_assert_eq(m->sent_count, IFACE_STAGE + 1);
+	cr_assert_eq(m->inst->drop[DROP_TX_RING_FULL], 0);
+	/* closed while it waits */
+	m->env.dev[1].ops = &full;
+	while (give(sk, MINI_PEER, 9, "x", 1, 0) == 1)
+		;
+	done(sk);
+	m->env.dev[1].ops = ops;
+	inst_flush(m->inst);
+	cr_assert_eq(m->inst->exts.used, 0);
+	cr_assert_eq(mini_free(m), 0);
+}
