@@ -159,6 +159,8 @@ static int set_option(struct s7_sock *sk, int fd, int level, int name, const voi
 	if (err < 0)
 		return err;
 	err = sock_setsockopt(sk, level, name, val, len, host_now());
+	if (!err && level == IPPROTO_IPV6 && name == IPV6_ADDRFORM)
+		kernel_side_new_family(sk, fd);
 	return err == OPT_ASK_KERNEL ? only_kernel(sk, fd, level, name, val, len) : err;
 }
 

@@ -56,6 +56,8 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
 void kernel_side_again(struct s7_sock *sk, int fd);
 /* An accepted connection gets a kernel socket of its own under fd. */
 void kernel_side_own(const struct s7_sock *sk, int fd);
+/* IPV6_ADDRFORM made it a socket of AF_INET: so is its kernel socket then. */
+void kernel_side_new_family(struct s7_sock *sk, int fd);
 /* The kernel's part of a listener listens first, if it serves too: it may refuse. */
 int kernel_side_listen(struct s7_sock *sk, int fd, int backlog);
 

@@ -151,10 +151,19 @@ void kernel_side_own(const struct s7_sock *sk, int fd)
 	fresh_kernel_socket(sk, fd);
 }
 
+void kernel_side_new_family(struct s7_sock *sk, int fd)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(sk->flow.lport) };
+
+	fresh_kernel_socket(sk, fd);
+	if (sk->proto == PROTO_UDP) /* a datagram socket's holds the port */
+		s7_sys3(SYS_bind, fd, &name, sizeof(name));
+}
+
 /* The stack's socket gets the name that the kernel agreed to. */
 static int take_name(struct s7_sock *sk, const struct own_name *name, bool chosen)
 {
-	if (ip_is_link_local6(&name->ip) && name->device != sk->bound_iface)
+	if (ip_needs_scope(&name->ip) && name->device != sk->bound_iface)
 		sock_set_device(sk, name->device, host_now());
 	if (chosen && sock_port_held(sk, &name->ip, name->port, host_now()))
 		return -EADDRINUSE;

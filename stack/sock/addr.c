@@ -111,7 +111,7 @@ uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t 
 
 static uint32_t scope_of(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t device)
 {
-	if (!ip_is_link_local6(ip) || !device || device > sk->inst->iface_count)
+	if (!ip_needs_scope(ip) || !device || device > sk->inst->iface_count)
 		return 0;
 	return (uint32_t)sk->inst->iface[device - 1].ifindex;
 }

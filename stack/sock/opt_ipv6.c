@@ -66,6 +66,24 @@ static int get_mtu(struct s7_sock *sk, struct opt_value *ret)
 	return 0;
 }
 
+/* The path MTU in the form of RFC 3542 11.4; the address is left zero, as by Linux. */
+static int get_path_mtu(struct s7_sock *sk, struct opt_value *ret)
+{
+	struct ip6_mtuinfo info = { .ip6m_mtu = 0 };
+	struct opt_value mtu;
+	int err;
+
+	if (ret->len < sizeof(info)) /* a negative length is a great one, as to Linux */
+		return -EINVAL;
+	err = get_mtu(sk, &mtu);
+	if (err)
+		return err;
+	info.ip6m_mtu = (uint32_t)mtu.num;
+	ret->len = sizeof(info);
+	memcpy(ret->bytes, &info, sizeof(info));
+	return 0;
+}
+
 static int set_mtu_discover(struct s7_sock *sk, const struct opt_value *value)
 {
 	sk->ip6.mtu_discover = (uint8_t)value->num;
@@ -80,7 +98,8 @@ static int get_mtu_discover(struct s7_sock *sk, struct opt_value *ret)
 
 /*
  * The interface of the datagrams that do not name one; cannot be read. The address beside it is
- * kept by Linux and never used.
+ * kept by Linux and never used. By an interface that is none of ours nothing can be reached from
+ * here, as by one that does not exist.
  */
 static int set_pktinfo(struct s7_sock *sk, const struct opt_value *value)
 {
@@ -92,7 +111,7 @@ static int set_pktinfo(struct s7_sock *sk, const struct opt_value *value)
 	memcpy(&info, value->bytes, sizeof(info));
 	if (info.ipi6_ifindex) {
 		device = sock_device_of(sk->inst, info.ipi6_ifindex);
-		if (device == SOCK_DEVICE_KERNEL)
+		if (device == SOCK_DEVICE_KERNEL && sk->file.side == SIDE_OPEN)
 			return OPT_ASK_KERNEL;
 	}
 	if (sk->bound_iface && sk->bound_iface != device)
@@ -133,7 +152,7 @@ static int get_hops(struct s7_sock *sk, struct opt_value *ret)
 /* The wildcard's meaning cannot change under a bound port. */
 static int set_v6only(struct s7_sock *sk, const struct opt_value *value)
 {
-	if (sk->bits & SKB_BOUND)
+	if (sk->bits & SKB_BOUND || sk->flow.lport)
 		return -EINVAL;
 	sk->bits = value->num ? sk->bits | SKB_V6ONLY : sk->bits & ~(uint32_t)SKB_V6ONLY;
 	return 0;
@@ -161,6 +180,9 @@ static const struct s7_opt ipv6_7_opts[] = {
 	    .text = "get: path MTU of the connection; set: the size of fragments"),
 	ROW(IPV6_MTU_DISCOVER, OPT_INT, .set = set_mtu_discover, .get = get_mtu_discover,
 	    .min = 0, .max = 5, .text = "don't-fragment policy"),
+	{ .level = IPPROTO_IPV6, .name = IPV6_PATHMTU, .type = OPT_BYTES, .access = OPT_RD,
+	  .on = ON_ANY | ON_V6, .get = get_path_mtu,
+	  .text = "path MTU of the connection as RFC 3542 has it" },
 	{ .level = IPPROTO_IPV6, .name = IPV6_PKTINFO, .type = OPT_BYTES, .access = OPT_WR,
 	  .on = ON_ANY | ON_V6, .set = set_pktinfo,
 	  .text = "the interface by which datagrams leave" },
