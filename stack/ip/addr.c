@@ -7,8 +7,11 @@
  * interface that was given no link-local address makes one of its MAC (RFC 4291 appendix A,
  * modified EUI-64), because neighbour discovery needs one (RFC 4861 4.3). Not so above a kernel
  * netdev without any IPv6 address: there IPv6 is off, or the kernel still checks its own.
+ * The groups by which neighbours ask for the addresses are joined before the addresses are checked
+ * (RFC 4862 5.4.2).
  * Context: instance lock. Called by: boot, keeper, tests.
  */
+#include "stack/ip/group.h"
 #include "stack/ip/ip6.h"
 #include "stack/ip/route.h"
 
@@ -73,11 +76,31 @@ static void list_take(struct addr_list *list, const struct s7_iface *iface,
 	addr_keep_state(iface, &list->v6[list->v6_count++]);
 }
 
+/*
+ * Neighbours ask by these groups (RFC 4861 7.2.1); the kernel's addresses are the kernel's. One
+ * instance speaks for all.
+ */
+static void own_groups(struct s7_inst *inst, const struct s7_iface *iface,
+		       const struct s7_iface_addr *addrs, uint32_t count, bool on)
+{
+	uint32_t i;
+
+	if (inst->index || iface->flags & (IFACE_LO | IFACE_NO_ARP))
+		return;
+	for (i = 0; i < count; i++) {
+		struct s7_ip group = nd_solicited_group(&addrs[i].ip);
+
+		if (!(addrs[i].flags & ADDR_KERNEL))
+			group_own(inst, iface->index, &group, on);
+	}
+}
+
 uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
 			 const struct s7_iface_addr *addrs, uint32_t count)
 {
 	struct addr_list list = { .lost = 0 };
-	uint32_t i;
+	struct s7_iface_addr old[IFACE_ADDRS6_MAX];
+	uint32_t old_count = iface->addr6_count, i;
 
 	for (i = 0; i < count; i++)
 		list_take(&list, iface, &addrs[i]);
@@ -89,9 +112,13 @@ uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
 	}
 	memcpy(iface->addr, list.v4, sizeof(list.v4));
 	iface->addr_count = (uint8_t)list.v4_count;
+	memcpy(old, iface->addr6, sizeof(old));
 	memcpy(iface->addr6, list.v6, sizeof(list.v6));
 	iface->addr6_count = list.v6_count;
 	inst->routes->generation++;
+	/* first the new ones: what stays is not told */
+	own_groups(inst, iface, list.v6, list.v6_count, true);
+	own_groups(inst, iface, old, old_count, false);
 	nd_check_duplicates(inst, iface);
 	return list.lost;
 }

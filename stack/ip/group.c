@@ -8,7 +8,8 @@
  * interface wants a source if any member does. errno values and limits are Linux's.
  * Bound: igmp_max_memberships a socket, igmp_max_msf sources (IPv6: 64), a membership and a group
  * for each socket of the instance; beyond ENOBUFS, GROUP_FULL counts.
- * Context: instance lock. Called by: opt_mcast.c, udp, ip4_in.c, ip6_in.c, ip_out.c.
+ * The solicited-node groups of our own addresses stand here too, so that they are reported.
+ * Context: instance lock. Called by: opt_mcast.c, udp, ip4_in.c, ip6_in.c, ip_out.c, addr.c.
  */
 #include "stack/ip/group.h"
 
@@ -100,6 +101,20 @@ void group_free(struct s7_inst *inst, struct s7_group *group)
 	*link = group->next;
 	timer_cancel(&inst->wheel, &group->timer);
 	slab_free(&inst->groups->groups, group);
+}
+
+void group_own(struct s7_inst *inst, uint8_t iface, const struct s7_ip *ip, bool on)
+{
+	struct s7_group *group = on ? group_get(inst, iface, ip) : group_find(inst, iface, ip);
+
+	if (!group) {
+		if (on)
+			stat_add(inst, STAT_GROUP_FULL, 1);
+		return;
+	}
+	group->own = (uint8_t)(on ? group->own + 1 : group->own - !!group->own);
+	if (group->own == (on ? 1 : 0))
+		group_changed(inst, group);
 }
 
 static struct s7_group_member *member_of(const struct s7_sock *sk, const struct s7_ip *ip,
@@ -324,7 +339,7 @@ uint32_t group_state(const struct s7_group *group, bool *ret_exclude,
 		     struct s7_ip sources[GROUP_SOURCES_MAX])
 {
 	const struct s7_list *pos;
-	bool exclude = false;
+	bool exclude = group->own;
 	uint32_t count = 0;
 
 	list_for_each(pos, &group->members)
@@ -338,7 +353,7 @@ uint32_t group_state(const struct s7_group *group, bool *ret_exclude,
 			const struct s7_ip *source = &member->source[i];
 
 			if (count < GROUP_SOURCES_MAX && !already(sources, count, source) &&
-			    (!exclude || excluded_by_all(group, source)))
+			    (!exclude || (!group->own && excluded_by_all(group, source))))
 				sources[count++] = *source;
 		}
 	}
@@ -353,7 +368,7 @@ void group_mend(struct s7_inst *inst)
 	for (uint32_t i = 0; i < GROUP_BUCKETS; i++) {
 		for (struct s7_group *group = table->bucket[i]; group; group = group->next) {
 			list_mend(&group->members);
-			if (list_empty(&group->members) && !timer_armed(&group->timer))
+			if (!group_in_use(group) && !timer_armed(&group->timer))
 				timer_arm(&inst->wheel, &group->timer, inst->now + S7_SEC);
 		}
 	}

@@ -14,13 +14,17 @@
 #define GROUP_BUCKETS 256
 #define GROUP_DEVICE_KERNEL UINT32_MAX /* as SOCK_DEVICE_KERNEL */
 
-/* A group on an interface, wanted by at least one socket (or just left: the report is repeated). */
+/*
+ * A group on an interface, wanted by at least one socket or by the stack itself (or just left: the
+ * report is repeated).
+ */
 struct s7_group {
 	struct s7_group *next; /* in the bucket */
 	struct s7_ip ip;
 	uint8_t iface;
 	uint8_t changes;      /* reports of a change still to be sent */
 	bool asked;	      /* a router's query is to be answered */
+	uint8_t own;	      /* addresses of ours whose solicited-node group it is */
 	struct s7_list members; /* by peer */
 	struct s7_timer timer;
 };
@@ -35,6 +39,11 @@ struct s7_group_member {
 	uint8_t source_count;
 	struct s7_ip source[GROUP_SOURCES_MAX];
 };
+
+static inline bool group_in_use(const struct s7_group *group)
+{
+	return group->own || !list_empty(&group->members);
+}
 
 struct s7_group_table {
 	struct s7_slab groups, members;
@@ -68,6 +77,9 @@ int group_source(struct s7_sock *sk, const struct group_call *call, const struct
 int group_filter(struct s7_sock *sk, const struct group_call *call, const struct s7_ip *sources,
 		 uint32_t count);
 void group_leave_all(struct s7_sock *sk);
+
+/* The stack itself wants it on the interface, or no longer: counted. */
+void group_own(struct s7_inst *inst, uint8_t iface, const struct s7_ip *ip, bool on);
 
 /* Does the interface receive the group (from this source; NULL: from anybody)? */
 bool group_wanted(const struct s7_inst *inst, uint8_t iface, const struct s7_ip *ip,

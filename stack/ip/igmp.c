@@ -133,7 +133,7 @@ static void report(struct s7_inst *inst, const struct s7_group *group, bool chan
 	const struct s7_group_table *table = inst->groups;
 	bool v1 = table->v1_until[group->iface] > inst->now;
 	bool v2 = v1 || table->v2_until[group->iface] > inst->now;
-	bool wanted = !list_empty(&group->members);
+	bool wanted = group_in_use(group);
 
 	if (!ip_is_v4(&group->ip))
 		mld_report(inst, group, change);
@@ -156,7 +156,7 @@ static void arm_within(struct s7_inst *inst, struct s7_group *group, s7_time ns)
 void group_changed(struct s7_inst *inst, struct s7_group *group)
 {
 	if (!(ip_is_v4(&group->ip) ? reports(inst, group) : mld_reports(inst, group))) {
-		if (list_empty(&group->members))
+		if (!group_in_use(group))
 			group_free(inst, group);
 		return;
 	}
@@ -174,13 +174,13 @@ void group_timer(void *ctx, struct s7_timer *timer, s7_time now)
 	if (group->changes) {
 		group->changes--;
 		report(inst, group, true);
-	} else if (group->asked && !list_empty(&group->members)) {
+	} else if (group->asked && group_in_use(group)) {
 		report(inst, group, false);
 	}
 	group->asked = false;
 	if (group->changes)
 		arm_within(inst, group, UNSOLICITED);
-	else if (list_empty(&group->members))
+	else if (!group_in_use(group))
 		group_free(inst, group);
 }
 
@@ -192,8 +192,8 @@ void group_query(struct s7_inst *inst, const struct s7_iface *iface, const struc
 	for (uint32_t i = 0; i < GROUP_BUCKETS; i++) {
 		for (group = inst->groups->bucket[i]; group; group = group->next) {
 			if (group->iface != iface->index || ip_is_v4(&group->ip) != v4 ||
-			    (ip && !ip_equal(&group->ip, ip)) || list_empty(&group->members) ||
-			    (v4 && !reports(inst, group)))
+			    (ip && !ip_equal(&group->ip, ip)) || !group_in_use(group) ||
+			    !(v4 ? reports(inst, group) : mld_reports(inst, group)))
 				continue;
 			group->asked = true;
 			arm_within(inst, group, within);

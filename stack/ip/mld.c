@@ -4,8 +4,8 @@
  *
  * The twin of igmp.c, which keeps the timers; here are the messages. Groups of this node's scope
  * and all nodes (ff01::/16, ff02::1) are nobody's business. A message counts only from a
- * link-local address with hop limit 1 (5.1.14). The solicited-node groups of our addresses are not
- * reported: a switch that snoops learns them from neighbour discovery's own traffic.
+ * link-local address with hop limit 1 (5.1.14). The solicited-node groups of our addresses are
+ * among the groups (RFC 4861 7.2.1), so that a switch that snoops passes on what neighbours ask.
  * Context: instance lock. Called by: igmp.c, icmp6.c.
  */
 #include "stack/ip/group.h"
@@ -77,7 +77,7 @@ static void mld_send(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt
 static void report_v1(struct s7_inst *inst, const struct s7_group *group, struct s7_pkt *pkt)
 {
 	static const struct s7_ip routers = { .b = { 0xff, 2, [15] = 2 } };
-	bool wanted = !list_empty(&group->members);
+	bool wanted = group_in_use(group);
 
 	memset(pkt->data, 0, MLD_V1_LEN);
 	pkt->len = pkt->total = MLD_V1_LEN;

@@ -266,9 +266,17 @@ static struct mini *fresh(const char *ip, uint32_t flags)
 {
 	struct mini *m = mini_new(IFACE_UP | flags, false);
 	struct s7_iface_addr addr = { .ip = mini_addr6(ip), .prefix_len = 64 };
+	uint64_t reports;
 
 	cr_assert_eq(iface_set_addrs(m->inst, &m->inst->iface[1], &addr, 1), 0);
 	inst_flush(m->inst);
+	/* the groups were joined first (RFC 4862 5.4.2): MLDv2, a report each, hop by hop */
+	reports = m->inst->stat[STAT_MLD_REPORTS_OUT];
+	cr_assert_eq(reports, m->sent_count - m->inst->stat[STAT_ND_SOLICITS_OUT]);
+	for (uint64_t i = 0; i < reports; i++)
+		cr_assert_eq(m->sent[i].data[ETH_LEN + IP6_NEXT_AT], IP6_EXT_HOPBYHOP);
+	m->sent_count -= (uint32_t)reports;
+	memmove(m->sent, m->sent + reports, m->sent_count * sizeof(*m->sent));
 	return m;
 }
 
@@ -278,7 +286,9 @@ Test(nd_neigh, new_addresses_are_checked_once)
 	struct s7_iface *iface = &m->inst->iface[1];
 	struct s7_ip link = mini_addr6(MINI_US_LL);
 	struct s7_iface_addr addr = iface->addr6[0];
+	struct s7_iface_addr other = { .ip = mini_addr6("2001:db8::4:5"), .prefix_len = 64 };
 	uint8_t echo[128];
+	uint64_t reports;
 	struct s7_ip6 h;
 	struct s7_nd nd;
 
@@ -302,8 +312,14 @@ Test(nd_neigh, new_addresses_are_checked_once)
 	cr_assert_eq(iface->addr6[1].flags, ADDR_AUTO);
 	cr_assert_eq(iface_set_addrs(m->inst, iface, &addr, 1), 0);
 	inst_flush(m->inst);
-	cr_assert_eq(m->sent_count, 2, "what stays is not asked about again");
+	cr_assert_eq(m->inst->stat[STAT_ND_SOLICITS_OUT], 2, "what stays is not asked about again");
+	reports = m->inst->stat[STAT_MLD_REPORTS_OUT];
+	cr_assert_eq(iface_set_addrs(m->inst, iface, &addr, 1), 0);
+	cr_assert_eq(m->inst->stat[STAT_MLD_REPORTS_OUT], reports);
 	cr_assert_eq(iface->addr6[0].flags, 0);
+	cr_assert_eq(iface_set_addrs(m->inst, iface, &other, 1), 0);
+	cr_assert_eq(m->inst->stat[STAT_MLD_REPORTS_OUT], reports + 1,
+		     "a new group; one stays in use");
 	cr_assert_eq(mini_free(m), 0);
 }
 
