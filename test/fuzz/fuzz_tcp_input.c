@@ -137,7 +137,7 @@ static void settle(struct sim *sim)
 	for (int i = 0; i < 2; i++) {
 		inst = sim->host[i].inst;
 		if (inst->tcp->socks.used || inst->tcp->reqs.used || inst->tcp->tws.used ||
-		    inst->ports.count || sim->host[i].free_count + inst->pkt_cached != SIM_PKTS)
+		    inst->ports.count || bed_missing(&sim->host[i].bed, inst))
 			abort();
 	}
 }

@@ -83,7 +83,7 @@ void fuzz_settle(struct mini *m)
 		errq_purge(m->inst, &sk->ext->errq);
 	}
 	m->sent_count = 0;
-	if (m->free_count + m->inst->pkt_cached != MINI_PKTS)
+	if (bed_missing(&m->bed, m->inst))
 		abort();
 }
 

@@ -11,45 +11,8 @@
 #include "stack/wire/ip4.h"
 #include "stack/wire/udp.h"
 
-#define ARENA_BYTES (64u << 20)
-
 const uint8_t mini_mac_us[6] = { 2, 0, 0, 0, 0, 1 };
 const uint8_t mini_mac_peer[6] = { 2, 0, 0, 0, 0, 2 };
-
-static int pool_alloc(void *pool, struct s7_pkt **pkts, uint32_t n)
-{
-	struct mini *m = pool;
-
-	if (m->free_count < n)
-		return -1;
-	for (uint32_t i = 0; i < n; i++)
-		pkts[i] = m->free[--m->free_count];
-	return 0;
-}
-
-static void pool_free(void *pool, struct s7_pkt **pkts, uint32_t n)
-{
-	struct mini *m = pool;
-
-	for (uint32_t i = 0; i < n; i++) {
-		assert(*pkts[i]->refs == 1);
-		m->free[m->free_count++] = pkts[i];
-	}
-}
-
-static void pool_unref(void *pool, struct s7_pkt *pkt)
-{
-	(void)pool;
-	assert(*pkt->refs > 1);
-	--*pkt->refs;
-}
-
-static uint32_t pool_available(void *pool)
-{
-	return ((struct mini *)pool)->free_count;
-}
-
-static const struct s7_pool_ops pool_ops = { pool_alloc, pool_free, pool_unref, pool_available };
 
 static uint16_t dev_rx(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n)
 {
@@ -83,92 +46,6 @@ static const struct s7_netdev_ops dev_ops = { .name = "mini",
 					      .rx_burst = dev_rx,
 					      .tx_burst = dev_tx };
 
-static void host_ring(struct s7_waiter *waiter)
-{
-	(void)waiter;
-}
-
-static void host_log(enum s7_log_level level, const char *line)
-{
-	(void)level;
-	(void)line;
-}
-
-/* The same every time: a failure is repeatable. */
-static void host_random(void *buf, size_t len)
-{
-	uint8_t *p = buf;
-
-	for (size_t i = 0; i < len; i++)
-		p[i] = (uint8_t)(i * 151 + 7);
-}
-
-static int64_t host_realtime(void)
-{
-	return 0;
-}
-
-static void host_deferred(void)
-{
-}
-
-static bool host_may(enum s7_host_cap cap)
-{
-	(void)cap;
-	return true;
-}
-
-static int host_cpu(void)
-{
-	return 0;
-}
-
-static const struct s7_host_ops host_ops = {
-	.may = host_may,
-	.cpu = host_cpu,
-	.ring = host_ring,
-	.log = host_log,
-	.random = host_random,
-	.realtime_offset = host_realtime,
-	.deferred = host_deferred,
-};
-
-static void pool_make(struct mini *m)
-{
-	m->pkts = calloc(MINI_PKTS, sizeof(*m->pkts));
-	m->refs = calloc(MINI_PKTS, sizeof(*m->refs));
-	m->bufs = calloc(MINI_PKTS, sizeof(*m->bufs));
-	for (uint32_t i = 0; i < MINI_PKTS; i++) {
-		struct s7_pkt *pkt = &m->pkts[i];
-
-		m->bufs[i] = malloc(S7_PKT_HEADROOM + S7_PKT_ROOM);
-		pkt->buf = m->bufs[i];
-		pkt->buf_len = S7_PKT_HEADROOM + S7_PKT_ROOM;
-		pkt->refs = &m->refs[i];
-		m->refs[i] = 1;
-		m->free[m->free_count++] = pkt;
-	}
-}
-
-static const struct s7_params params = {
-	.tcp_init_cwnd = 10,
-	.tcp_delack_ms = 40,
-	.tcp_min_rto_ms = 200,
-	.tcp_time_wait_ms = 60000,
-	.tcp_syn_backlog = 64,
-	.tcp_rmem = { 4096, 131072, 6291456 },
-	.tcp_wmem = { 4096, 16384, 4194304 },
-	.rmem_default = 212992,
-	.rmem_max = 212992,
-	.wmem_default = 212992,
-	.wmem_max = 212992,
-	.backlog_max = 128,
-	.max_sockets = 256,
-	.max_time_wait = 64,
-	.port_lo = 32768,
-	.port_hi = 60999,
-};
-
 static void add_iface(struct mini *m, uint32_t flags)
 {
 	struct s7_route routes[] = {
@@ -195,14 +72,11 @@ static void add_iface(struct mini *m, uint32_t flags)
 struct mini *mini_new(uint32_t iface_flags, bool loopback_stack)
 {
 	struct mini *m = calloc(1, sizeof(*m));
-	struct s7_inst_setup setup = { .env = &m->env, .params = params, .now = S7_SEC };
+	struct s7_inst_setup setup = { .env = &m->env, .params = bed_params, .now = S7_SEC };
 
-	pool_make(m);
-	m->env.host = &host_ops;
-	m->env.pool[0].ops = &pool_ops;
-	m->env.pool[0].pool = m;
+	bed_make(&m->bed, MINI_PKTS, &m->env);
+	m->arena = m->bed.arena;
 	setup.params.loopback_stack = loopback_stack;
-	m->arena = arena_format(calloc(1, ARENA_BYTES), ARENA_BYTES);
 	if (inst_create(m->arena, &setup, &m->inst))
 		abort();
 	if (iface_flags & IFACE_UP)
@@ -215,13 +89,8 @@ uint32_t mini_free(struct mini *m)
 	uint32_t missing;
 
 	mini_wait(m, 5 * S7_SEC); /* neighbours that do not answer let go of what waits for them */
-	missing = MINI_PKTS - m->free_count - m->inst->pkt_cached;
-	for (uint32_t i = 0; i < MINI_PKTS; i++)
-		free(m->bufs[i]);
-	free(m->bufs);
-	free(m->refs);
-	free(m->pkts);
-	free(m->arena);
+	missing = bed_missing(&m->bed, m->inst);
+	bed_free(&m->bed);
 	free(m);
 	return missing;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mini.h - one instance in plain memory: a pool whose every buffer is its own malloc (so that a
- * sanitizer sees each byte read past it), devices that record what was sent, a clock that only the
+ * mini.h - one instance on a bed (bed.h): devices that record what was sent, a clock that only the
  * test moves
  */
 #ifndef S7_MINI_H
@@ -9,6 +8,7 @@
 
 #include "stack/core/sk.h"
 #include "stack/ip/ip.h"
+#include "test/support/bed.h"
 
 #define MINI_PKTS 4096
 #define MINI_SENT 512
@@ -25,11 +25,7 @@ struct mini {
 	struct s7_inst *inst;
 	struct s7_arena *arena;
 	struct s7_env env;
-	uint32_t free_count;
-	struct s7_pkt *free[MINI_PKTS];
-	struct s7_pkt *pkts;
-	uint16_t *refs;
-	uint8_t **bufs;
+	struct test_bed bed;
 	uint32_t sent_count;
 	struct mini_frame sent[MINI_SENT]; /* frames of all devices, oldest first */
 };

@@ -15,7 +15,6 @@
 #include "stack/wire/ip4.h"
 #include "stack/wire/ip6.h"
 
-#define ARENA_BYTES (64u << 20)
 #define IP_AT 14
 
 static const uint8_t sim_mac[2][6] = { { 2, 0, 0, 0, 0, 1 }, { 2, 0, 0, 0, 0, 2 } };
@@ -24,62 +23,6 @@ uint32_t sim_random(struct sim *sim)
 {
 	sim->rng = sim->rng * 6364136223846793005ull + 1442695040888963407ull;
 	return (uint32_t)(sim->rng >> 33);
-}
-
-/* ---- pool ---- */
-
-static int pool_alloc(void *pool, struct s7_pkt **pkts, uint32_t n)
-{
-	struct sim_host *host = pool;
-
-	if (host->free_count < n)
-		return -1;
-	for (uint32_t i = 0; i < n; i++)
-		pkts[i] = host->free[--host->free_count];
-	return 0;
-}
-
-static void pool_free(void *pool, struct s7_pkt **pkts, uint32_t n)
-{
-	struct sim_host *host = pool;
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (*pkts[i]->refs != 1)
-			abort();
-		host->free[host->free_count++] = pkts[i];
-	}
-}
-
-static void pool_unref(void *pool, struct s7_pkt *pkt)
-{
-	(void)pool;
-	if (*pkt->refs < 2)
-		abort();
-	--*pkt->refs;
-}
-
-static uint32_t pool_available(void *pool)
-{
-	return ((struct sim_host *)pool)->free_count;
-}
-
-static const struct s7_pool_ops pool_ops = { pool_alloc, pool_free, pool_unref, pool_available };
-
-static void pool_make(struct sim_host *host)
-{
-	host->pkts = calloc(SIM_PKTS, sizeof(*host->pkts));
-	host->refs = calloc(SIM_PKTS, sizeof(*host->refs));
-	host->bufs = calloc(SIM_PKTS, sizeof(*host->bufs));
-	for (uint32_t i = 0; i < SIM_PKTS; i++) {
-		struct s7_pkt *pkt = &host->pkts[i];
-
-		host->bufs[i] = malloc(S7_PKT_HEADROOM + S7_PKT_ROOM);
-		pkt->buf = host->bufs[i];
-		pkt->buf_len = S7_PKT_HEADROOM + S7_PKT_ROOM;
-		pkt->refs = &host->refs[i];
-		host->refs[i] = 1;
-		host->free[host->free_count++] = pkt;
-	}
 }
 
 /* ---- the link ---- */
@@ -282,17 +225,7 @@ static const struct s7_netdev_ops dev_ops = { .name = "sim",
 
 /* ---- hosts ---- */
 
-static void host_ring(struct s7_waiter *waiter)
-{
-	(void)waiter;
-}
-
-static void host_log(enum s7_log_level level, const char *line)
-{
-	(void)level;
-	(void)line;
-}
-
+/* Each time others: two hosts, two connections. */
 static void host_random(void *buf, size_t len)
 {
 	static _Atomic uint32_t counter;
@@ -303,59 +236,18 @@ static void host_random(void *buf, size_t len)
 		p[i] = (uint8_t)((i + turn * 31) * 151 + 7);
 }
 
-static int64_t host_realtime(void)
-{
-	return 0;
-}
-
-static void host_deferred(void)
-{
-}
-
-static bool host_may(enum s7_host_cap cap)
-{
-	(void)cap;
-	return true;
-}
-
-static int host_cpu(void)
-{
-	return 0;
-}
-
-static const struct s7_host_ops host_ops = {
-	.may = host_may,
-	.cpu = host_cpu,
-	.ring = host_ring,
-	.log = host_log,
-	.random = host_random,
-	.realtime_offset = host_realtime,
-	.deferred = host_deferred,
-};
-
 static struct s7_params sim_params(const struct sim_setup *setup)
 {
-	struct s7_params params = {
-		.tcp_init_cwnd = 10,
-		.tcp_delack_ms = 40,
-		.tcp_min_rto_ms = 200,
-		.tcp_time_wait_ms = 60000,
-		.tcp_syn_backlog = setup->syn_backlog ? setup->syn_backlog : 256,
-		.tcp_cc = setup->cc,
-		.tcp_rmem = { 4096, setup->rmem ? setup->rmem : 131072, 6291456 },
-		.tcp_wmem = { 4096, setup->wmem ? setup->wmem : 16384, 4194304 },
-		.rmem_default = 212992,
-		.rmem_max = 212992,
-		.wmem_default = 212992,
-		.wmem_max = 212992,
-		.backlog_max = 4096,
-		.max_sockets = 2048,
-		.max_time_wait = setup->max_time_wait ? setup->max_time_wait : 1024,
-		.port_lo = 32768,
-		.port_hi = 60999,
-		.tx_batch = true,
-	};
+	struct s7_params params = bed_params;
 
+	params.tcp_syn_backlog = setup->syn_backlog ? setup->syn_backlog : 256;
+	params.tcp_cc = setup->cc;
+	params.tcp_rmem[1] = setup->rmem ? setup->rmem : params.tcp_rmem[1];
+	params.tcp_wmem[1] = setup->wmem ? setup->wmem : params.tcp_wmem[1];
+	params.backlog_max = 4096;
+	params.max_sockets = 2048;
+	params.max_time_wait = setup->max_time_wait ? setup->max_time_wait : 1024;
+	params.tx_batch = true;
 	return params;
 }
 
@@ -405,12 +297,11 @@ static void host_make(struct sim *sim, uint32_t index)
 	host->sim = sim;
 	host->index = index;
 	host->ip = sim_addr(sim, index);
-	pool_make(host);
-	host->env.host = &host_ops;
-	host->env.pool[0].ops = &pool_ops;
-	host->env.pool[0].pool = host;
-	host->arena = arena_format(calloc(1, ARENA_BYTES), ARENA_BYTES);
-	if (inst_create(host->arena, &setup, &host->inst))
+	bed_make(&host->bed, SIM_PKTS, &host->env);
+	host->ops = bed_host;
+	host->ops.random = host_random;
+	host->env.host = &host->ops;
+	if (inst_create(host->bed.arena, &setup, &host->inst))
 		abort();
 	memcpy(iface.mac, sim_mac[index], 6);
 	if (inst_add_iface(host->inst, &iface, &at))
@@ -464,7 +355,7 @@ static uint32_t host_leaks(struct sim_host *host)
 {
 	struct s7_inst *inst = host->inst;
 
-	return SIM_PKTS - host->free_count - inst->pkt_cached + inst->tcp->socks.used +
+	return bed_missing(&host->bed, inst) + inst->tcp->socks.used +
 		inst->tcp->reqs.used + inst->tcp->tws.used + inst->flows.count + inst->ports.count;
 }
 
@@ -489,12 +380,7 @@ void sim_free(struct sim *sim)
 			host->inbox = frame->next;
 			free(frame);
 		}
-		for (uint32_t j = 0; j < SIM_PKTS; j++)
-			free(host->bufs[j]);
-		free(host->bufs);
-		free(host->refs);
-		free(host->pkts);
-		free(host->arena);
+		bed_free(&host->bed);
 	}
 	free(sim);
 }

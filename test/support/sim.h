@@ -10,6 +10,7 @@
 #ifndef S7_SIM_H
 #define S7_SIM_H
 
+#include "test/support/bed.h"
 #include "stack/core/sk.h"
 #include "stack/tcp/tcp.h"
 #include "stack/wire/tcp_hdr.h"
@@ -31,16 +32,12 @@ struct sim_host {
 	struct sim *sim;
 	uint32_t index;
 	struct s7_inst *inst;
-	struct s7_arena *arena;
 	struct s7_env env;
 	struct s7_ip ip;
 	struct sim_frame *inbox; /* by time */
 	s7_time line_free;	 /* when the line to this host is free again */
-	uint32_t free_count;
-	struct s7_pkt *free[SIM_PKTS];
-	struct s7_pkt *pkts;
-	uint16_t *refs;
-	uint8_t **bufs;
+	struct test_bed bed;
+	struct s7_host_ops ops; /* bed_host, but for its random numbers */
 };
 
 /* A TCP segment on the wire, for hooks. */

@@ -73,7 +73,7 @@ Test(core_share, one_udp_socket_leaves_packets_for_the_rest)
 		cr_assert_eq(sock_send(tx, &msg, m->inst->now), 1, "datagram %u", i);
 	}
 	cr_assert(rx->drops > MINI_PKTS);
-	cr_assert_geq(m->free_count + m->inst->pkt_cached, MINI_PKTS / 16);
+	cr_assert_geq(m->bed.free_count + m->inst->pkt_cached, MINI_PKTS / 16);
 	atomic_store(&rx->file.refs, 0);
 	sock_release(rx, m->inst->now);
 	atomic_store(&tx->file.refs, 0);

@@ -285,7 +285,9 @@ CASE(names_fresh)
 	T(shutdown(999, 0));
 }
 
-/* The server closes first: what is left in TIME_WAIT remembers whether its port was to be shared. */
+/*
+ * The server closes first: what is left in TIME_WAIT remembers whether its port was to be shared.
+ */
 static void time_wait_bind(bool before, bool after, bool port)
 {
 	int name = port ? SO_REUSEPORT : SO_REUSEADDR, l = sock(SOCK_STREAM), c, s;
