@@ -33,7 +33,7 @@ struct reason {
 struct option {
 	char level[24], number[8];
 	unsigned int count[3];
-	char first[512]; /* of the first difference */
+	char first[1024]; /* of the first difference */
 };
 
 static struct reason reasons[64];
@@ -181,7 +181,7 @@ static void count_option(struct option *opt, enum verdict verdict, const char *g
 
 static void compare_part(const struct part *k, const struct part *s)
 {
-	char head[128], name[128], what[400] = "sock7 has no transcript";
+	char head[128], name[160], what[400] = "sock7 has no transcript";
 	char *group, *level, *number;
 	enum verdict verdict = EQUAL;
 	struct reason *reason;

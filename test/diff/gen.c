@@ -280,7 +280,7 @@ static void try_pointers(const struct subject *s, int level, int name)
 
 static void try_values(const struct subject *s, int level, int name)
 {
-	char text[24];
+	char text[32];
 
 	for (size_t i = 0; i < gen_int_count; i++) {
 		snprintf(text, sizeof(text), "%d", gen_ints[i]);
