@@ -241,6 +241,7 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 	uint16_t port;
 	int owner, err;
 
+	cancel_point();
 	err = sock_addr_family(addr, len, &family);
 	if (err)
 		return err;
@@ -382,6 +383,7 @@ static int accept_sock(struct s7_sock *sk, int fd, struct sockaddr *addr, sockle
 	struct wait_hold hold;
 	int ret;
 
+	cancel_point();
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
 	if (sk->proto != PROTO_TCP)

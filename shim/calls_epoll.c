@@ -435,6 +435,7 @@ static int ep_wait(const struct ep_call *call)
 	s7_time now;
 	int n;
 
+	cancel_point();
 	if (call->max <= 0 || call->max > EP_MAX)
 		return -EINVAL;
 	if (s7_unlikely(user_beyond(call->events, (uint64_t)call->max * sizeof(*call->events))))

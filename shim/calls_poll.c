@@ -269,6 +269,7 @@ static int poll_mixed(struct pollfd *fds, nfds_t cnt, s7_time deadline, const si
 	struct poll_set set;
 	int n;
 
+	cancel_point();
 	if (s7_unlikely(cnt > POLL_SURELY && is_too_many(cnt)))
 		return -EINVAL;
 	n = poll_set_init(&set, fds, (uint32_t)cnt);

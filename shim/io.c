@@ -151,6 +151,7 @@ ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 	ssize_t n;
 	int err;
 
+	cancel_point();
 	if ((int32_t)hdr->msg_namelen < 0)
 		return -EINVAL;
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
@@ -183,6 +184,7 @@ ssize_t io_recv_buf(struct s7_sock *sk, int fd, void *buf, size_t len, int flags
 	struct recv_op op;
 	int err;
 
+	cancel_point();
 	op.sk = sk;
 	op.fd = fd;
 	op.flags = flags;
@@ -321,6 +323,7 @@ ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags)
 	struct s7_msg_ask ask;
 	int err;
 
+	cancel_point();
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
 	if (!err && sk->type == SOCK_DGRAM && hdr->msg_name && hdr->msg_namelen &&
 	    s7_likely(!names_nobody(sk, hdr)))
@@ -348,6 +351,7 @@ ssize_t io_send_buf(struct s7_sock *sk, int fd, const void *buf, size_t len, int
 	struct send_op op;
 	int err;
 
+	cancel_point();
 	op.sk = sk;
 	op.fd = fd;
 	op.flags = flags;

@@ -10,6 +10,7 @@
 #define S7_REAL_H
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/select.h>

@@ -9,6 +9,7 @@
 #define S7_SHIM_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 
 #include "conf/conf.h"
@@ -190,6 +191,18 @@ static inline void host_unlock(struct s7_lock *lock)
 	lock_give(lock);
 	if (s7_unlikely(s7_lock_pending && !s7_lock_depth))
 		sig_run_deferred();
+}
+
+/*
+ * A call that POSIX makes a cancellation point is one also when it need not wait. Costs a load until
+ * the program cancels a thread for the first time.
+ */
+extern uint32_t s7_cancels;
+
+static inline void cancel_point(void)
+{
+	if (s7_unlikely(s7_cancels))
+		pthread_testcancel();
 }
 
 /* ---- errno, at one place ---- */
