@@ -323,8 +323,9 @@ static void conf_locked(void)
 	found = conf_from_env(&s7_boot.conf, line, sizeof(line));
 	s7_inside--;
 	if (found > 0) {
-		fault_install();
 		log_setup(&s7_boot.conf);
+		fault_install();
+		libc_hook_all();
 	} else if (found == 0) {
 		shim_log(LOG_WARN, "no configuration (SOCK7_CONF, SOCK7_INTERFACE or "
 				   "/etc/sock7.conf): running on the kernel");

@@ -169,6 +169,9 @@ void signals_restore(const sigset_t *old);
 const struct sigaction *sig_action(int sig);
 void sig_action_set(int sig, const struct sigaction *act);
 
+/* ---- libc_hook.c ---- */
+void libc_hook_all(void); /* a configuration was found: libc's own calls come to the wrappers */
+
 /* ---- fault.c ---- */
 void fault_install(void); /* the stack starts */
 bool fault_owns(int sig);

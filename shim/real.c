@@ -46,16 +46,21 @@ static long real_absent(void)
 
 static_assert(sizeof(struct s7_real) == sizeof(real_names), "one pointer a name");
 
+static bool resolved;
+
 void real_resolve(void)
 {
 	void **slot = (void **)&real;
 	void *found;
 	unsigned int i;
 
+	if (__atomic_load_n(&resolved, __ATOMIC_ACQUIRE))
+		return; /* libc_hook.c may have put its own in since */
 	for (i = 0; i < real_count; i++) {
 		found = dlsym(RTLD_NEXT, real_names[i]);
 		__atomic_store_n(&slot[i], found ? found : (void *)real_absent, __ATOMIC_RELAXED);
 	}
+	__atomic_store_n(&resolved, true, __ATOMIC_RELEASE);
 }
 
 __attribute__((constructor)) static void real_construct(void)

@@ -194,8 +194,8 @@ static inline void host_unlock(struct s7_lock *lock)
 }
 
 /*
- * A call that POSIX makes a cancellation point is one also when it need not wait. Costs a load until
- * the program cancels a thread for the first time.
+ * A call that POSIX makes a cancellation point is one also when it need not wait. Costs a load
+ * until the program cancels a thread for the first time.
  */
 extern uint32_t s7_cancels;
 

@@ -307,6 +307,11 @@ static const struct fact signal_facts[] = {
 	{ "SIGURG, SIGIO, F_SETSIG's signal",
 	  "done, with si_code, si_band, si_fd and the kernel's rule of who may be sent; a process "
 	  "group sees a plain SI_USER" },
+	{ "SIGSEGV, SIGBUS",
+	  "a bad pointer of a call is EFAULT; every other fault is the program's, with its "
+	  "own handler, mask and flags" },
+	{ "pthread_cancel",
+	  "every blocking call is a cancellation point, also when it need not wait" },
 	{ "handlers", "one that fires while the stack is locked runs after the unlock" },
 	{ NULL, NULL },
 };

@@ -144,10 +144,11 @@ def main():
     args.add_argument("module")
     args.add_argument("-s", dest="seconds", type=float, default=20)
     args.add_argument("-x", dest="leave", action="append", default=[])
+    args.add_argument("-u", dest="use", action="append", default=[])
     args.add_argument("-m", dest="match", action="append", default=[])
     args = args.parse_args()
     from test import support
-    support.use_resources = []
+    support.use_resources = args.use
     support.verbose = 0
     module = importlib.import_module(args.module)
     tests = list(flatten(unittest.defaultTestLoader.loadTestsFromModule(module)))
