@@ -337,6 +337,12 @@ static void conf_locked(void)
 	atomic_store_explicit(&conf_known, true, memory_order_release);
 }
 
+bool boot_in_sight(void)
+{
+	return getenv("SOCK7_CONF") || getenv("SOCK7_INTERFACE") ||
+	       s7_sys3(SYS_faccessat, AT_FDCWD, "/etc/sock7.conf", R_OK) == 0;
+}
+
 enum boot_state boot_conf(void)
 {
 	if (s7_unlikely(!atomic_load_explicit(&conf_known, memory_order_acquire))) {

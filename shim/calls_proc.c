@@ -55,7 +55,7 @@ static void before_uid(uid_t to)
 {
 	if (to == 0 || to == (uid_t)-1 || boot_running() || s7_inside || geteuid() != 0)
 		return;
-	if (getenv("SOCK7_CONF") || getenv("SOCK7_INTERFACE") || !access("/etc/sock7.conf", R_OK))
+	if (boot_in_sight())
 		boot_stack();
 }
 

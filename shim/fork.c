@@ -36,12 +36,22 @@ static pid_t fork_plain(void)
 	return pid;
 }
 
+/* With loopback = stack what parent and child make later shall meet: one stack, started now. */
+static void start_before(void)
+{
+	if (s7_inside || boot_running() || !boot_in_sight())
+		return;
+	if (boot_conf() == BOOT_NOT_YET && boot_config()->loopback == CONF_LOOPBACK_STACK)
+		boot_stack();
+}
+
 pid_t fork_process(void)
 {
 	struct s7_proc *slot;
 	sigset_t old;
 	pid_t pid;
 
+	start_before();
 	if (!boot_running())
 		return fork_plain();
 	slot = proc_slot_take();

@@ -89,6 +89,8 @@ struct boot {
 };
 
 extern struct boot s7_boot;
+/* Whether boot_conf() would find a configuration, as far as can be told without reading it. */
+bool boot_in_sight(void);
 bool boot_running(void);
 void boot_forked(void);
 /* The process ends: every descriptor is foreign, new sockets are the kernel's. */

@@ -255,7 +255,7 @@ void libc_hook_all(void)
 /* Nothing is done in programs that will not use the stack. */
 __attribute__((constructor)) static void hook_socket(void)
 {
-	if (!getenv("SOCK7_CONF") && !getenv("SOCK7_INTERFACE") && access("/etc/sock7.conf", R_OK))
+	if (!boot_in_sight())
 		return;
 	real_resolve();
 	hook_rows(1);
