@@ -251,15 +251,25 @@ static bool stack_has(struct s7_sock *sk, const struct sockaddr *addr, socklen_t
 	       side_of(sk, &name.ip, name.device) != SIDE_KERNEL;
 }
 
-/* A link-local address on a link that the kernel does not know. */
+/* A link-local address on a link that the kernel does not know, but the stack does. */
 static bool beyond_kernel(struct s7_sock *sk, const struct sockaddr *addr, socklen_t len,
 			  struct own_name *ret_name)
 {
-	if (name_read(sk, addr, len, ret_name) || !ip_is_link_local6(&ret_name->ip))
-		return false;
-	if (!ret_name->device || ret_name->device == SOCK_DEVICE_KERNEL)
-		return false;
-	return side_of(sk, &ret_name->ip, ret_name->device) == SIDE_STACK;
+	return !name_read(sk, addr, len, ret_name) && ip_is_link_local6(&ret_name->ip) &&
+	       ret_name->device && ret_name->device != SOCK_DEVICE_KERNEL;
+}
+
+/* Ports that not everybody may have: a kernel socket that is thrown away is asked. */
+static int may_have_port(const struct s7_sock *sk, uint16_t port)
+{
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	long fd = s7_sys3(SYS_socket, AF_INET6, sk->type | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return 0; /* nobody to ask: the port table judges */
+	err = s7_sys3(SYS_bind, fd, &any, sizeof(any));
+	s7_sys1(SYS_close, fd);
+	return err == -EACCES ? -EACCES : 0;
 }
 
 /* bind(2) without the kernel: the port table alone judges. */
@@ -267,7 +277,13 @@ static int bind_beyond(struct s7_sock *sk, int fd, struct own_name *name)
 {
 	static const struct s7_ip nobody;
 	bool chosen = name->port;
+	int err;
 
+	if (side_of(sk, &name->ip, name->device) != SIDE_STACK)
+		return -EADDRNOTAVAIL;
+	err = chosen ? may_have_port(sk, name->port) : 0;
+	if (err)
+		return err;
 	if (!chosen) {
 		inst_lock(sk->inst, host_now());
 		name->port = sk_pick_port(sk, &name->ip, &nobody, 0);

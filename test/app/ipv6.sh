@@ -255,6 +255,8 @@ over_memif()
 	client curl -gsS --max-time 20 "http://[$S6_IP_S]/3m" | same && ok "memif: 3 MB over IPv6" || not_ok "memif: 3 MB over IPv6: $(tail -n 2 "$S7_TMP/nginx.log" | tr '\n' ' ')"
 	client timeout 30 wrk -t1 -c100 -d2 "http://[$S6_IP_S]/hello" >"$S7_TMP/wrk.out" 2>&1
 	if grep -q 'requests in' "$S7_TMP/wrk.out" && ! grep -Eq 'Socket errors|Non-2xx' "$S7_TMP/wrk.out"; then ok "memif: wrk, 100 connections"; else not_ok "memif: wrk: $(tail -n 3 "$S7_TMP/wrk.out" | tr '\n' ' ')"; fi
+	check "memif: link-local addresses of a link that the kernel does not know" client timeout 20 /usr/bin/python3 "$S7_TOP/test/app/lib/ipv6_own_link.py" \
+		$S6_IP_S 80 28672 # 0x7000: the first interface without a netdev
 	stop nginx
 	bg_server iperf iperf3 -s
 	sleep 1
