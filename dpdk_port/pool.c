@@ -191,19 +191,6 @@ static const struct rte_mempool_ops lifo_ops = {
 
 /* ---- the stack's side ---- */
 
-static inline void pkt_fresh(struct s7_pkt *pkt)
-{
-	pkt->next = NULL;
-	pkt->frag = NULL;
-	pkt->data = pkt->buf + S7_PKT_HEADROOM;
-	pkt->len = 0;
-	pkt->total = 0;
-	pkt->flags = 0;
-	pkt->tso_mss = 0;
-	pkt->nsegs = 1;
-	pkt->hash = 0;
-}
-
 static int pool_alloc(void *pool, struct s7_pkt **pkts, uint32_t n)
 {
 	struct lifo *lifo = pool_lifo(pool);
@@ -214,10 +201,8 @@ static int pool_alloc(void *pool, struct s7_pkt **pkts, uint32_t n)
 		if (lifo->depth < n)
 			return -ENOBUFS;
 	}
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++)
 		pkts[i] = mbuf_pkt(lifo->slot[--lifo->depth]);
-		pkt_fresh(pkts[i]);
-	}
 	return 0;
 }
 

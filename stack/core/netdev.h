@@ -80,8 +80,8 @@ struct s7_netdev_ops {
 /* Where packets come from. One pool an instance; called under that instance's lock. */
 struct s7_pool_ops {
 	/*
-	 * All n or none: 0 or -ENOBUFS. Fresh packets: data at buf + HEADROOM, len 0, one
-	 * reference.
+	 * All n or none: 0 or -ENOBUFS. One reference each; what else is in them is old
+	 * (pkt_fresh).
 	 */
 	int (*alloc)(void *pool, struct s7_pkt **pkts, uint32_t n);
 

@@ -23,19 +23,6 @@ static inline const struct s7_pool_ops *inst_pool_ops(const struct s7_inst *inst
 	return inst->env->pool[inst->index].ops;
 }
 
-static void pkt_fresh(struct s7_pkt *pkt)
-{
-	pkt->next = NULL;
-	pkt->frag = NULL;
-	pkt->data = pkt->buf + S7_PKT_HEADROOM;
-	pkt->len = 0;
-	pkt->total = 0;
-	pkt->flags = 0;
-	pkt->nsegs = 1;
-	pkt->tso_mss = 0;
-	pkt->hash = 0;
-}
-
 struct s7_pkt *pkt_alloc_slow(struct s7_inst *inst)
 {
 	struct s7_pkt *pkt;

@@ -99,6 +99,20 @@ struct s7_pkt {
 static_assert(sizeof(struct s7_pkt_tcp) <= 5 * sizeof(uint64_t), "the stamp lies behind it");
 static_assert(sizeof(struct s7_pkt) <= 128, "s7_pkt grew beyond two cache lines");
 
+/* What a pool gave becomes a packet without a byte in it. */
+static inline void pkt_fresh(struct s7_pkt *pkt)
+{
+	pkt->next = NULL;
+	pkt->frag = NULL;
+	pkt->data = pkt->buf + S7_PKT_HEADROOM;
+	pkt->len = 0;
+	pkt->total = 0;
+	pkt->flags = 0;
+	pkt->tso_mss = 0;
+	pkt->nsegs = 1;
+	pkt->hash = 0;
+}
+
 static inline bool pkt_is_shared(const struct s7_pkt *pkt)
 {
 	return *pkt->refs > 1;

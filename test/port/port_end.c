@@ -88,6 +88,7 @@ static struct s7_pkt *pkt_new(struct end *end)
 		fflush(stdout);
 		_exit(1);
 	}
+	pkt_fresh(pkt);
 	return pkt;
 }
 
