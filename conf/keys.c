@@ -106,11 +106,13 @@ const struct conf_key conf_keys[] = {
 	  .help = "Upper bound of listen()'s backlog; kernel is net.core.somaxconn." },
 	{ GLOBAL(rmem), .name = "rmem", .type = CONF_T_TRIPLE, .min = K(1), .max = G(1),
 	  .zero = "kernel", .initial = "kernel",
-	  .help = "Least, initial and greatest receive buffer of a TCP socket in bytes; kernel is "
+	  .help = "Least (while packets are short), initial and greatest receive buffer of a TCP "
+		  "socket in bytes; kernel is "
 		  "net.ipv4.tcp_rmem." },
 	{ GLOBAL(wmem), .name = "wmem", .type = CONF_T_TRIPLE, .min = K(1), .max = G(1),
 	  .zero = "kernel", .initial = "kernel",
-	  .help = "Least, initial and greatest send buffer of a TCP socket in bytes; kernel is "
+	  .help = "Least (while packets are short), initial and greatest send buffer of a TCP "
+		  "socket in bytes; kernel is "
 		  "net.ipv4.tcp_wmem." },
 	{ GLOBAL(rmem_default), .name = "rmem_default", .type = CONF_T_SIZE, .min = K(2),
 	  .max = G(1), .zero = "kernel", .initial = "kernel",
@@ -186,11 +188,13 @@ const struct conf_key conf_keys[] = {
 		  "while more than so many wait for accept()." },
 	{ IFACE(rmem), .name = "rmem", .type = CONF_T_TRIPLE, .min = K(1), .max = G(1),
 	  .zero = "global", .initial = "global",
-	  .help = "Least, initial and greatest receive buffer in bytes of connections over this "
+	  .help = "Least (while packets are short), initial and greatest receive buffer in bytes of "
+		  "connections over this "
 		  "interface, unless the program set SO_RCVBUF." },
 	{ IFACE(wmem), .name = "wmem", .type = CONF_T_TRIPLE, .min = K(1), .max = G(1),
 	  .zero = "global", .initial = "global",
-	  .help = "Least, initial and greatest send buffer in bytes of connections over this "
+	  .help = "Least (while packets are short), initial and greatest send buffer in bytes of "
+		  "connections over this "
 		  "interface, unless the program set SO_SNDBUF." },
 };
 

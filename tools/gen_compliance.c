@@ -4,11 +4,12 @@
  *
  * Idea: the names that the manual pages have stand here, in their order; what becomes of each is
  * looked up in the tables that the stack itself uses (stack/sock/opt_*.c), so the page cannot
- * promise what the code does not do. A row of those tables without a name here is an error: the
- * page would hide it. `s7_compliancegen INTERCEPT_DEF` writes to standard output; a test compares
+ * promise what the code does not do, and what the differential test found (test/diff/results.txt). A row of those tables without a name here is an error: the
+ * page would hide it. `s7_compliancegen INTERCEPT_DEF RESULTS JUSTIFIED` writes to standard output; a test compares
  * that with the file that is committed. Context: a build-time program of one thread.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "stack/sock/sock_int.h"
@@ -60,7 +61,107 @@ static const char head[] =
 	"refused\n"
 	"  with the kernel's errno.\n"
 	"\n"
-	"`test/unit/test_sock_opt.c` compares options with the kernel's value by value.\n";
+	"The last column counts the transcripts of `test/diff` in which the option was tried on the "
+	"kernel and on\n"
+	"the stack (kinds of sockets x states x root and nobody; every value, length and pointer of "
+	"`test/diff/gen_values.c`):\n"
+	"equal, and those that differ for a reason given below. `test/diff/run.sh -u` writes the "
+	"numbers.\n";
+
+/* ---- what the differential test found: "LEVEL NUMBER EQUAL JUSTIFIED DIFFERENT" a line ---- */
+
+#define RESULTS_MAX 1024
+
+static struct result {
+	char level[24];
+	int number;
+	unsigned int equal, justified, different;
+} results[RESULTS_MAX];
+static size_t result_count;
+
+static int read_results(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	struct result *r = results;
+	char number[16];
+
+	if (!file) {
+		perror(path);
+		return -1;
+	}
+	while (result_count < RESULTS_MAX &&
+	       fscanf(file, "%23s %15s %u %u %u", r->level, number, &r->equal, &r->justified,
+		      &r->different) == 5) {
+		r->number = atoi(number);
+		r = &results[++result_count];
+	}
+	fclose(file);
+	return 0;
+}
+
+static const char *result_text(int level, int name)
+{
+	static const struct {
+		int level;
+		const char *name;
+	} names[] = { { SOL_SOCKET, "SOL_SOCKET" }, { IPPROTO_TCP, "IPPROTO_TCP" },
+		      { IPPROTO_IP, "IPPROTO_IP" }, { IPPROTO_IPV6, "IPPROTO_IPV6" },
+		      { IPPROTO_UDP, "IPPROTO_UDP" } };
+	static char text[64];
+
+	text[0] = 0;
+	for (size_t i = 0; i < result_count; i++) {
+		const struct result *r = &results[i];
+
+		for (size_t l = 0; l < S7_ARRAY_LEN(names); l++)
+			if (names[l].level == level && !strcmp(names[l].name, r->level) &&
+			    r->number == name)
+				snprintf(text, sizeof(text), r->justified ? "%u, %u justified" : "%u",
+					 r->equal, r->justified);
+	}
+	return text;
+}
+
+static void print_results(void)
+{
+	unsigned int sum[3] = { 0 };
+
+	for (size_t i = 0; i < result_count; i++) {
+		sum[0] += results[i].equal;
+		sum[1] += results[i].justified;
+		sum[2] += results[i].different;
+	}
+	printf("\n## The differential test\n\n"
+	       "%zu options (numbers that nobody has included) and the cases written by hand: "
+	       "%u transcripts equal, %u justified, %u different.\n\n"
+	       "| differs | why |\n|---|---|\n",
+	       result_count - 1, sum[0], sum[1], sum[2]);
+}
+
+/* test/diff/justified.txt: "PATTERN REASON" */
+static int print_reasons(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char line[1024], *reason;
+
+	if (!file) {
+		perror(path);
+		return 1;
+	}
+	while (fgets(line, sizeof(line), file)) {
+		reason = strchr(line, ' ');
+		if (*line == '#' || !reason)
+			continue;
+		*reason++ = 0;
+		reason[strcspn(reason, "\n")] = 0;
+		printf("| `");
+		for (const char *at = line; *at; at++)
+			printf(*at == '|' ? "\\|" : "%c", *at);
+		printf("` | %s |\n", reason);
+	}
+	fclose(file);
+	return 0;
+}
 
 static const struct s7_opt *row_of(int level, int name)
 {
@@ -97,23 +198,24 @@ static const char *access_of(const struct s7_opt *row)
 static void print_option(int level, const struct opt_name *name)
 {
 	const struct s7_opt *row = row_of(level, name->value);
-	const char *note = name->note ? name->note : "";
+	const char *note = name->note ? name->note : "", *result = result_text(level, name->value);
 
 	if (row && row->access & OPT_BEHIND)
-		printf("| %s | behind | %s | %s | %s%s%s |\n", name->name, sockets_of(row),
-		       access_of(row), row->text, *note ? "; " : "", note);
+		printf("| %s | behind | %s | %s | %s%s%s | %s |\n", name->name, sockets_of(row),
+		       access_of(row), row->text, *note ? "; " : "", note, result);
 	else if (row)
-		printf("| %s | **done** | %s | %s | %s%s%s |\n", name->name, sockets_of(row),
-		       access_of(row), row->text, *note ? "; " : "", note);
+		printf("| %s | **done** | %s | %s | %s%s%s | %s |\n", name->name, sockets_of(row),
+		       access_of(row), row->text, *note ? "; " : "", note, result);
 	else
-		printf("| %s | kernel | | | %s |\n", name->name, note);
+		printf("| %s | kernel | | | %s | %s |\n", name->name, note, result);
 }
 
 static void print_page(const struct page *page)
 {
 	const struct opt_name *name;
 
-	printf("\n## %s\n\n| option | fate | sockets | access | note |\n|---|---|---|---|---|\n",
+	printf("\n## %s\n\n| option | fate | sockets | access | note | transcripts |\n"
+	       "|---|---|---|---|---|---|\n",
 	       page->title);
 	for (name = page->names; name->name; name++)
 		print_option(page->level, name);
@@ -198,11 +300,14 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
-	if (argc != 2)
-		return fputs("usage: s7_compliancegen INTERCEPT_DEF\n", stderr), 2;
+	if (argc != 4 || read_results(argv[2]))
+		return fputs("usage: s7_compliancegen INTERCEPT_DEF RESULTS JUSTIFIED\n", stderr), 2;
 	fputs(head, stdout);
 	for (i = 0; i < S7_ARRAY_LEN(pages); i++)
 		print_page(&pages[i]);
+	print_results();
+	if (print_reasons(argv[3]))
+		return 1;
 	print_facts("Flags of send and recv", "flag", flag_facts);
 	print_facts("Ancillary data", "message", control_facts);
 	print_facts("ioctl and fcntl", "request", request_facts);

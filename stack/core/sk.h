@@ -62,10 +62,12 @@ enum s7_sk_more {
 	SKM_RCVPRIORITY = 1 << 4,
 	SKM_TXTIME = 1 << 5, /* SCM_TXTIME may come with a send */
 	SKM_INQ = 1 << 6,    /* TCP_INQ: bytes left are told beside a read */
+	SKM_IP_CHECKSUM = 1 << 9,   /* IP_CHECKSUM */
+	SKM_STAMP_NEW = 1 << 8,	    /* SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW were asked for */
 	SKM_TFO_NO_COOKIE = 1 << 7, /* TCP_FASTOPEN_NO_COOKIE */
 	/* which of these a listener's children have too */
 	SKM_INHERITED = SKM_NOFCS | SKM_WIFI_STATUS | SKM_PREFER_BUSY_POLL | SKM_RCVMARK |
-			SKM_RCVPRIORITY | SKM_TXTIME | SKM_INQ,
+			SKM_RCVPRIORITY | SKM_STAMP_NEW | SKM_IP_CHECKSUM | SKM_TXTIME | SKM_INQ,
 };
 
 struct s7_msg_name {

@@ -93,7 +93,8 @@ void icmp6_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_p
 
 	if (!may_answer(rx, orig_ip, type, code))
 		return;
-	if (!icmp_allowed(inst)) {
+	/* what comes by lo came from here: Linux does not limit it either */
+	if (rx->iface->index != S7_IFACE_LO && !icmp_allowed(inst)) {
 		inst->drop[DROP_ICMP_RATE]++;
 		return;
 	}

@@ -40,10 +40,14 @@ static void put_time(struct s7_sock *sk, int64_t wall, struct cmsg_out *out)
 	struct timespec ts = { wall / 1000000000, wall % 1000000000 };
 	struct timeval tv = { ts.tv_sec, ts.tv_nsec / 1000 };
 
+	bool is_new = sk->more & SKM_STAMP_NEW;
+
 	if (sk->bits & SKB_TIMESTAMPNS)
-		cmsg_put(out, SOL_SOCKET, SO_TIMESTAMPNS, &ts, sizeof(ts));
+		cmsg_put(out, SOL_SOCKET, is_new ? SO_TIMESTAMPNS_NEW : SO_TIMESTAMPNS, &ts,
+			 sizeof(ts));
 	else if (sk->bits & SKB_TIMESTAMP)
-		cmsg_put(out, SOL_SOCKET, SO_TIMESTAMP, &tv, sizeof(tv));
+		cmsg_put(out, SOL_SOCKET, is_new ? SO_TIMESTAMP_NEW : SO_TIMESTAMP, &tv,
+			 sizeof(tv));
 }
 
 /* Does the packet have a time, and the socket want it by SO_TIMESTAMPING? As Linux. */

@@ -44,25 +44,26 @@ static int set_recverr6(struct s7_sock *sk, const struct opt_value *value)
 /* ---- time stamps ---- */
 
 /* The number of the next datagram, or of the next byte to be acknowledged, becomes 0. */
-static int number_from_here(struct s7_sock *sk, uint32_t tsflags)
+static void number_from_here(struct s7_sock *sk, uint32_t tsflags)
 {
-	if (sk->proto != PROTO_TCP) {
+	if (sk->proto != PROTO_TCP)
 		sk->ext->ts_key = 0;
-		return 0;
-	}
-	if (tcp_tcb(sk)->state == TCPS_CLOSED || tcp_tcb(sk)->state == TCPS_LISTEN)
-		return -EINVAL;
-	sk->ext->ts_key = tsflags & SOF_TIMESTAMPING_OPT_ID_TCP_ ? tcp_tcb(sk)->write_seq :
-								  tcp_tcb(sk)->snd_una;
-	return 0;
+	else
+		sk->ext->ts_key = tsflags & SOF_TIMESTAMPING_OPT_ID_TCP_ ? tcp_tcb(sk)->write_seq :
+									  tcp_tcb(sk)->snd_una;
 }
 
 static int timestamping_valid(const struct s7_sock *sk, uint32_t tsflags)
 {
+	uint32_t had = sk->ext ? sk->ext->tsflags : 0;
+
 	if (tsflags & ~SOF_TIMESTAMPING_MASK_)
 		return -EINVAL;
 	if (tsflags & SOF_TIMESTAMPING_OPT_ID_TCP_ && !(tsflags & SOF_TIMESTAMPING_OPT_ID))
 		return -EINVAL;
+	if (tsflags & ~had & SOF_TIMESTAMPING_OPT_ID && sk->proto == PROTO_TCP &&
+	    (tcp_tcb(sk)->state == TCPS_CLOSED || tcp_tcb(sk)->state == TCPS_LISTEN))
+		return -EINVAL; /* there is no byte to count from */
 	if (tsflags & SOF_TIMESTAMPING_OPT_STATS && !(tsflags & SOF_TIMESTAMPING_OPT_TSONLY))
 		return -EINVAL;
 	if (tsflags & SOF_TIMESTAMPING_BIND_PHC) /* no interface here has a clock */
@@ -84,10 +85,9 @@ static int set_timestamping(struct s7_sock *sk, const struct opt_value *value)
 	if (!sk_ext(sk))
 		return -ENOBUFS;
 	if (tsflags & SOF_TIMESTAMPING_OPT_ID && !(sk->ext->tsflags & SOF_TIMESTAMPING_OPT_ID))
-		err = number_from_here(sk, tsflags);
-	if (!err)
-		sk->ext->tsflags = tsflags;
-	return err;
+		number_from_here(sk, tsflags);
+	sk->ext->tsflags = tsflags;
+	return 0;
 }
 
 static int set_timestamping_old(struct s7_sock *sk, const struct opt_value *value)

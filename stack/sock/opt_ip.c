@@ -12,6 +12,11 @@
 #include "stack/ip/ip.h"
 #include "stack/sock/sock_int.h"
 
+/* Linux 6.4; the headers of Debian 12 are older. */
+#ifndef IP_PROTOCOL
+#define IP_PROTOCOL 52
+#endif
+
 #define DEFAULT_TTL 64
 #define ECN_MASK 3
 
@@ -24,7 +29,13 @@ static int get_mtu(struct s7_sock *sk, struct opt_value *ret)
 		return -ENOTCONN;
 	if (dst_lookup(sk->inst, &sk->flow.remote, &sk->flow.local, sk->bound_iface, &dst))
 		return -ENOTCONN;
-	ret->num = (int)s7_min(dst.mtu, UINT16_MAX);
+	ret->num = (int)(dst.is_v4 ? s7_min(dst.mtu, UINT16_MAX) : dst.mtu);
+	return 0;
+}
+
+static int get_ip_protocol(struct s7_sock *sk, struct opt_value *ret)
+{
+	ret->num = sock_number(sk);
 	return 0;
 }
 
@@ -102,6 +113,9 @@ static int get_mcast_ttl(struct s7_sock *sk, struct opt_value *ret)
 #define BOOL_ROW(name_, bit_, text_) ROW(name_, OPT_IP_ZERO, OPT_RW, .bit = bit_, .text = text_)
 
 static const struct s7_opt ip7_opts[] = {
+	ROW(IP_CHECKSUM, OPT_IP_ZERO, OPT_RW, .bit = SKM_IP_CHECKSUM,
+	    .bits_at = offsetof(struct s7_sock, more),
+	    .text = "as in Linux for packets whose device gives no whole sum: nothing is told"),
 	ROW(IP_FREEBIND, OPT_IP_INT, OPT_RW, .bit = SKB_FREEBIND,
 	    .text = "bind to an address that is not there"),
 	ROW(IP_MTU, OPT_IP_INT, OPT_RD, .get = get_mtu, .text = "path MTU of the connection"),
@@ -110,6 +124,8 @@ static const struct s7_opt ip7_opts[] = {
 	{ .level = IPPROTO_IP, .name = IP_MULTICAST_TTL, .type = OPT_IP_INT, .access = OPT_RW,
 	  .on = ON_UDP, .set = set_mcast_ttl, .get = get_mcast_ttl,
 	  .text = "TTL of multicast datagrams" },
+	ROW(IP_PROTOCOL, OPT_IP_INT, OPT_RD, .get = get_ip_protocol,
+	    .text = "what Linux keeps of a socket's number: the local port"),
 	BOOL_ROW(IP_PKTINFO, SKB_PKTINFO, "destination and interface beside each datagram"),
 	BOOL_ROW(IP_RECVTOS, SKB_RECVTOS, "TOS beside each datagram"),
 	BOOL_ROW(IP_RECVTTL, SKB_RECVTTL, "TTL beside each datagram"),

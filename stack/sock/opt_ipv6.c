@@ -113,6 +113,8 @@ static int set_pktinfo(struct s7_sock *sk, const struct opt_value *value)
 		device = sock_device_of(sk->inst, info.ipi6_ifindex);
 		if (device == SOCK_DEVICE_KERNEL && sk->file.side == SIDE_OPEN)
 			return OPT_ASK_KERNEL;
+		if (device == SOCK_DEVICE_KERNEL)
+			device = S7_IFACES_MAX + 1; /* none of the stack's: no datagram leaves */
 	}
 	if (sk->bound_iface && sk->bound_iface != device)
 		return -EINVAL;
@@ -152,7 +154,7 @@ static int get_hops(struct s7_sock *sk, struct opt_value *ret)
 /* The wildcard's meaning cannot change under a bound port. */
 static int set_v6only(struct s7_sock *sk, const struct opt_value *value)
 {
-	if (sk->bits & SKB_BOUND || sk->flow.lport)
+	if (sock_number(sk))
 		return -EINVAL;
 	sk->bits = value->num ? sk->bits | SKB_V6ONLY : sk->bits & ~(uint32_t)SKB_V6ONLY;
 	return 0;

@@ -289,23 +289,31 @@ static int set_reuseport(struct s7_sock *sk, const struct opt_value *value)
 }
 
 /* SO_TIMESTAMP and SO_TIMESTAMPNS exclude each other: the later wins, 0 on either ends both. */
-static int set_stamp(struct s7_sock *sk, uint32_t bit, bool on)
+static int set_stamp(struct s7_sock *sk, uint32_t bit, bool is_new, bool on)
 {
 	sk->bits &= ~(uint32_t)(SKB_TIMESTAMP | SKB_TIMESTAMPNS);
-	if (on)
-		sk->bits |= bit;
+	if (!on)
+		return 0;
+	sk->bits |= bit;
+	sk->more = is_new ? sk->more | SKM_STAMP_NEW : sk->more & ~(uint32_t)SKM_STAMP_NEW;
 	return 0;
 }
 
-static int set_timestamp(struct s7_sock *sk, const struct opt_value *value)
-{
-	return set_stamp(sk, SKB_TIMESTAMP, value->num);
-}
+#define STAMP(what, bit_, is_new)                                                                  \
+	static int set_##what(struct s7_sock *sk, const struct opt_value *value)                   \
+	{                                                                                          \
+		return set_stamp(sk, bit_, is_new, value->num);                                    \
+	}                                                                                          \
+	static int get_##what(struct s7_sock *sk, struct opt_value *ret)                           \
+	{                                                                                          \
+		ret->num = sk->bits & (bit_) && !!(sk->more & SKM_STAMP_NEW) == (is_new);          \
+		return 0;                                                                          \
+	}
 
-static int set_timestampns(struct s7_sock *sk, const struct opt_value *value)
-{
-	return set_stamp(sk, SKB_TIMESTAMPNS, value->num);
-}
+STAMP(timestamp, SKB_TIMESTAMP, false)
+STAMP(timestampns, SKB_TIMESTAMPNS, false)
+STAMP(timestamp_new, SKB_TIMESTAMP, true)
+STAMP(timestampns_new, SKB_TIMESTAMPNS, true)
 
 static int get_type(struct s7_sock *sk, struct opt_value *ret)
 {
@@ -369,9 +377,13 @@ static const struct s7_opt socket7_opts[] = {
 	    .text = "doubled, between the kernel's minimum and 2 * wmem_max"),
 	ROW(SO_SNDBUFFORCE, OPT_INT, OPT_WR | OPT_ASK, .set = force_sndbuf,
 	    .text = "SO_SNDBUF beyond wmem_max; needs CAP_NET_ADMIN"),
-	ROW(SO_TIMESTAMP, OPT_BOOL, OPT_RW, .set = set_timestamp, .bit = SKB_TIMESTAMP,
+	ROW(SO_TIMESTAMP, OPT_BOOL, OPT_RW, .set = set_timestamp, .get = get_timestamp,
 	    .text = "time of reception, microseconds"),
-	ROW(SO_TIMESTAMPNS, OPT_BOOL, OPT_RW, .set = set_timestampns, .bit = SKB_TIMESTAMPNS,
+	ROW(SO_TIMESTAMP_NEW, OPT_BOOL, OPT_RW, .set = set_timestamp_new,
+	    .get = get_timestamp_new, .text = "SO_TIMESTAMP, 64 bits everywhere"),
+	ROW(SO_TIMESTAMPNS_NEW, OPT_BOOL, OPT_RW, .set = set_timestampns_new,
+	    .get = get_timestampns_new, .text = "SO_TIMESTAMPNS, 64 bits everywhere"),
+	ROW(SO_TIMESTAMPNS, OPT_BOOL, OPT_RW, .set = set_timestampns, .get = get_timestampns,
 	    .text = "time of reception, nanoseconds"),
 	ROW(SO_TYPE, OPT_INT, OPT_RD, .get = get_type, .text = "SOCK_STREAM or SOCK_DGRAM"),
 };

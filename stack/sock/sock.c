@@ -136,6 +136,13 @@ void sock_set_device(struct s7_sock *sk, uint32_t device, s7_time now)
 	inst_unlock(sk->inst);
 }
 
+uint16_t sock_number(const struct s7_sock *sk)
+{
+	bool ended = sk->proto == PROTO_TCP && tcp_tcb(sk)->state == TCPS_CLOSED;
+
+	return ended && !(sk->bits & SKB_BOUND) ? 0 : sk->flow.lport;
+}
+
 /* ---- binding and connections ---- */
 
 int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now)

@@ -20,6 +20,9 @@ int sock_enter(struct s7_sock *sk, s7_time now);
 /* Sends what was staged and gives the lock back. */
 void sock_leave(struct s7_inst *inst);
 
+/* inet_num of the kernel: bound, connected or accepted; not what only getsockname still tells. */
+uint16_t sock_number(const struct s7_sock *sk);
+
 /* The kernel counts time-outs in ticks of this. */
 static inline uint32_t sock_tick_us(const struct s7_sock *sk)
 {

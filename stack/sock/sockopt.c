@@ -150,6 +150,9 @@ static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 
 	if ((int32_t)len < 0)
 		return -EINVAL;
+	/* level IP knows the name first */
+	if (opt->level == IPPROTO_IP && !(opt->access & OPT_WR))
+		return -ENOPROTOOPT;
 	/* but for level IP, which has options of one byte, an int is read before the name is */
 	if (opt->level != IPPROTO_IP && opt->level != IPPROTO_IPV6 &&
 	    (is_int || !(opt->access & OPT_WR)) && len < sizeof(int))
@@ -238,6 +241,9 @@ int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_
 	socklen_t room;
 	int err;
 
+	/* it was AF_INET6 before IPV6_ADDRFORM; the socket behind still is */
+	if (level == IPPROTO_IPV6 && sk->domain == AF_INET)
+		return -EOPNOTSUPP;
 	if (!opt || !opt_applies(sk, opt) || opt->access & OPT_BEHIND)
 		return OPT_ASK_KERNEL;
 	if (!user_get(&room, len, sizeof(room)))

@@ -131,6 +131,8 @@ void tcp_space_check(struct s7_tcp_sock *ts)
 			s7_max(tcb->cwnd / s7_min(tcb->mss, S7_PKT_ROOM) + 1, 10);
 		want = s7_min(want, tcp_iface(ts)->wmem[2]);
 		sk->sndbuf = (uint32_t)s7_max(sk->sndbuf, want);
+	} else if (!(sk->bits & SKB_SNDBUF_LOCK) && tcp_pressed(sk->inst)) {
+		sk->sndbuf = (uint32_t)s7_max(sk->sndbuf / 2, tcp_iface(ts)->wmem[0]);
 	}
 	if (!tcp_writeable(sk))
 		return;

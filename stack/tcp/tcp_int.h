@@ -236,6 +236,12 @@ void tcp_dsack(struct s7_tcb *tcb, uint32_t start, uint32_t end);
 /* Is less than 1/part of the packet pool free? Buffers do not grow then, and what is not needed
  * goes. */
 bool tcp_pool_low(struct s7_inst *inst, uint32_t part);
+/* Memory is so short that buffers, unless the program fixed them, go back to tcp_rmem[0] and
+ * tcp_wmem[0], and new connections begin there. */
+static inline bool tcp_pressed(struct s7_inst *inst)
+{
+	return tcp_pool_low(inst, 8);
+}
 void rcvq_append(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t len);
 void rcvq_purge(struct s7_tcp_sock *ts);
 /* Drops bytes at the front / beyond `total` of a chain. */

@@ -6,7 +6,7 @@
  * back (RFC 9293 3.8.6); it moves forward only by a useful step (receiver-side silly window
  * avoidance, 3.8.6.2.2). The buffer grows while the program reads as fast as data comes: each
  * round trip it becomes four times what was read in the last one, up to the interface's rmem[2],
- * unless the program fixed SO_RCVBUF.
+ * unless the program fixed SO_RCVBUF. While packets are short it halves down to rmem[0] instead.
  * Context: instance lock. Called by: tcp_out.c, tcp_recv.c, tcp_rx.c.
  */
 #include "stack/tcp/tcp_int.h"
@@ -73,6 +73,10 @@ static void window_autotune(struct s7_tcp_sock *ts)
 	if (!rtt || sk->inst->now - tcb->space_at < (uint64_t)rtt * S7_US)
 		return;
 	copied = tcb->copied_seq - tcb->space_seq;
+	if (s7_unlikely(tcp_pressed(sk->inst)) && !(sk->bits & SKB_RCVBUF_LOCK)) {
+		sk->rcvbuf = (uint32_t)s7_max(sk->rcvbuf / 2, tcp_iface(ts)->rmem[0]);
+		tcb->space_bytes = 0; /* it may grow again later */
+	}
 	if (copied > tcb->space_bytes) {
 		tcb->space_bytes = copied;
 		want = 2 * (2ull * copied + 16ull * tcb->mss);

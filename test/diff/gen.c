@@ -162,10 +162,11 @@ static struct subject state_shut(const struct kind *kind)
 {
 	struct subject s = pair_of(kind);
 
-	need(!shutdown(s.fd, SHUT_RDWR), "shutdown");
-	if (kind->type == SOCK_STREAM) {
-		await(s.peer, POLLIN); /* the FIN is there; now its ACK: FIN_WAIT_2 */
-		set_int(s.peer, IPPROTO_TCP, TCP_QUICKACK, 1);
+	need(!shutdown(s.fd, SHUT_WR), "shutdown");
+	if (kind->type == SOCK_STREAM) { /* the FIN is there; data brings its ACK: FIN_WAIT_2 */
+		await(s.peer, POLLIN);
+		need(send(s.peer, "x", 1, 0) == 1, "send");
+		await(s.fd, POLLIN);
 	}
 	return s;
 }

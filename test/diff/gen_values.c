@@ -142,6 +142,7 @@ static const struct gen_mask masks[] = {
 	{ IPPROTO_TCP, TCP_MAXSEG, FROM(0), false, "half of the window that the peer has shown" },
 	{ IPPROTO_TCP, TCP_INFO, FROM(2), false,
 	  "measurements; the state and its phase are compared" },
+	{ IPPROTO_IP, 52 /* IP_PROTOCOL */, FROM(0), false, "a port" },
 	{ IPPROTO_TCP, TCP_TIMESTAMP, FROM(0), false, "a clock" },
 	{ IPPROTO_TCP, TCP_CC_INFO, FROM(0), false, "measurements" },
 };

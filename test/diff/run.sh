@@ -3,7 +3,7 @@
 #
 # run.sh - every case on the kernel and on sock7 (loopback = stack), transcripts compared
 #
-# usage: run.sh [-g] [-u] [CASE]...     -g: the generated ones too; -u writes results.txt, of which docs/compliance.md is made
+# usage: run.sh [-u] [CASE]...     default: all; -u writes results.txt, of which docs/compliance.md is made
 # Prints "ok - CASE" or "not ok - CASE: FIRST DIFFERING LINE", likewise an option of the generated cases (gen.c), and last
 # "diff: N equal, J justified, D different". justified.txt: "PATTERN reason", see compare.c.
 # S7_BUILD names the build directory, S7_KEEP keeps the transcripts. Needs root: two namespaces, each with lo only.
@@ -12,8 +12,7 @@ build=$(realpath "${S7_BUILD:-build/release}")
 prog=$build/test/diff/s7diff
 lib=$build/libsock7.so
 cmp=$build/test/diff/s7diffcmp
-update= generated=
-[ "${1:-}" != -g ] || { generated=1; shift; }
+update=
 [ "${1:-}" != -u ] || { update=1; shift; }
 [ -x "$prog" ] && [ -e "$lib" ] || { echo "not ok - $prog or $lib is missing"; exit 1; }
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/s7diff.XXXXXX")
@@ -47,8 +46,7 @@ side()
 }
 
 [ -z "${S7_KEEP:-}" ] || echo "# transcripts: $tmp"
-# the generated cases only when asked for: errq and IPv6 options are on their way to main
-names=${*:-$("$prog" -l | { [ -n "$generated" ] && cat || grep -v "^gen_"; })}
+names=${*:-$("$prog" -l)}
 side kernel "$ns_k" env &
 kernel=$!
 side sock7 "$ns_s" env LD_PRELOAD="$lib" SOCK7_CONF="$tmp/sock7.conf"

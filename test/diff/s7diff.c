@@ -319,11 +319,22 @@ void settle(void)
 	usleep(25000);
 }
 
+/* For TCP too: what an earlier case left in TIME_WAIT is not dead yet. */
 uint16_t dead_port(void)
 {
+	struct sockaddr_in any = { .sin_family = AF_INET };
 	uint16_t port;
+	int udp, tcp;
+	bool both;
 
-	close(udp_bound(&port));
+	do {
+		udp = udp_bound(&port);
+		tcp = sock(SOCK_STREAM);
+		any.sin_port = htons(port);
+		both = !bind(tcp, (struct sockaddr *)&any, sizeof(any));
+		close(tcp);
+		close(udp);
+	} while (!both);
 	return port;
 }
 
