@@ -188,7 +188,8 @@ const struct conf_key conf_keys[] = {
 		  "while more than so many wait for accept()." },
 	{ IFACE(rmem), .name = "rmem", .type = CONF_T_TRIPLE, .min = K(1), .max = G(1),
 	  .zero = "global", .initial = "global",
-	  .help = "Least (while packets are short), initial and greatest receive buffer in bytes of "
+	  .help = "Least (while packets are short), initial and greatest receive buffer in bytes "
+		  "of "
 		  "connections over this "
 		  "interface, unless the program set SO_RCVBUF." },
 	{ IFACE(wmem), .name = "wmem", .type = CONF_T_TRIPLE, .min = K(1), .max = G(1),

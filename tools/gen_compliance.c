@@ -4,9 +4,10 @@
  *
  * Idea: the names that the manual pages have stand here, in their order; what becomes of each is
  * looked up in the tables that the stack itself uses (stack/sock/opt_*.c), so the page cannot
- * promise what the code does not do, and what the differential test found (test/diff/results.txt). A row of those tables without a name here is an error: the
- * page would hide it. `s7_compliancegen INTERCEPT_DEF RESULTS JUSTIFIED` writes to standard output; a test compares
- * that with the file that is committed. Context: a build-time program of one thread.
+ * promise what the code does not do, and what the differential test found (test/diff/results.txt).
+ * A row of those tables without a name here is an error: the page would hide it. `s7_compliancegen
+ * INTERCEPT_DEF RESULTS JUSTIFIED` writes to standard output; a test compares that with the file
+ * that is committed. Context: a build-time program of one thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,9 +62,11 @@ static const char head[] =
 	"refused\n"
 	"  with the kernel's errno.\n"
 	"\n"
-	"The last column counts the transcripts of `test/diff` in which the option was tried on the "
+	"The last column counts the transcripts of `test/diff` in which the option was tried on "
+	"the "
 	"kernel and on\n"
-	"the stack (kinds of sockets x states x root and nobody; every value, length and pointer of "
+	"the stack (kinds of sockets x states x root and nobody; every value, length and pointer "
+	"of "
 	"`test/diff/gen_values.c`):\n"
 	"equal, and those that differ for a reason given below. `test/diff/run.sh -u` writes the "
 	"numbers.\n";
@@ -116,8 +119,9 @@ static const char *result_text(int level, int name)
 		for (size_t l = 0; l < S7_ARRAY_LEN(names); l++)
 			if (names[l].level == level && !strcmp(names[l].name, r->level) &&
 			    r->number == name)
-				snprintf(text, sizeof(text), r->justified ? "%u, %u justified" : "%u",
-					 r->equal, r->justified);
+				snprintf(text, sizeof(text),
+					 r->justified ? "%u, %u justified" : "%u", r->equal,
+					 r->justified);
 	}
 	return text;
 }
@@ -301,7 +305,8 @@ int main(int argc, char **argv)
 	size_t i;
 
 	if (argc != 4 || read_results(argv[2]))
-		return fputs("usage: s7_compliancegen INTERCEPT_DEF RESULTS JUSTIFIED\n", stderr), 2;
+		return fputs("usage: s7_compliancegen INTERCEPT_DEF RESULTS JUSTIFIED\n", stderr),
+		       2;
 	fputs(head, stdout);
 	for (i = 0; i < S7_ARRAY_LEN(pages); i++)
 		print_page(&pages[i]);

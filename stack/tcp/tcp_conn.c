@@ -38,7 +38,8 @@ uint32_t tcp_rcvbuf_init(const struct s7_sock *sk, const struct s7_iface_tcp *tc
 
 	if (sk->bits & SKB_RCVBUF_LOCK)
 		return sk->rcvbuf;
-	return (uint32_t)s7_max(tcp->rmem[tcp_pressed(sk->inst) ? 0 : 1], s7_min(low, tcp->rmem[2]));
+	return (uint32_t)s7_max(tcp->rmem[tcp_pressed(sk->inst) ? 0 : 1],
+				s7_min(low, tcp->rmem[2]));
 }
 
 void tcp_take_iface(struct s7_tcp_sock *ts)
