@@ -27,7 +27,7 @@ enum s7_ext_bits {
 	EXT_UDP_GRO = 1 << 12,	  /* UDP_GRO */
 	EXT_MC_NO_LOOP = 1 << 13, /* IP_MULTICAST_LOOP off */
 	EXT_MC_NO_LOOP6 = 1 << 14,
-	EXT_MC_NOT_ALL = 1 << 15, /* IP_MULTICAST_ALL off */
+	EXT_MC_NOT_ALL = 1 << 15, /* IP_MULTICAST_ALL off; on AF_INET6 sockets: on */
 	EXT_MC_NOT_ALL6 = 1 << 16,
 	EXT_TX_WAIT = 1 << 17, /* a datagram found its device full: in inst->tx_waiting */
 };

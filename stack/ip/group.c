@@ -308,11 +308,13 @@ bool group_hears(const struct s7_sock *sk, uint8_t iface, const struct s7_ip *ip
 {
 	const struct s7_group_member *member;
 
+	bool off = ip_is_v4(ip) && sk->domain != AF_INET; /* IP_MULTICAST_ALL, unless asked for */
+
 	if (s7_likely(!sk->ext))
-		return true;
+		return !off;
 	member = member_of(sk, ip, iface + 1u);
 	if (!member)
-		return !(sk->ext->bits & (ip_is_v4(ip) ? EXT_MC_NOT_ALL : EXT_MC_NOT_ALL6));
+		return !(sk->ext->bits & (ip_is_v4(ip) ? EXT_MC_NOT_ALL : EXT_MC_NOT_ALL6)) != off;
 	return member_wants(member, source);
 }
 

@@ -32,7 +32,18 @@
 
 NOT_BIT(loop, EXT_MC_NO_LOOP)
 NOT_BIT(loop6, EXT_MC_NO_LOOP6)
-NOT_BIT(all, EXT_MC_NOT_ALL)
+/* Off by itself on AF_INET6 sockets, as in Linux: there the bit says that it is on. */
+static int set_all(struct s7_sock *sk, const struct opt_value *value)
+{
+	return sk_ext_bit(sk, EXT_MC_NOT_ALL, !value->num == (sk->domain == AF_INET));
+}
+
+static int get_all(struct s7_sock *sk, struct opt_value *ret)
+{
+	ret->num = sk_ext_has(sk, EXT_MC_NOT_ALL) != (sk->domain == AF_INET);
+	return 0;
+}
+
 NOT_BIT(all6, EXT_MC_NOT_ALL6)
 
 static int set_mc_if(struct s7_sock *sk, const struct opt_value *value)
@@ -217,7 +228,8 @@ static int group_req_source(struct s7_sock *sk, const struct opt_value *value, b
 	struct s7_ip source;
 	int err;
 
-	if (value->len != sizeof(req))
+	/* level IPV6 does not look at what is behind */
+	if (v4 ? value->len != sizeof(req) : value->len < sizeof(req))
 		return -EINVAL;
 	memcpy(&req, value->bytes, sizeof(req));
 	if (!read_name(&req.gsr_group, v4, &call.group) ||
