@@ -306,6 +306,23 @@ static const struct fact request_facts[] = {
 	{ NULL, NULL },
 };
 
+/* Kept by hand: what test/app/cpython.sh said last. */
+static const struct fact cpython_facts[] = {
+	{ "test_socket (without VSOCK)", "608 ok, 104 skipped; kernel 608 ok, 104 skipped" },
+	{ "test_selectors", "72 ok, 39 skipped; kernel the same" },
+	{ "test_poll", "7 ok; kernel the same" },
+	{ "test_epoll", "10 ok; kernel the same" },
+	{ "test_socketserver", "27 ok; kernel the same" },
+	{ "test_httplib", "115 ok, 5 skipped; kernel the same" },
+	{ "test_ftplib", "95 ok, 1 skipped; kernel the same" },
+	{ "test_asyncio.test_sock_lowlevel", "39 ok; kernel the same" },
+	{ "test_asyncio.test_server", "2 ok, 1 skipped; kernel the same" },
+	{ "test_asyncio.test_streams (without TLS)", "62 ok; kernel the same" },
+	{ "test_asyncio.test_selector_events (without TLS)", "109 ok; kernel the same" },
+	{ "stress-ng sock, sockmany, udp, epoll, poll", "no failure (test/app/stress.sh)" },
+	{ NULL, NULL },
+};
+
 static const struct fact signal_facts[] = {
 	{ "SIGPIPE", "with `EPIPE` on a stream that is shut for sending, not with MSG_NOSIGNAL" },
 	{ "SIGURG, SIGIO, F_SETSIG's signal",
