@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sim_opts.c - options of TCP by what they do, under a clock that only the test moves
+ */
+#include <criterion/criterion.h>
+
+#include "test/support/sim.h"
+
+#define RATE 1000000u /* bytes a second */
+#define BYTES 500000u
+
+/* A paced sender takes its time, and no less than the rate says but for a tick and a burst. */
+Test(opts, pacing)
+{
+	struct sim *sim = sim_new(&(struct sim_setup){ .delay_ns = S7_MS, .seed = 1 });
+	struct sim_pair pair = sim_pair(sim);
+	s7_time took;
+
+	pair.a->pacing_max = RATE;
+	took = sim_transfer(sim, &pair, BYTES, 0, 20 * S7_SEC);
+	cr_expect_geq(took, 450 * S7_MS);
+	cr_expect_leq(took, 2 * S7_SEC);
+	sim_close(pair.a);
+	sim_close(pair.b);
+	cr_expect_eq(sim_end(sim), 0);
+}
+
+/* A saved SYN that nobody reads goes with its connection; one that is read goes then. */
+Test(opts, saved_syn)
+{
+	struct sim *sim = sim_new(&(struct sim_setup){ .delay_ns = S7_MS, .seed = 1 });
+	struct s7_sock *listener = sim_listen(&sim->host[1], 80, 4), *c[2], *s[2];
+	uint8_t syn[256];
+	uint32_t len = sizeof(syn);
+
+	cr_assert_eq(tcp_set_save_syn(listener, 1), 0);
+	for (int i = 0; i < 2; i++) {
+		c[i] = sim_connect(&sim->host[0], &sim->host[1], 80);
+		sim_run(sim, 10 * S7_MS);
+		s[i] = sim_accept(listener);
+		cr_assert(s[i]);
+	}
+	cr_expect_eq(tcp_take_saved_syn(s[0], syn, &len), 0);
+	cr_assert_geq(len, 40);
+	cr_assert(syn[0] == 0x45 || syn[0] >> 4 == 6);
+	cr_expect(syn[(syn[0] == 0x45 ? 20 : 40) + 13] & TCPF_SYN);
+	len = sizeof(syn);
+	cr_expect_eq(tcp_take_saved_syn(s[0], syn, &len), 0);
+	cr_expect_eq(len, 0);
+	for (int i = 0; i < 2; i++) {
+		sim_close(c[i]);
+		sim_close(s[i]);
+	}
+	sim_close(listener);
+	cr_expect_eq(sim_end(sim), 0);
+}
+
+static enum sim_verdict drop_data(struct sim *sim, const struct sim_seg *seg)
+{
+	s7_time *times = sim->hook_arg;
+	int i;
+
+	if (!seg->len || seg->from)
+		return SIM_PASS;
+	for (i = 0; i < 3 && times[i]; i++)
+		;
+	if (i == 3)
+		return SIM_PASS;
+	times[i] = sim->now;
+	return SIM_DROP;
+}
+
+/* The time between the first transmission and the second, and the second and the third. */
+static void timeouts(bool (*set)(struct s7_sock *sk), s7_time ret_gap[2])
+{
+	struct sim *sim = sim_new(&(struct sim_setup){ .delay_ns = S7_MS, .seed = 1 });
+	struct sim_pair pair = sim_pair(sim);
+	s7_time times[3] = { 0 };
+
+	cr_assert(set(pair.a));
+	cr_assert_gt(sim_transfer(sim, &pair, 1000, 1000, S7_SEC), 0);
+	sim->hook_arg = times;
+	sim->hook = drop_data;
+	cr_assert_eq(sim_send(pair.a, "x", 1, 0), 1);
+	sim_run(sim, 5 * S7_SEC);
+	cr_assert(times[2]);
+	ret_gap[0] = times[1] - times[0];
+	ret_gap[1] = times[2] - times[1];
+	sim_free(sim);
+}
+
+static bool set_nothing(struct s7_sock *sk)
+{
+	return sk != NULL;
+}
+
+static bool set_rto_min(struct s7_sock *sk)
+{
+	return !tcp_set_rto_min(sk, 20000);
+}
+
+Test(opts, rto_min)
+{
+	s7_time plain[2], soon[2];
+
+	timeouts(set_nothing, plain);
+	timeouts(set_rto_min, soon);
+	cr_expect_geq(plain[0], 200 * S7_MS);
+	cr_expect_leq(soon[0], 60 * S7_MS);
+	cr_expect_geq(soon[0], 20 * S7_MS);
+	cr_expect_geq(plain[1], 2 * plain[0] - 10 * S7_MS);
+}
