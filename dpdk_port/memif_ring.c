@@ -19,6 +19,7 @@
 #include <rte_version.h>
 
 #include "dpdk_port/internal.h"
+#include "stack/base/user.h"
 
 #define RING_COOKIE 0x3e31f20u
 #define RING_SILENT 1 /* the receiver wants no signal */
@@ -50,40 +51,51 @@ struct memif_region {
 
 struct memif_ring {
 	uint32_t cookie;
-	_Atomic uint16_t flags;
+	uint16_t flags; /* written by the receiver alone */
 	uint16_t head;
 };
 
-/* NULL: no peer yet, or none any more. */
-static struct memif_ring *ring_of(const struct s7_port *port, const struct memif_rx *rx)
+/*
+ * Where the ring is, and its head in *ret_head. NULL: no peer yet, or none any more. DPDK's thread
+ * may unmap it at any instant when the peer leaves, hence the copy that survives a fault.
+ */
+static struct memif_ring *ring_of(const struct s7_port *port, const struct memif_rx *rx,
+				  struct memif_ring *ret_head)
 {
-	struct memif_region **regions;
+	struct memif_region **regions, *region;
+	struct rte_eth_link link = { 0 };
 	struct memif_ring *ring;
 
+	if (rte_eth_link_get_nowait(port->id, &link) || link.link_status != RTE_ETH_LINK_UP)
+		return NULL;
 	memcpy(&regions, rte_eth_devices + (size_t)port->id * ETHDEV_BYTES + ETHDEV_PROCESS_PRIVATE,
 	       sizeof(regions));
-	if (!regions || !regions[rx->region] || !regions[rx->region]->addr || !rx->intr)
+	region = regions ? __atomic_load_n(&regions[rx->region], __ATOMIC_RELAXED) : NULL;
+	if (!region || !region->addr || !rx->intr)
 		return NULL;
-	ring = (struct memif_ring *)(regions[rx->region]->addr + rx->ring_at);
-	return ring->cookie == RING_COOKIE ? ring : NULL;
+	ring = (struct memif_ring *)(region->addr + rx->ring_at);
+	if (!user_get(ret_head, ring, sizeof(*ret_head)) || ret_head->cookie != RING_COOKIE)
+		return NULL;
+	return ring;
 }
 
 int memif_ring_fd(const struct s7_port *port, uint16_t queue)
 {
 	const struct memif_rx *rx = rte_eth_fp_ops[port->id].rxq.data[queue];
+	struct memif_ring head;
 
-	return rx && ring_of(port, rx) ? rte_intr_fd_get(rx->intr) : -1;
+	return rx && ring_of(port, rx, &head) ? rte_intr_fd_get(rx->intr) : -1;
 }
 
 void memif_ring_signal(const struct s7_port *port, uint16_t queue, bool on)
 {
 	const struct memif_rx *rx = rte_eth_fp_ops[port->id].rxq.data[queue];
-	struct memif_ring *ring = rx ? ring_of(port, rx) : NULL;
+	struct memif_ring head, *ring = rx ? ring_of(port, rx, &head) : NULL;
+	uint16_t flags;
 
 	if (!ring)
 		return;
-	if (on)
-		atomic_fetch_and(&ring->flags, (uint16_t)~RING_SILENT);
-	else
-		atomic_fetch_or(&ring->flags, RING_SILENT);
+	flags = on ? head.flags & (uint16_t)~RING_SILENT : head.flags | RING_SILENT;
+	if (user_put(&ring->flags, &flags, sizeof(flags)))
+		atomic_thread_fence(memory_order_seq_cst); /* before the look at the ring */
 }
