@@ -63,11 +63,8 @@ static struct memif_ring *ring_of(const struct s7_port *port, const struct memif
 				  struct memif_ring *ret_head)
 {
 	struct memif_region **regions, *region;
-	struct rte_eth_link link = { 0 };
 	struct memif_ring *ring;
 
-	if (rte_eth_link_get_nowait(port->id, &link) || link.link_status != RTE_ETH_LINK_UP)
-		return NULL;
 	memcpy(&regions, rte_eth_devices + (size_t)port->id * ETHDEV_BYTES + ETHDEV_PROCESS_PRIVATE,
 	       sizeof(regions));
 	region = regions ? __atomic_load_n(&regions[rx->region], __ATOMIC_RELAXED) : NULL;

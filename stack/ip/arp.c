@@ -67,6 +67,17 @@ static bool arp_credible(const struct s7_inst *inst, const struct s7_iface *ifac
 	return class == IP4_OTHER || (arp->sender_ip == 0 && arp->op == ARP_REQUEST);
 }
 
+/*
+ * Who asks for us, or announces itself, is believed at once. Of several answers the first counts for
+ * a second (proxies answer too), as in Linux.
+ */
+static bool arp_overrides(const struct s7_inst *inst, const struct s7_neigh *neigh,
+			  const struct s7_arp *arp, bool for_us)
+{
+	return (for_us && arp->op == ARP_REQUEST) || arp->sender_ip == arp->target_ip ||
+	       mac_equal(neigh->mac, arp->sender_mac) || !neigh_locked(inst, neigh);
+}
+
 static void arp_handle(struct s7_inst *inst, struct s7_iface *iface, const struct s7_arp *arp)
 {
 	struct s7_ip sender = ip_from_v4(arp->sender_ip);
@@ -77,7 +88,7 @@ static void arp_handle(struct s7_inst *inst, struct s7_iface *iface, const struc
 		neigh = neigh_find(inst, iface, &sender);
 		if (!neigh && for_us && arp->op == ARP_REQUEST)
 			neigh = neigh_get(inst, iface, &sender);
-		if (neigh)
+		if (neigh && arp_overrides(inst, neigh, arp, for_us))
 			neigh_update(inst, neigh, arp->sender_mac, for_us && arp->op == ARP_REPLY);
 	}
 	if (arp->op == ARP_REQUEST && for_us && !(iface->flags & (IFACE_SHARED | IFACE_NO_ARP)))

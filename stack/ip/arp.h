@@ -20,7 +20,7 @@
 #define NEIGH_RETRY S7_SEC
 #define NEIGH_DELAY (5 * S7_SEC)
 #define NEIGH_REACHABLE (30 * S7_SEC)
-#define NEIGH_LOCK S7_SEC /* a REACHABLE entry's address is not overwritten sooner than this */
+#define NEIGH_LOCK S7_SEC /* hearsay does not change an entry again sooner than this */
 
 enum neigh_state {
 	NEIGH_S_NONE, /* known by name only: no packet wanted it yet */
@@ -42,7 +42,8 @@ struct s7_neigh {
 	uint8_t tries;
 	uint8_t iface;
 	uint8_t linked;
-	s7_time confirmed;
+	s7_time confirmed; /* the neighbour answered */
+	s7_time changed;   /* its link address or its state were told by a packet */
 	uint8_t mac[6];
 	uint8_t queued;
 	uint8_t lang; /* enum neigh_lang */
@@ -74,6 +75,9 @@ void neigh_output(struct s7_inst *inst, struct s7_neigh *neigh, struct s7_pkt *p
 /* Upper layers saw an answer from it (MSG_CONFIRM, an ACK of new data): no probe needed for 30 s.
  */
 void neigh_confirm(struct s7_inst *inst, struct s7_neigh *neigh);
+
+/* The entry was changed less than NEIGH_LOCK ago: replies and foreign requests do not change it. */
+bool neigh_locked(const struct s7_inst *inst, const struct s7_neigh *neigh);
 
 /* A packet told its link address; `solicited`: it answers what we asked. */
 void neigh_update(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *mac, bool solicited);

@@ -232,13 +232,18 @@ static void neigh_release(struct s7_inst *inst, struct s7_neigh *neigh)
 			   neigh->ether_type);
 }
 
+/* First come, first kept, for a second. What TCP confirms in the meantime does not prolong it. */
+bool neigh_locked(const struct s7_inst *inst, const struct s7_neigh *neigh)
+{
+	return neigh->state != NEIGH_S_NONE && neigh->state != NEIGH_S_INCOMPLETE &&
+	       neigh->state != NEIGH_S_FAILED && inst->now - neigh->changed < NEIGH_LOCK;
+}
+
 void neigh_update(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *mac, bool solicited)
 {
 	bool asked = neigh->state == NEIGH_S_INCOMPLETE || neigh->state == NEIGH_S_PROBE;
 	bool same = mac_equal(neigh->mac, mac);
 
-	if (neigh->state == NEIGH_S_REACHABLE && !same && inst->now - neigh->confirmed < NEIGH_LOCK)
-		return;
 	memcpy(neigh->mac, mac, sizeof(neigh->mac));
 	if (solicited && asked) {
 		neigh->confirmed = inst->now;
@@ -249,6 +254,7 @@ void neigh_update(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_t *m
 	} else {
 		return;
 	}
+	neigh->changed = inst->now;
 	timer_cancel(&inst->wheel, &neigh->timer);
 	neigh_release(inst, neigh);
 }
@@ -277,6 +283,7 @@ void neigh_advertised(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_
 	} else {
 		return;
 	}
+	neigh->changed = inst->now;
 	timer_cancel(&inst->wheel, &neigh->timer);
 	neigh_release(inst, neigh);
 }

@@ -166,14 +166,20 @@ void mini_in_udp(struct mini *m, uint16_t sport, uint16_t dport, const void *dat
 
 void mini_in_arp(struct mini *m, uint16_t op, const char *sender_ip, const char *target_ip)
 {
+	mini_in_arp_from(m, op, mini_mac_peer, sender_ip, target_ip);
+}
+
+void mini_in_arp_from(struct mini *m, uint16_t op, const uint8_t *mac, const char *sender_ip,
+		      const char *target_ip)
+{
 	struct s7_arp arp = { .op = op,
 			      .sender_ip = inet_addr(sender_ip),
 			      .target_ip = inet_addr(target_ip) };
 	uint8_t frame[60] = { 0 };
 
-	memcpy(arp.sender_mac, mini_mac_peer, 6);
+	memcpy(arp.sender_mac, mac, 6);
 	memcpy(arp.target_mac, mini_mac_us, 6);
-	eth_write(frame, mini_mac_us, mini_mac_peer, ETH_TYPE_ARP);
+	eth_write(frame, mini_mac_us, mac, ETH_TYPE_ARP);
 	arp_write(frame + ETH_LEN, &arp);
 	mini_in(m, frame, sizeof(frame));
 }

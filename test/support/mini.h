@@ -63,6 +63,8 @@ uint32_t mini_udp(uint8_t *p, const char *src, const char *dst, uint16_t sport, 
 void mini_in_udp(struct mini *m, uint16_t sport, uint16_t dport, const void *data, uint32_t len);
 /* The peer's ARP packet. */
 void mini_in_arp(struct mini *m, uint16_t op, const char *sender_ip, const char *target_ip);
+void mini_in_arp_from(struct mini *m, uint16_t op, const uint8_t *mac, const char *sender_ip,
+		      const char *target_ip);
 /* Lets the instance know the peer's address, so that nothing waits for ARP. */
 void mini_know_peer(struct mini *m);
 

@@ -112,6 +112,27 @@ Test(ip_arp, upper_layers_confirm)
 	cr_assert_eq(mini_free(m), 0);
 }
 
+/* A program that starts again on a port of its own has another link address each time. */
+Test(ip_arp, a_neighbour_that_asks_from_elsewhere_moved)
+{
+	static const uint8_t other[6] = { 2, 0, 0, 0, 7, 7 }, third[6] = { 2, 0, 0, 0, 7, 8 };
+	struct mini *m = mini_new(IFACE_UP, false);
+
+	send_to(m, MINI_PEER);
+	mini_in_arp(m, ARP_REPLY, MINI_PEER, MINI_US);
+	mini_in_arp_from(m, ARP_REPLY, other, MINI_PEER, MINI_US); /* a second answer: too soon */
+	cr_assert_arr_eq(peer(m)->mac, mini_mac_peer, 6);
+	mini_in_arp_from(m, ARP_REQUEST, other, MINI_PEER, MINI_US); /* it asks for us */
+	cr_assert_arr_eq(peer(m)->mac, other, 6);
+	mini_in_arp_from(m, ARP_REQUEST, third, MINI_PEER, MINI_PEER); /* it announces itself */
+	cr_assert_arr_eq(peer(m)->mac, third, 6);
+	mini_wait(m, 2 * NEIGH_LOCK);
+	neigh_confirm(m->inst, peer(m)); /* what TCP confirms does not prolong the lock */
+	mini_in_arp_from(m, ARP_REPLY, other, MINI_PEER, MINI_US);
+	cr_assert_arr_eq(peer(m)->mac, other, 6);
+	cr_assert_eq(mini_free(m), 0);
+}
+
 Test(ip_arp, who_answers)
 {
 	struct mini *own = mini_new(IFACE_UP, false),
