@@ -139,7 +139,8 @@ const struct conf_key conf_keys[] = {
 		  "virtio_user, vhost); empty for the section's name." },
 	{ IFACE(devargs), .name = "devargs", .type = CONF_T_TEXT, .initial = "",
 	  .help = "Appended to the DPDK device string as it stands, such as "
-		  "role=client,zero-copy=yes for memif." },
+		  "role=client,zero-copy=yes for memif. af_packet with devargs is DPDK's own "
+		  "driver." },
 	{ IFACE(address), .name = "address", .type = CONF_T_PREFIX, .max = CONF_ADDRS_MAX,
 	  .count_offset = offsetof(struct conf_iface, address_count), .initial = "",
 	  .help = "An address that sock7 owns on this interface. May be repeated. Without any, "
@@ -167,8 +168,8 @@ const struct conf_key conf_keys[] = {
 		  "latency with CPU time; 0 sleeps at once." },
 	{ IFACE(rx_checksum), .name = "rx_checksum", .type = CONF_T_ENUM,
 	  .words = rx_checksum_words, .initial = "verify",
-	  .help = "trust skips the TCP and UDP checksums of received packets. For a veth whose "
-		  "kernel end leaves them unfinished (ethtool -K DEV tx off is the other cure)." },
+	  .help = "trust skips the TCP and UDP checksums of received packets, for a link that "
+		  "cannot damage them." },
 	{ IFACE(tso), .name = "tso", .type = CONF_T_ENUM, .words = tso_words, .initial = "auto",
 	  .help = "Whether the device cuts large segments where it can." },
 	{ IFACE(tcp_congestion), .name = "tcp_congestion", .type = CONF_T_WORD,

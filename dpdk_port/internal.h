@@ -37,12 +37,25 @@ struct port_stash {
  * lock.
  */
 struct port_queue {
-	uint64_t tx_dropped; /* too long for one buffer, or no buffer to copy to */
+	/* too long for one buffer, no buffer to copy to, refused by the kernel */
+	uint64_t tx_dropped;
+	uint64_t rx_missed;  /* packet.c: the ring was full, or what came did not fit it */
+	uint64_t rx_nobuf;   /* packet.c: no buffer to copy to */
+	uint32_t rx_at;	     /* packet.c: the next frame of the ring */
 	struct port_stash stash;
 	bool rx_seek; /* recover.c: where the kernel is in the ring is not known yet */
 } S7_ALIGNED(S7_CACHELINE);
 
+/* A packet socket with its ring of received frames (packet.c): mapped before any fork. */
+struct packet_ring {
+	int fd;
+	uint8_t *map;
+	uint32_t frame_bytes;
+	uint32_t count; /* a power of two */
+};
+
 struct s7_port {
+	const struct s7_netdev_ops *ops;
 	uint16_t id;	 /* of ethdev */
 	uint16_t queues;
 	enum conf_driver driver;
@@ -54,7 +67,8 @@ struct s7_port {
 	int sleep_fd[PORT_QUEUES_MAX];
 	struct s7_netdev_info info;
 	int kernel_ifindex;
-	char vdev[RTE_DEV_NAME_MAX_LEN]; /* empty: PCI */
+	struct packet_ring packet[PORT_QUEUES_MAX]; /* packet.c's */
+	char vdev[RTE_DEV_NAME_MAX_LEN];	    /* empty: PCI; of packet.c: the netdev */
 	char socket_path[CONF_TEXT_MAX]; /* a socket file that port_close removes */
 };
 
@@ -95,6 +109,9 @@ bool eal_has_hugepages(void);
 void eal_signals_block(sigset_t *ret_old);
 void eal_signals_restore(const sigset_t *old);
 
+/* ---- pool.c ---- */
+extern const struct s7_pool_ops port_pool_ops;
+
 /* ---- lazy.c: libbpf and libxdp, opened when the first af_xdp port is ---- */
 int lazy_open(char *ret_why, size_t why_len);
 
@@ -123,8 +140,18 @@ uint32_t offload_caps(const struct s7_port *port, const struct rte_eth_conf *con
 uint64_t offload_tx_flags(const struct s7_pkt *pkt);
 uint16_t offload_rx_flags(uint64_t ol_flags);
 
+/* ---- packet.c: a kernel netdev by a packet socket of our own, without a driver of DPDK's ---- */
+bool packet_is_ours(const struct conf_iface *iface);
+int packet_open(struct s7_port *port, const struct conf_iface *iface, char *ret_why,
+		size_t why_len);
+void packet_close(struct s7_port *port);
+uint16_t packet_rx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
+uint16_t packet_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
+
 /* ---- rxtx.c, sleep.c ---- */
 extern const struct s7_netdev_ops port_netdev_ops;
+/* Drops one reference of every buffer of the packet, as a driver would. */
+void packet_release(struct s7_pkt *pkt);
 /* recover.c */
 void port_recover(void *dev, uint16_t queue);
 void port_rx_seek(struct s7_port *port, uint16_t queue);

@@ -234,7 +234,7 @@ static uint32_t pool_available(void *pool)
 	return lifo_count(pool);
 }
 
-static const struct s7_pool_ops pool_ops = {
+const struct s7_pool_ops port_pool_ops = {
 	.alloc = pool_alloc,
 	.free = pool_free,
 	.unref = pool_unref,
@@ -316,7 +316,7 @@ int pool_create(uint32_t index, uint32_t pkts, const struct s7_pool_ops **ret_op
 		rte_mempool_free(mp);
 		goto fail;
 	}
-	*ret_ops = &pool_ops;
+	*ret_ops = &port_pool_ops;
 	*ret_pool = mp;
 	return 0;
 fail:

@@ -295,6 +295,7 @@ int port_open(const struct conf_iface *iface, void *const *pools, struct s7_port
 	port = calloc(1, sizeof(*port));
 	if (!port)
 		goto no_memory;
+	port->ops = &port_netdev_ops;
 	port->driver = iface->driver;
 	port->queues = (uint16_t)s7_max(iface->queues, 1);
 	port->copy_shared = iface->driver == CONF_DRV_RING;
@@ -309,7 +310,8 @@ int port_open(const struct conf_iface *iface, void *const *pools, struct s7_port
 	logcap_reset();
 	eal_signals_block(&signals);
 	redirect_port_begin(port_driver(iface->driver)->on_netdev, port->queues);
-	err = port_bring_up(port, iface, ret_why, why_len);
+	err = packet_is_ours(iface) ? packet_open(port, iface, ret_why, why_len)
+				    : port_bring_up(port, iface, ret_why, why_len);
 	redirect_port_end();
 	eal_signals_restore(&signals);
 	if (err) {
@@ -335,8 +337,7 @@ void port_info(const struct s7_port *port, struct s7_netdev_info *ret_info)
 
 const struct s7_netdev_ops *port_ops(const struct s7_port *port)
 {
-	(void)port;
-	return &port_netdev_ops;
+	return port->ops;
 }
 
 int port_kernel_ifindex(const struct s7_port *port)
@@ -355,6 +356,16 @@ static void let_peer_take(void)
 	s7_sys2(SYS_nanosleep, &moment, 0);
 }
 
+static void ethdev_close(struct s7_port *port)
+{
+	if (port->ready)
+		rte_eth_dev_stop(port->id);
+	if (port->vdev[0])
+		rte_vdev_uninit(port->vdev);
+	else if (port->ready)
+		rte_eth_dev_close(port->id);
+}
+
 void port_close(struct s7_port *port)
 {
 	sigset_t signals;
@@ -365,12 +376,10 @@ void port_close(struct s7_port *port)
 	if (port->ready && port_driver(port->driver)->has_socket)
 		let_peer_take();
 	redirect_port_begin(port_driver(port->driver)->on_netdev, port->queues);
-	if (port->ready)
-		rte_eth_dev_stop(port->id);
-	if (port->vdev[0])
-		rte_vdev_uninit(port->vdev);
-	else if (port->ready)
-		rte_eth_dev_close(port->id);
+	if (port->ops != &port_netdev_ops)
+		packet_close(port);
+	else
+		ethdev_close(port);
 	redirect_port_end();
 	if (port->socket_path[0] == '/')
 		s7_sys1(SYS_unlink, port->socket_path);

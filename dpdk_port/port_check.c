@@ -176,9 +176,15 @@ static int check_hugepages(const struct conf_iface *iface, char *ret_why, size_t
 	return -ENOMEM;
 }
 
+/* Longer frames do not fit the ring of DPDK's driver; our own has another way for them. */
+static bool has_slots(const struct conf_iface *iface)
+{
+	return iface->driver == CONF_DRV_AF_PACKET && !packet_is_ours(iface);
+}
+
 static int check_mtu(const struct conf_iface *iface, char *ret_why, size_t why_len)
 {
-	uint32_t most = iface->driver == CONF_DRV_AF_PACKET ? MTU_AF_PACKET : UINT16_MAX;
+	uint32_t most = has_slots(iface) ? MTU_AF_PACKET : UINT16_MAX;
 
 	if (!iface->mtu || (iface->mtu >= MTU_MIN && iface->mtu <= most))
 		return 0;
@@ -238,6 +244,5 @@ uint32_t mtu_of_port(const struct conf_iface *iface, uint32_t of_device)
 	if (port_driver(iface->driver)->on_netdev &&
 	    !netdev_ioctl(device_of(iface), SIOCGIFMTU, &ifr))
 		of_device = (uint32_t)ifr.ifr_mtu;
-	return iface->driver == CONF_DRV_AF_PACKET ? (uint32_t)s7_min(of_device, MTU_AF_PACKET)
-						   : of_device;
+	return has_slots(iface) ? (uint32_t)s7_min(of_device, MTU_AF_PACKET) : of_device;
 }

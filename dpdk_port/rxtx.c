@@ -171,8 +171,7 @@ static struct rte_mbuf *packet_copy(struct rte_mempool *mp, const struct s7_pkt 
 	return mbuf_prepare(copy);
 }
 
-/* Drops one reference of every buffer of the packet, as a driver would. */
-static void packet_release(struct s7_pkt *pkt)
+void packet_release(struct s7_pkt *pkt)
 {
 	struct s7_pkt *frag;
 

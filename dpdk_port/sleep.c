@@ -161,8 +161,8 @@ int port_sleep_begin(void *dev, uint16_t queue)
 
 	if (stash->count)
 		return 1;
-	rte_eth_tx_done_cleanup(port->id, queue,
-				0); /* what was sent comes home before the line falls quiet */
+	if (port->ops == &port_netdev_ops)
+		rte_eth_tx_done_cleanup(port->id, queue, 0); /* what was sent comes home now */
 	if (port->sleep[queue] == SLEEP_LEVEL)
 		level_check(port, queue);
 	if (port->sleep[queue] == SLEEP_NONE || port->sleep[queue] == SLEEP_LEVEL)

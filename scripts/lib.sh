@@ -85,8 +85,6 @@ ns_pair() {
 	for ns in "$a" "$b"; do
 		ip -n "$ns" link set lo up
 		ip -n "$ns" link set veth0 up
-		# Frames to a packet socket carry finished checksums and fit the MTU.
-		ip netns exec "$ns" ethtool -K veth0 tx off tso off gso off gro off >/dev/null 2>&1
 		ip netns exec "$ns" sysctl -qw net.ipv4.tcp_congestion_control=cubic 2>/dev/null
 	done
 	return 0

@@ -77,7 +77,6 @@ class Pair:
         self.sides = []
         for env in ({}, "sock7"):
             world = World()
-            world.offloads_off("c")
             if env == "sock7":
                 env = {**PRELOAD, "SOCK7_INTERFACE": world.dev["s"]}
             program, port = start(world, env)
@@ -246,7 +245,6 @@ def capacity(link, start, mode, kernel_client, scenario, conns, pipeline=1, path
     def scene():
         world = own_link_world(link)
         kernel_world = World()
-        kernel_world.offloads_off("c")
         try:
             conf_s, _ = link_confs(world, link)
             server, port = start(world, {**PRELOAD, "SOCK7_CONF": conf_s})

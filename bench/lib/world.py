@@ -68,12 +68,6 @@ class World:
             self.run(side, "ip", "link", "set", self.dev[side], "up")
             self.run(side, "sysctl", "-qw", "net.ipv4.tcp_congestion_control=cubic", check=False)
 
-    def offloads_off(self, *sides):
-        """A kernel end facing sock7 must not leave checksums and segmentation undone."""
-        for side in sides:
-            self.run(side, "ethtool", "-K", self.dev[side], "tx", "off", "tso", "off", "gso", "off",
-                     "gro", "off", check=False)
-
     def run(self, side, *cmd, check=True, timeout=120, core=None, env=None):
         pin = ["taskset", "-c", str(core)] if core is not None else []
         try:

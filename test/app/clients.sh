@@ -4,7 +4,6 @@
 . "$(dirname "$0")/lib/net.sh"
 net_up
 # here the kernel serves: it is the server's device that must not leave work to hardware that is not there
-in_s ethtool -K "$S7_DEV_S" tx off tso off gso off gro off >/dev/null 2>&1
 cd "$S7_TMP" || exit 1
 mkdir web
 head -c 5000000 /dev/urandom >web/5m

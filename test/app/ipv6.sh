@@ -202,7 +202,6 @@ signal.pause()" $S6_IP_S "$LL_S" "$S7_DEV_S"
 clients()
 {
 	local opens
-	in_s ethtool -K "$S7_DEV_S" tx off tso off gso off gro off >/dev/null 2>&1
 	nginx_conf 1 "[::]:80 ipv6only=off"
 	bg_s nginx nginx -c "$S7_TMP/nginx.conf"
 	bg_s iperf iperf3 -s

@@ -59,7 +59,8 @@ static const struct link links[] = {
 	{ "af_packet",
 	  { { CONF_DRV_AF_PACKET, "s7portA", "" }, { CONF_DRV_AF_PACKET, "s7portB", "" } },
 	  CONF_HUGEPAGES_NO,
-	  NETDEV_SLEEP | NETDEV_SHARED,
+	  NETDEV_MULTI_SEG | NETDEV_TX_L4_CSUM | NETDEV_RX_CSUM | NETDEV_TSO | NETDEV_LRO |
+		  NETDEV_SLEEP | NETDEV_SHARED,
 	  false },
 	{ "af_xdp",
 	  { { CONF_DRV_AF_XDP, "s7portA", "" }, { CONF_DRV_AF_XDP, "s7portB", "" } },

@@ -32,8 +32,6 @@ net_up()
 	in_c ip addr add "$S7_IP_C/24" dev "$S7_DEV_C"
 	in_s ip link set "$S7_DEV_S" up
 	in_c ip link set "$S7_DEV_C" up
-	# a kernel sender leaves checksums and segmentation to a device that is none: do them in software
-	in_c ethtool -K "$S7_DEV_C" tx off tso off gso off gro off >/dev/null 2>&1 || true
 	in_s sysctl -qw net.ipv4.tcp_congestion_control=cubic 2>/dev/null || true
 	in_c sysctl -qw net.ipv4.tcp_congestion_control=cubic 2>/dev/null || true
 }

@@ -27,7 +27,6 @@ veth_up()
 	in_c ip addr add "$S7_IP_C/24" dev "$S7_DEV_C"
 	in_s ip link set "$S7_DEV_S" up
 	in_c ip link set "$S7_DEV_C" up
-	in_c ethtool -K "$S7_DEV_C" tx off tso off gso off gro off >/dev/null 2>&1 || true
 }
 
 conf_write()
