@@ -68,8 +68,8 @@ static bool arp_credible(const struct s7_inst *inst, const struct s7_iface *ifac
 }
 
 /*
- * Who asks for us, or announces itself, is believed at once. Of several answers the first counts for
- * a second (proxies answer too), as in Linux.
+ * Who asks for us, or announces itself, is believed at once. Of several answers the first counts
+ * for a second (proxies answer too), as in Linux.
  */
 static bool arp_overrides(const struct s7_inst *inst, const struct s7_neigh *neigh,
 			  const struct s7_arp *arp, bool for_us)
