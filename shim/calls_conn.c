@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * calls_conn.c - the calls that make, name, connect and close sockets
+ * calls_conn.c - the calls that make, name and connect sockets
  *
- * Each wrapper is a lookup and one call; foreign descriptors go to libc. What a call decides about
- * the kernel socket behind is in kernel_side.c. Blocking (accept, connect, lingering close) waits
- * in wait_sock() without any lock. Context: any thread of the program, signal handlers included
- * where POSIX allows.
+ * Each wrapper is a lookup and one call with the socket held; foreign descriptors go to libc. What
+ * a call decides about the kernel socket behind is in kernel_side.c. Blocking (accept, connect)
+ * waits in wait_sock() without any lock. Context: any thread of the program, signal handlers
+ * included where POSIX allows.
  */
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <pthread.h>
 
 #include "shim/internal.h"
 #include "shim/wait_int.h"
-
-#define LINGER_LOOK (10 * S7_MS) /* how often a lingering close looks whether all is acknowledged */
 
 __thread uint32_t s7_inside;
 
@@ -82,16 +79,20 @@ S7_EXPORT int socketpair(int domain, int type, int protocol, int sv[2])
 
 S7_EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct s7_file *file = fd_get_adopt(fd, addr, len);
+	struct s7_sock *sk;
 	int ret;
 
-	if (!file || file->kind != FILE_SOCK) {
+	fd_adopt(fd, addr, len);
+	sk = fd_hold_sock(fd);
+	if (!sk) {
 		ret = real.bind(fd, addr, len);
 		if (!ret && s7_unlikely(s7_early_count))
 			early_forget(fd); /* an address of the kernel's */
 		return ret;
 	}
-	return (int)ret_errno(kernel_side_bind(file_sock(file), fd, addr, len));
+	ret = kernel_side_bind(sk, fd, addr, len);
+	fd_unhold(&sk->file);
+	return (int)ret_errno(ret);
 }
 
 static int listen_stack(struct s7_sock *sk, int fd, int backlog)
@@ -124,11 +125,16 @@ static int listen_stack(struct s7_sock *sk, int fd, int backlog)
 
 S7_EXPORT int listen(int fd, int backlog)
 {
-	struct s7_file *file = fd_get_adopt(fd, NULL, 0);
+	struct s7_sock *sk;
+	int ret;
 
-	if (!file || file->kind != FILE_SOCK)
+	fd_adopt(fd, NULL, 0);
+	sk = fd_hold_sock(fd);
+	if (!sk)
 		return real.listen(fd, backlog);
-	return (int)ret_errno(listen_stack(file_sock(file), fd, backlog));
+	ret = listen_stack(sk, fd, backlog);
+	fd_unhold(&sk->file);
+	return (int)ret_errno(ret);
 }
 
 /* ---- connect ---- */
@@ -273,18 +279,41 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 	return connect_kernel(sk, fd, &ip, addr, len);
 }
 
-S7_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
+static int connect_held(struct s7_sock_at at, int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct s7_file *file = fd_get_adopt(fd, addr, len);
+	struct wait_hold hold;
 	int ret;
 
-	if (!file || file->kind != FILE_SOCK) {
-		ret = real.connect(fd, addr, len);
-		if (s7_unlikely(s7_early_count) && (!ret || errno == EINPROGRESS || errno == EINTR))
-			early_forget(fd);
+	ret = wait_hold_begin(&hold, &at.sk->file, at.cookie);
+	if (ret)
 		return ret;
-	}
-	ret = connect_sock(file_sock(file), fd, addr, len);
+	pthread_cleanup_push(wait_hold_end, &hold);
+	ret = connect_sock(at.sk, fd, addr, len);
+	pthread_cleanup_pop(1);
+	return ret;
+}
+
+static int connect_foreign(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	int ret = real.connect(fd, addr, len);
+
+	if (s7_unlikely(s7_early_count) && (!ret || errno == EINPROGRESS || errno == EINTR))
+		early_forget(fd);
+	return ret;
+}
+
+S7_EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct s7_sock_at at;
+	int ret;
+
+	fd_adopt(fd, addr, len);
+	do {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return connect_foreign(fd, addr, len);
+		ret = connect_held(at, fd, addr, len);
+	} while (s7_unlikely(ret == -SOCK_STALE));
 	return ret == 1 ? real.connect(fd, addr, len) : (int)ret_errno(ret);
 }
 
@@ -351,10 +380,14 @@ static int accept_stack(struct s7_sock *sk, struct sockaddr *addr, socklen_t *le
 
 static int accept_once(struct s7_sock *sk, int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	int ret = accept_stack(sk, addr, len, flags);
+	int ret;
+
+	handlers_off();
+	ret = accept_stack(sk, addr, len, flags);
+	handlers_on();
 
 	if (ret != -EAGAIN || sk->file.side != SIDE_DUAL || !(sk->bits & SKB_LISTENING) ||
-	    fd_sock(fd) != sk)
+	    fd_get(fd) != &sk->file)
 		return ret;
 	return (int)s7_sys4(SYS_accept4, fd, addr, len, flags);
 }
@@ -380,10 +413,8 @@ static int accept_wait(struct s7_sock *sk, int fd, struct sockaddr *addr, sockle
 
 static int accept_sock(struct s7_sock *sk, int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	struct wait_hold hold;
 	int ret;
 
-	cancel_point();
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
 	if (sk->proto != PROTO_TCP)
@@ -393,187 +424,42 @@ static int accept_sock(struct s7_sock *sk, int fd, struct sockaddr *addr, sockle
 	ret = accept_once(sk, fd, addr, len, flags);
 	if (ret != -EAGAIN || is_nonblocking(sk))
 		return ret;
+	return accept_wait(sk, fd, addr, len, flags);
+}
 
-	if (wait_hold_begin(&hold, &sk->file))
-		return -EBADF;
+static int accept_held(struct s7_sock_at at, int fd, struct sockaddr *addr, socklen_t *len,
+		       int flags)
+{
+	struct wait_hold hold;
+	int ret;
+
+	cancel_point();
+	ret = wait_hold_begin(&hold, &at.sk->file, at.cookie);
+	if (ret)
+		return ret;
 	pthread_cleanup_push(wait_hold_end, &hold);
-	ret = accept_wait(sk, fd, addr, len, flags);
+	ret = accept_sock(at.sk, fd, addr, len, flags);
 	pthread_cleanup_pop(1);
 	return ret;
 }
 
 S7_EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock_at at;
+	int ret;
 
-	if (!sk)
-		return real.accept4(fd, addr, len, flags);
-	return (int)ret_errno(accept_sock(sk, fd, addr, len, flags));
+	do {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.accept4(fd, addr, len, flags);
+		ret = accept_held(at, fd, addr, len, flags);
+	} while (s7_unlikely(ret == -SOCK_STALE));
+	return (int)ret_errno(ret);
 }
 
 S7_EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	struct s7_sock *sk = fd_sock(fd);
-
-	if (!sk)
+	if (!fd_is_sock(fd))
 		return real.accept(fd, addr, len);
-	return (int)ret_errno(accept_sock(sk, fd, addr, len, 0));
-}
-
-/* ---- close and dup ---- */
-
-/* SO_LINGER: the last close waits until what was sent is acknowledged, or the time is over. */
-static void close_linger(struct s7_sock *sk, int fd)
-{
-	s7_time end = sk->linger_s < 0 ? S7_NEVER : host_now() + (s7_time)sk->linger_s * S7_SEC;
-	uint32_t left = 1;
-
-	sock_shutdown(sk, SHUT_WR, host_now());
-	for (;;) {
-		s7_time now = host_now();
-		int err;
-
-		inst_lock(sk->inst, now);
-		inst_drive(sk->inst);
-		left = sk->err ? 0 : sk_ops(sk)->outq(sk);
-		inst_unlock(sk->inst);
-		if (!left || now >= end)
-			return;
-		err = wait_sock(sk, fd, 0, s7_min(end, now + LINGER_LOOK), false);
-		if (err != -EAGAIN)
-			return;
-	}
-}
-
-static bool wants_linger(const struct s7_file *file)
-{
-	const struct s7_sock *sk;
-
-	if (file->kind != FILE_SOCK || atomic_load(&file->refs) != 1)
-		return false;
-	sk = file_sock((struct s7_file *)file);
-	return sk->proto == PROTO_TCP && (sk->bits & SKB_LINGER) && sk->linger_s &&
-	       (sk->bits & SKB_CONNECTED);
-}
-
-/* Whether the caller may not touch this descriptor: it is one of the library's own. */
-static bool is_protected(int fd)
-{
-	return s7_unlikely(fd_is_internal(fd)) && !s7_inside;
-}
-
-S7_EXPORT int close(int fd)
-{
-	struct s7_file *file = fd_get(fd);
-	int ret;
-
-	if (!file) {
-		if (is_protected(fd))
-			return (int)ret_errno(-EBADF);
-		if (s7_unlikely(s7_early_count))
-			early_forget(fd);
-		return real.close(fd);
-	}
-	if (wants_linger(file))
-		close_linger(file_sock(file), fd);
-	file = fd_take(fd);
-	ret = real.close(fd);
-	if (file)
-		file_put(file);
-	return ret;
-}
-
-S7_EXPORT int dup(int fd)
-{
-	struct s7_file *file = fd_get_adopt(fd, NULL, 0);
-	int to = real.dup(fd);
-
-	if (file && to >= 0 && fd_dup_install(fd, to)) {
-		s7_sys1(SYS_close, to);
-		return (int)ret_errno(-EMFILE);
-	}
-	return to;
-}
-
-/* dup2 and dup3: what stood under `to` goes only if the kernel agrees. */
-static int dup_over(int fd, int to, int flags)
-{
-	struct s7_file *old;
-	long ret;
-
-	if (is_protected(to) || (fd_get_adopt(fd, NULL, 0) && (uint32_t)to >= s7_fds.limit))
-		return -EBADF;
-	if (s7_unlikely(s7_early_count))
-		early_forget(to);
-	old = fd_take(to);
-	ret = s7_sys3(SYS_dup3, fd, to, flags);
-	if (ret < 0) {
-		if (old)
-			fd_install(to, old);
-		return (int)ret;
-	}
-	fd_dup_install(fd, to);
-	if (old)
-		file_put(old);
-	return to;
-}
-
-S7_EXPORT int dup2(int fd, int to)
-{
-	if (fd == to || (!s7_fds.limit && !s7_early_count && !fd_is_internal(to)))
-		return real.dup2(fd, to);
-	return (int)ret_errno(dup_over(fd, to, 0));
-}
-
-S7_EXPORT int dup3(int fd, int to, int flags)
-{
-	if (fd == to || (!s7_fds.limit && !s7_early_count && !fd_is_internal(to)))
-		return real.dup3(fd, to, flags);
-	return (int)ret_errno(dup_over(fd, to, flags));
-}
-
-/* ---- ranges ---- */
-
-/* Closes [first, last] in which nothing is internal. */
-static int close_piece(uint32_t first, uint32_t last, int flags)
-{
-	struct s7_proc *proc = proc_self();
-	uint32_t fd, high = proc ? proc->fd_high : 0;
-
-	if (s7_early_count)
-		early_forget_range(first, last);
-	for (fd = first; fd <= last && fd < high; fd++)
-		if (fd_get((int)fd))
-			close((int)fd);
-	return real.close_range(first, last, flags);
-}
-
-static int close_between(uint32_t first, uint32_t last, int flags)
-{
-	uint32_t fd, start = first;
-	int ret;
-
-	for (fd = first; fd <= last && fd < S7_FDS_MAX; fd++) {
-		if (!fd_is_internal((int)fd))
-			continue;
-		if (fd > start) {
-			ret = close_piece(start, fd - 1, flags);
-			if (ret)
-				return ret;
-		}
-		start = fd + 1;
-	}
-	return start <= last ? close_piece(start, last, flags) : 0;
-}
-
-S7_EXPORT int close_range(unsigned int first, unsigned int last, int flags)
-{
-	if (first > last || flags & (int)CLOSE_RANGE_CLOEXEC || !(s7_fds.limit || s7_early_count))
-		return real.close_range(first, last, flags);
-	return close_between(first, last, flags);
-}
-
-S7_EXPORT void closefrom(int low)
-{
-	close_range(low < 0 ? 0 : (unsigned int)low, ~0u, 0);
+	return accept4(fd, addr, len, 0);
 }

@@ -24,11 +24,30 @@
 #define SIDE_BATCH 16
 #define EP_MAX ((int)(INT_MAX / sizeof(struct epoll_event)))
 
-static struct s7_epoll *fd_epoll(int fd)
+static inline struct s7_epoll_at fd_epoll_at(int fd)
 {
-	struct s7_file *file = fd_get(fd);
+	struct s7_epoll_at at = { .cookie = 0 };
+	struct s7_file *file = fd_get_at(fd, &at.cookie);
 
-	return file && file->kind == FILE_EPOLL ? file_epoll(file) : NULL;
+	if (s7_likely(file && file->kind == FILE_EPOLL))
+		at.ep = file_epoll(file);
+	return at;
+}
+
+static bool fd_is_epoll(int fd)
+{
+	return fd_epoll_at(fd).ep;
+}
+
+/* As fd_hold_sock: with a reference, until fd_unhold. */
+static struct s7_epoll *fd_hold_epoll(int fd)
+{
+	struct s7_file *file = fd_hold(fd);
+
+	if (!file || file->kind == FILE_EPOLL)
+		return file ? file_epoll(file) : NULL;
+	fd_unhold(file);
+	return NULL;
 }
 
 /* ---- making sets ---- */
@@ -37,14 +56,12 @@ static struct s7_epoll *fd_epoll(int fd)
  * Enters a set beside a real one. A full table leaves the descriptor to the kernel alone; adding a
  * socket then says so.
  */
-static struct s7_epoll *epoll_enter(int epfd)
+static void epoll_enter(int epfd)
 {
 	struct s7_epoll *ep;
 
-	if (epoll_create_in(boot_inst(), host_now(), &ep))
-		return NULL;
-	fd_install(epfd, &ep->file);
-	return fd_epoll(epfd);
+	if (!epoll_create_in(boot_inst(), host_now(), &ep))
+		fd_install(epfd, &ep->file);
 }
 
 static int epoll_new(int epfd)
@@ -71,14 +88,14 @@ static int kernel_ctl(int epfd, int op, int fd, const struct epoll_event *event)
 	return (int)s7_sys4(SYS_epoll_ctl, epfd, op, fd, event);
 }
 
-/* The set beside epfd, made now if epfd is a real set that has none yet. */
+/* The set beside epfd, held; made now if epfd is a real set that has none yet. */
 static int ctl_set(int epfd, int op, int fd, struct s7_epoll **ret_ep)
 {
 	int err;
 
-	*ret_ep = fd_epoll(epfd);
+	*ret_ep = fd_hold_epoll(epfd);
 	if (*ret_ep)
-		return epfd == fd ? -EINVAL : 0;
+		return 0;
 	/*
 	 * what is no epoll descriptor gets its errno here; a socket of ours is in no real set yet
 	 */
@@ -87,7 +104,8 @@ static int ctl_set(int epfd, int op, int fd, struct s7_epoll **ret_ep)
 		return err ? err : -EINVAL;
 	if (op != EPOLL_CTL_ADD)
 		return op == EPOLL_CTL_MOD || op == EPOLL_CTL_DEL ? -ENOENT : -EINVAL;
-	*ret_ep = epoll_enter(epfd);
+	epoll_enter(epfd);
+	*ret_ep = fd_hold_epoll(epfd);
 	if (!*ret_ep)
 		return -ENOMEM;
 	atomic_store(&(*ret_ep)->kernel_items, 1);
@@ -126,7 +144,7 @@ static int ctl_sock(struct s7_epoll *ep, int epfd, int op, int fd, struct s7_soc
 
 	if (op == EPOLL_CTL_DEL && atomic_load_explicit(&ep->twin_items, memory_order_relaxed))
 		twin = item_note(ep, epfd, fd, sk, false);
-	err = epoll_ctl_sock(ep, op, fd, sk, event, host_now());
+	err = epoll_ctl_sock(epoll_held(ep), op, fd, sock_held(sk), event, host_now());
 	if (err)
 		return err;
 	if (op == EPOLL_CTL_ADD && sk->file.side != SIDE_STACK)
@@ -138,7 +156,7 @@ static int ctl_sock(struct s7_epoll *ep, int epfd, int op, int fd, struct s7_soc
 	atomic_store(&ep->kernel_items, 1);
 	err = kernel_ctl(epfd, op, fd, event);
 	if (err && op == EPOLL_CTL_ADD)
-		epoll_ctl_sock(ep, EPOLL_CTL_DEL, fd, sk, NULL, host_now());
+		epoll_ctl_sock(epoll_held(ep), EPOLL_CTL_DEL, fd, sock_held(sk), NULL, host_now());
 	return err;
 }
 
@@ -164,28 +182,57 @@ static int ctl_ours(int epfd, int op, int fd, struct s7_file *file, const struct
 	err = ctl_set(epfd, op, fd, &ep);
 	if (err)
 		return err;
-	if (file->kind == FILE_EPOLL)
-		return ctl_inner(ep, epfd, op, fd, file_epoll(file), event);
-	return ctl_sock(ep, epfd, op, fd, file_sock(file), event);
+	if (&ep->file == file)
+		err = -EINVAL;
+	else if (file->kind == FILE_EPOLL)
+		err = ctl_inner(ep, epfd, op, fd, file_epoll(file), event);
+	else
+		err = ctl_sock(ep, epfd, op, fd, file_sock(file), event);
+	fd_unhold(&ep->file);
+	return err;
+}
+
+/*
+ * A socket that is wholly the stack's, in a set without twins: the kernel has no part in it, and
+ * one look under the lock tells whether both are still what was looked up. -SOCK_STALE: not so.
+ */
+static int ctl_quick(int epfd, int op, int fd, const struct epoll_event *event)
+{
+	struct s7_epoll_at ep = fd_epoll_at(epfd);
+	struct s7_sock_at sk = fd_sock_at(fd);
+
+	if (!ep.ep || !sk.sk || sk.sk->file.side != SIDE_STACK ||
+	    atomic_load_explicit(&ep.ep->twin_items, memory_order_relaxed))
+		return -SOCK_STALE;
+	return epoll_ctl_sock(ep, op, fd, sk, event, host_now());
 }
 
 S7_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-	struct s7_file *file = op == EPOLL_CTL_ADD ? fd_get_adopt(fd, NULL, 0) : fd_get(fd);
 	struct epoll_event copy;
+	struct s7_file *file;
 	struct s7_epoll *ep;
 	int ret;
 
+	if (op == EPOLL_CTL_ADD)
+		fd_adopt(fd, NULL, 0);
 	if (op != EPOLL_CTL_DEL && !user_get(&copy, event, sizeof(copy)))
 		return (int)ret_errno(-EFAULT);
+	ret = ctl_quick(epfd, op, fd, &copy);
+	if (ret != -SOCK_STALE)
+		return (int)ret_errno(ret);
+	file = fd_hold(fd);
 	/* an inner set without a set of ours beside the outer one: ours still counts */
-	if (file)
-		return (int)ret_errno(ctl_ours(epfd, op, fd, file, &copy));
+	if (file) {
+		ret = ctl_ours(epfd, op, fd, file, &copy);
+		fd_unhold(file);
+		return (int)ret_errno(ret);
+	}
 	ret = real.epoll_ctl(epfd, op, fd, event);
-	if (ret == 0 && op == EPOLL_CTL_ADD) {
-		ep = fd_epoll(epfd);
-		if (ep)
-			atomic_store(&ep->kernel_items, 1);
+	ep = !ret && op == EPOLL_CTL_ADD ? fd_hold_epoll(epfd) : NULL;
+	if (ep) {
+		atomic_store(&ep->kernel_items, 1);
+		fd_unhold(&ep->file);
 	}
 	return ret;
 }
@@ -272,6 +319,7 @@ void epoll_side_changed(struct s7_sock *sk, int fd)
 
 struct ep_call {
 	struct s7_epoll *ep;
+	uint64_t cookie; /* as it was looked up */
 	int epfd, max;
 	struct epoll_event *events;
 	s7_time deadline;
@@ -329,6 +377,13 @@ static bool kernel_due(const struct ep_call *call, s7_time now)
 		KERNEL_LOOK;
 }
 
+static int harvest(const struct ep_call *call, s7_time now)
+{
+	struct s7_epoll_at at = { call->ep, call->cookie };
+
+	return epoll_harvest(at, call->events, call->max, true, now);
+}
+
 static int ep_spin(const struct ep_call *call, s7_time now)
 {
 	struct wait_spin spin;
@@ -336,7 +391,7 @@ static int ep_spin(const struct ep_call *call, s7_time now)
 
 	wait_spin_begin(&spin, call->ep->inst, now, call->deadline);
 	while (!n && wait_spin_turn(&spin, &now)) {
-		n = epoll_harvest(call->ep, call->events, call->max, true, now);
+		n = harvest(call, now);
 		if (kernel_due(call, now))
 			n = kernel_events(call, n, now);
 	}
@@ -371,7 +426,7 @@ static int ep_queue(const struct ep_call *call, struct s7_waiter *self, s7_time 
 static int ep_sleep(const struct ep_call *call, s7_time now)
 {
 	/* closed by another thread, or another file's by now: not asked any more */
-	struct pollfd kfd = { .fd = fd_epoll(call->epfd) == call->ep ? call->epfd : -1,
+	struct pollfd kfd = { .fd = fd_get(call->epfd) == &call->ep->file ? call->epfd : -1,
 			      .events = POLLIN };
 	struct s7_waiter *self = wait_self();
 	bool queued;
@@ -387,7 +442,7 @@ static int ep_sleep(const struct ep_call *call, s7_time now)
 	slept = wait_sleep(call->ep->inst, self, &kfd, 1,
 			   queued ? call->deadline : wait_nap(call->deadline, now), call->mask);
 	now = host_now();
-	n = epoll_harvest(call->ep, call->events, call->max, true, now);
+	n = harvest(call, now);
 	wait_unqueue(self);
 	if (slept > 0) {
 		/* whoever put something there: it must be asked, or this would turn without end */
@@ -409,8 +464,7 @@ static int ep_turns(const struct ep_call *call, s7_time now)
 			return -EINTR;
 		now = host_now();
 		if (now >= call->deadline)
-			return kernel_events(call, epoll_harvest(call->ep, call->events, call->max,
-								 true, now), now);
+			return kernel_events(call, harvest(call, now), now);
 		n = ep_sleep(call, now);
 	}
 	return n;
@@ -422,8 +476,9 @@ static int ep_block(const struct ep_call *call, s7_time now)
 	struct wait_hold hold;
 	int n;
 
-	if (wait_hold_begin(&hold, &call->ep->file))
-		return -EBADF;
+	n = wait_hold_begin(&hold, &call->ep->file, call->cookie);
+	if (n)
+		return n;
 	pthread_cleanup_push(wait_hold_end, &hold);
 	n = ep_turns(call, now);
 	pthread_cleanup_pop(1);
@@ -441,27 +496,43 @@ static int ep_wait(const struct ep_call *call)
 	if (s7_unlikely(user_beyond(call->events, (uint64_t)call->max * sizeof(*call->events))))
 		return -EFAULT;
 	now = host_now();
-	n = epoll_harvest(call->ep, call->events, call->max, true, now);
+	n = harvest(call, now);
 	if (n || now >= call->deadline)
 		return !n || kernel_due(call, now) ? kernel_events(call, n, now) : n;
 	return ep_block(call, now);
 }
 
+/* Looks the set up, again if it was closed in between. False: it is none of ours. */
+static bool ep_find(struct ep_call *call)
+{
+	struct s7_epoll_at at = fd_epoll_at(call->epfd);
+
+	call->ep = at.ep;
+	call->cookie = at.cookie;
+	return at.ep;
+}
+
 S7_EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout,
 			  const sigset_t *mask)
 {
-	struct ep_call call = { .ep = fd_epoll(epfd), .epfd = epfd, .max = max, .events = events,
-				.mask = mask };
+	struct ep_call call = { .epfd = epfd, .max = max, .events = events, .mask = mask };
+	bool begun = false;
+	int n;
 
-	if (!call.ep)
-		return real.epoll_pwait(epfd, events, max, timeout, mask);
-	call.deadline = poll_deadline_ms(timeout);
-	return (int)ret_errno(ep_wait(&call));
+	do {
+		if (!ep_find(&call))
+			return real.epoll_pwait(epfd, events, max, timeout, mask);
+		if (!begun)
+			call.deadline = poll_deadline_ms(timeout);
+		begun = true;
+		n = ep_wait(&call);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return (int)ret_errno(n);
 }
 
 S7_EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 {
-	if (!fd_epoll(epfd))
+	if (!fd_is_epoll(epfd))
 		return real.epoll_wait(epfd, events, max, timeout);
 	return epoll_pwait(epfd, events, max, timeout, NULL);
 }
@@ -469,12 +540,14 @@ S7_EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int time
 S7_EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
 			   const struct timespec *timeout, const sigset_t *mask)
 {
-	struct ep_call call = { .ep = fd_epoll(epfd), .epfd = epfd, .max = max, .events = events,
-				.mask = mask };
-	int err;
+	struct ep_call call = { .epfd = epfd, .max = max, .events = events, .mask = mask };
+	int n;
 
-	if (!call.ep)
-		return real.epoll_pwait2(epfd, events, max, timeout, mask);
-	err = poll_deadline_ts(timeout, &call.deadline);
-	return (int)ret_errno(err ? err : ep_wait(&call));
+	do {
+		if (!ep_find(&call))
+			return real.epoll_pwait2(epfd, events, max, timeout, mask);
+		n = poll_deadline_ts(timeout, &call.deadline);
+		n = n ? n : ep_wait(&call);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return (int)ret_errno(n);
 }

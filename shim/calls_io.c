@@ -2,7 +2,8 @@
 /*
  * calls_io.c - the calls that move bytes
  *
- * A wrapper is a lookup, a call into io.c and one return. Foreign descriptors go to libc. The
+ * A wrapper is a lookup, a call into io.c and one return; when the socket was closed in between
+ * (-SOCK_STALE) it looks again. Foreign descriptors go to libc. The
  * positioned calls and lseek need nothing of ours: the descriptor is a real socket, and the
  * kernel's ESPIPE is the right answer. Fortified variants check their room first, as libc's do.
  * Context: any thread of the program, signal handlers included where POSIX allows.
@@ -15,6 +16,7 @@
 
 #include <limits.h>
 
+#include "shim/internal.h"
 #include "stack/base/user.h"
 
 /* libc's fortified names, declared by its headers only when they are in use */
@@ -27,29 +29,38 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags, st
 
 S7_EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock_at at;
+	ssize_t n = 0;
 
-	if (!sk)
-		return real.read(fd, buf, len);
-	if (!len)
-		return 0;
-	return ret_errno(io_recv_buf(sk, fd, buf, len, 0));
+	do {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.read(fd, buf, len);
+		if (len)
+			n = io_recv_buf(at, fd, buf, len, 0);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return ret_errno(n);
 }
 
 S7_EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 {
-	if (len > room || !fd_sock(fd))
+	if (len > room || !fd_is_sock(fd))
 		return real.__read_chk(fd, buf, len, room);
 	return read(fd, buf, len);
 }
 
 S7_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock_at at;
+	ssize_t n;
 
-	if (!sk)
-		return real.write(fd, buf, len);
-	return ret_errno(io_send_buf(sk, fd, buf, len, 0));
+	do {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.write(fd, buf, len);
+		n = io_send_buf(at, fd, buf, len, 0);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return ret_errno(n);
 }
 
 static bool iov_is_empty(const struct msghdr *hdr)
@@ -70,103 +81,134 @@ S7_EXPORT ssize_t readv(int fd, const struct iovec *iov, int cnt)
 {
 	struct msghdr hdr = { .msg_iov = (struct iovec *)(uintptr_t)iov,
 			      .msg_iovlen = (size_t)cnt };
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock_at at = fd_sock_at(fd);
 	struct iovec fast[IO_FAST];
+	ssize_t n;
 	int err;
 
-	if (!sk)
+	if (!at.sk)
 		return real.readv(fd, iov, cnt);
 	err = iov_in(&hdr, cnt, fast);
 	if (s7_unlikely(err))
 		return ret_errno(err);
 	if (iov_is_empty(&hdr))
 		return 0;
-	return ret_errno(io_recv(sk, fd, &hdr, 0));
+	while (s7_unlikely((n = io_recv(at, fd, &hdr, 0)) == -SOCK_STALE)) {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.readv(fd, iov, cnt);
+	}
+	return ret_errno(n);
 }
 
 S7_EXPORT ssize_t writev(int fd, const struct iovec *iov, int cnt)
 {
 	struct msghdr hdr = { .msg_iov = (struct iovec *)(uintptr_t)iov,
 			      .msg_iovlen = (size_t)cnt };
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock_at at = fd_sock_at(fd);
 	struct iovec fast[IO_FAST];
+	ssize_t n;
 	int err;
 
-	if (!sk)
+	if (!at.sk)
 		return real.writev(fd, iov, cnt);
 	err = iov_in(&hdr, cnt, fast);
 	if (s7_unlikely(err))
 		return ret_errno(err);
-	return ret_errno(io_send(sk, fd, &hdr, 0));
+	while (s7_unlikely((n = io_send(at, fd, &hdr, 0)) == -SOCK_STALE)) {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.writev(fd, iov, cnt);
+	}
+	return ret_errno(n);
 }
 
 /* ---- send ---- */
 
 S7_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock_at at;
+	ssize_t n;
 
-	if (!sk)
-		return real.send(fd, buf, len, flags);
-	return ret_errno(io_send_buf(sk, fd, buf, len, flags));
+	do {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.send(fd, buf, len, flags);
+		n = io_send_buf(at, fd, buf, len, flags);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return ret_errno(n);
 }
 
-static struct s7_sock *send_sock(int fd, const struct sockaddr *addr, socklen_t len)
+static struct s7_sock_at send_sock(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct s7_file *file = addr ? fd_get_adopt(fd, addr, len) : fd_get(fd);
-
-	return file && file->kind == FILE_SOCK ? file_sock(file) : NULL;
+	if (addr)
+		fd_adopt(fd, addr, len);
+	return fd_sock_at(fd);
 }
 
 S7_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 			 const struct sockaddr *addr, socklen_t alen)
 {
-	struct s7_sock *sk = send_sock(fd, addr, alen);
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = (void *)(uintptr_t)addr,
 			      .msg_namelen = alen };
+	struct s7_sock_at at;
+	ssize_t n;
 
-	if (!sk)
-		return real.sendto(fd, buf, len, flags, addr, alen);
-	if (s7_unlikely(addr && !alen) && sk->type == SOCK_DGRAM)
-		return ret_errno(-EINVAL); /* sendmsg takes that for no address */
-	return ret_errno(io_send(sk, fd, &hdr, flags));
+	do {
+		at = send_sock(fd, addr, alen);
+		if (!at.sk)
+			return real.sendto(fd, buf, len, flags, addr, alen);
+		if (s7_unlikely(addr && !alen) && at.sk->type == SOCK_DGRAM)
+			return ret_errno(-EINVAL); /* sendmsg takes that for no address */
+		n = io_send(at, fd, &hdr, flags);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return ret_errno(n);
 }
 
 S7_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	struct iovec fast[IO_FAST];
-	struct s7_sock *sk;
+	struct s7_sock_at at;
 	struct msghdr hdr;
-	int err;
+	ssize_t n;
 
-	if (s7_unlikely(!user_get(&hdr, msg, sizeof(hdr))))
-		return real.sendmsg(fd, msg, flags);
-	sk = send_sock(fd, hdr.msg_name, hdr.msg_namelen);
-	if (!sk)
-		return real.sendmsg(fd, msg, flags);
-	err = io_vec_in(&hdr, fast);
-	return ret_errno(s7_unlikely(err) ? err : io_send(sk, fd, &hdr, flags));
+	do {
+		if (s7_unlikely(!user_get(&hdr, msg, sizeof(hdr))))
+			return real.sendmsg(fd, msg, flags);
+		at = send_sock(fd, hdr.msg_name, hdr.msg_namelen);
+		if (!at.sk) {
+			if (s7_unlikely(hdr.msg_controllen))
+				rights_note(&hdr);
+			return real.sendmsg(fd, msg, flags);
+		}
+		n = io_vec_in(&hdr, fast);
+		n = s7_unlikely(n) ? n : io_send(at, fd, &hdr, flags);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return ret_errno(n);
 }
 
 /* One of many. The one before may have given the socket to the kernel. */
 static ssize_t send_one(int fd, struct mmsghdr *to, int flags)
 {
-	struct s7_sock *sk = fd_sock(fd);
 	struct iovec fast[IO_FAST];
+	struct s7_sock_at at;
 	struct msghdr hdr;
 	unsigned int len;
 	ssize_t n;
 
-	if (!sk) {
-		n = real.sendmsg(fd, &to->msg_hdr, flags);
-		n = n < 0 ? -errno : n;
-	} else if (!user_get(&hdr, &to->msg_hdr, sizeof(hdr))) {
-		return -EFAULT;
-	} else {
-		n = io_vec_in(&hdr, fast);
-		n = n ? n : io_send(sk, fd, &hdr, flags);
-	}
+	do {
+		at = fd_sock_at(fd);
+		if (!at.sk) {
+			n = real.sendmsg(fd, &to->msg_hdr, flags);
+			n = n < 0 ? -errno : n;
+		} else if (!user_get(&hdr, &to->msg_hdr, sizeof(hdr))) {
+			return -EFAULT;
+		} else {
+			n = io_vec_in(&hdr, fast);
+			n = n ? n : io_send(at, fd, &hdr, flags);
+		}
+	} while (s7_unlikely(n == -SOCK_STALE));
 	len = (unsigned int)n;
 	if (n >= 0 && !user_put(&to->msg_len, &len, sizeof(len)))
 		return -EFAULT;
@@ -180,7 +222,7 @@ S7_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 	ssize_t n = 0;
 
 	if (!cnt || !user_get(&first, &msgs->msg_hdr, sizeof(first)) ||
-	    !send_sock(fd, first.msg_name, first.msg_namelen))
+	    !send_sock(fd, first.msg_name, first.msg_namelen).sk)
 		return real.sendmmsg(fd, msgs, cnt, flags);
 	for (i = 0; i < max; i++) {
 		n = send_one(fd, &msgs[i], flags);
@@ -194,16 +236,21 @@ S7_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 
 S7_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock_at at;
+	ssize_t n;
 
-	if (!sk)
-		return real.recv(fd, buf, len, flags);
-	return ret_errno(io_recv_buf(sk, fd, buf, len, flags));
+	do {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.recv(fd, buf, len, flags);
+		n = io_recv_buf(at, fd, buf, len, flags);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return ret_errno(n);
 }
 
 S7_EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
 {
-	if (len > room || !fd_sock(fd))
+	if (len > room || !fd_is_sock(fd))
 		return real.__recv_chk(fd, buf, len, room, flags);
 	return recv(fd, buf, len, flags);
 }
@@ -229,18 +276,21 @@ S7_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sock
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct s7_sock *sk = fd_sock(fd);
 	struct sockaddr_storage name;
+	struct s7_sock_at at;
 	ssize_t n;
 	int err;
 
-	if (!sk)
-		return real.recvfrom(fd, buf, len, flags, addr, alen);
 	if (addr) {
 		hdr.msg_name = &name;
 		hdr.msg_namelen = sizeof(name);
 	}
-	n = io_recv(sk, fd, &hdr, flags);
+	do {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.recvfrom(fd, buf, len, flags, addr, alen);
+		n = io_recv(at, fd, &hdr, flags);
+	} while (s7_unlikely(n == -SOCK_STALE));
 	if (n >= 0 && addr) {
 		err = name_out(&name, hdr.msg_namelen, addr, alen);
 		n = err ? err : n;
@@ -251,12 +301,12 @@ S7_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sock
 S7_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags,
 				 struct sockaddr *addr, socklen_t *alen)
 {
-	if (len > room || !fd_sock(fd))
+	if (len > room || !fd_is_sock(fd))
 		return real.__recvfrom_chk(fd, buf, len, room, flags, addr, alen);
 	return recvfrom(fd, buf, len, flags, addr, alen);
 }
 
-static ssize_t recv_msg(struct s7_sock *sk, int fd, struct msghdr *user, int flags)
+static ssize_t recv_msg(struct s7_sock_at at, int fd, struct msghdr *user, int flags)
 {
 	struct iovec fast[IO_FAST];
 	struct msghdr hdr;
@@ -270,7 +320,7 @@ static ssize_t recv_msg(struct s7_sock *sk, int fd, struct msghdr *user, int fla
 	err = io_vec_in(&hdr, fast);
 	if (s7_unlikely(err))
 		return err;
-	n = io_recv(sk, fd, &hdr, flags);
+	n = io_recv(at, fd, &hdr, flags);
 	if (n < 0)
 		return n;
 	if ((name && !user_put(&user->msg_namelen, &hdr.msg_namelen, sizeof(hdr.msg_namelen))) ||
@@ -282,39 +332,56 @@ static ssize_t recv_msg(struct s7_sock *sk, int fd, struct msghdr *user, int fla
 
 S7_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock_at at;
+	ssize_t n;
 
-	if (!sk)
-		return real.recvmsg(fd, msg, flags);
-	return ret_errno(recv_msg(sk, fd, msg, flags));
+	do {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.recvmsg(fd, msg, flags);
+		n = recv_msg(at, fd, msg, flags);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return ret_errno(n);
 }
 
-static int pending_error(struct s7_sock *sk)
+static int pending_error(struct s7_sock_at at)
 {
-	int err;
+	int err = -SOCK_STALE;
 
-	inst_lock(sk->inst, host_now());
-	err = sk_take_error(sk);
-	inst_unlock(sk->inst);
+	inst_lock(at.sk->inst, host_now());
+	if (file_is(&at.sk->file, at.cookie))
+		err = sk_take_error(at.sk);
+	inst_unlock(at.sk->inst);
 	return err;
+}
+
+/* What ended a call after its first datagram is the next call's. */
+static void leave_error(struct s7_sock_at at, ssize_t n)
+{
+	if (n >= 0 || n == -EAGAIN || n == -EINTR || n == -SOCK_STALE)
+		return;
+	inst_lock(at.sk->inst, host_now());
+	if (file_is(&at.sk->file, at.cookie))
+		at.sk->err = (int)-n;
+	inst_unlock(at.sk->inst);
 }
 
 /*
  * As Linux: an error that waits is told first; the time-out is looked at after each datagram; what
  * ends the call after the first stays for the next one.
  */
-static int recv_many(struct s7_sock *sk, int fd, struct mmsghdr *msgs, unsigned int cnt, int flags,
-		     s7_time deadline)
+static int recv_many(struct s7_sock_at at, int fd, struct mmsghdr *msgs, unsigned int cnt,
+		     int flags, s7_time deadline)
 {
 	unsigned int i, len;
 	ssize_t n = 0;
 
-	if (s7_unlikely(sk->err) && !(flags & MSG_ERRQUEUE))
-		n = pending_error(sk);
+	if (s7_unlikely(at.sk->err) && !(flags & MSG_ERRQUEUE))
+		n = pending_error(at);
 	if (n)
 		return (int)n;
 	for (i = 0; i < cnt; i++) {
-		n = recv_msg(sk, fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		n = recv_msg(at, fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
 		len = (unsigned int)n;
 		if (n >= 0 && !user_put(&msgs[i].msg_len, &len, sizeof(len)))
 			n = -EFAULT;
@@ -329,23 +396,19 @@ static int recv_many(struct s7_sock *sk, int fd, struct mmsghdr *msgs, unsigned 
 	}
 	if (!i)
 		return (int)n;
-	if (n < 0 && n != -EAGAIN && n != -EINTR) {
-		inst_lock(sk->inst, host_now());
-		sk->err = (int)-n;
-		inst_unlock(sk->inst);
-	}
+	leave_error(at, n);
 	return (int)i;
 }
 
 S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags,
 		       struct timespec *timeout)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock_at at = fd_sock_at(fd);
 	s7_time deadline = S7_NEVER;
 	struct timespec ts;
 	int ret;
 
-	if (!sk)
+	if (!at.sk)
 		return real.recvmmsg(fd, msgs, cnt, flags, timeout);
 	if (timeout) {
 		if (!user_get(&ts, timeout, sizeof(ts)))
@@ -354,7 +417,12 @@ S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 			return (int)ret_errno(-EINVAL);
 		deadline = host_now() + (s7_time)ts.tv_sec * S7_SEC + (s7_time)ts.tv_nsec;
 	}
-	ret = recv_many(sk, fd, msgs, cnt < IOV_MAX ? cnt : IOV_MAX, flags, deadline);
+	cnt = cnt < IOV_MAX ? cnt : IOV_MAX;
+	while ((ret = recv_many(at, fd, msgs, cnt, flags, deadline)) == -SOCK_STALE) {
+		at = fd_sock_at(fd);
+		if (!at.sk)
+			return real.recvmmsg(fd, msgs, cnt, flags, timeout);
+	}
 	if (timeout && ret >= 0) {
 		s7_time now = host_now(), left = now < deadline ? deadline - now : 0;
 
@@ -396,7 +464,7 @@ static ssize_t writev2(int fd, const struct iovec *iov, int cnt, int flags)
 
 S7_EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int cnt, off_t off, int flags)
 {
-	if (off != -1 || !fd_sock(fd))
+	if (off != -1 || !fd_is_sock(fd))
 		return real.preadv2(fd, iov, cnt, off, flags);
 	return readv2(fd, iov, cnt, flags);
 }
@@ -408,7 +476,7 @@ S7_EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int cnt, off64_t o
 
 S7_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int cnt, off_t off, int flags)
 {
-	if (off != -1 || !fd_sock(fd))
+	if (off != -1 || !fd_is_sock(fd))
 		return real.pwritev2(fd, iov, cnt, off, flags);
 	return writev2(fd, iov, cnt, flags);
 }

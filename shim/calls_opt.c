@@ -166,21 +166,25 @@ static int set_option(struct s7_sock *sk, int fd, int level, int name, const voi
 
 S7_EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock *sk = fd_hold_sock(fd);
+	int err;
 
 	if (!sk)
 		return early_setsockopt(fd, level, name, val, len);
-	return (int)ret_errno(set_option(sk, fd, level, name, val, len));
+	err = set_option(sk, fd, level, name, val, len);
+	fd_unhold(&sk->file);
+	return (int)ret_errno(err);
 }
 
 S7_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock *sk = fd_hold_sock(fd);
 	int err;
 
 	if (!sk)
 		return real.getsockopt(fd, level, name, val, len);
 	err = sock_getsockopt(sk, level, name, val, len, host_now());
+	fd_unhold(&sk->file);
 	if (err == OPT_ASK_KERNEL)
 		return real.getsockopt(fd, level, name, val, len);
 	return (int)ret_errno(err);
@@ -188,28 +192,36 @@ S7_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 
 /* ---- names ---- */
 
+#define NAME_KERNEL 1 /* the kernel shall tell it */
+
 S7_EXPORT int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock *sk = fd_hold_sock(fd);
+	int err = NAME_KERNEL;
 
 	/* unbound: the kernel's answer is the same */
-	if (!sk || (sk->file.side == SIDE_OPEN && !sk->flow.lport))
-		return real.getsockname(fd, addr, len);
-	return (int)ret_errno(sock_getname(sk, false, addr, len));
+	if (sk && (sk->file.side != SIDE_OPEN || sk->flow.lport))
+		err = sock_getname(sk, false, addr, len);
+	if (sk)
+		fd_unhold(&sk->file);
+	return err == NAME_KERNEL ? real.getsockname(fd, addr, len) : (int)ret_errno(err);
 }
 
 S7_EXPORT int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock *sk = fd_hold_sock(fd);
+	int err = NAME_KERNEL;
 
-	if (!sk || sk->file.side == SIDE_OPEN)
-		return real.getpeername(fd, addr, len);
-	return (int)ret_errno(sock_getname(sk, true, addr, len));
+	if (sk && sk->file.side != SIDE_OPEN)
+		err = sock_getname(sk, true, addr, len);
+	if (sk)
+		fd_unhold(&sk->file);
+	return err == NAME_KERNEL ? real.getpeername(fd, addr, len) : (int)ret_errno(err);
 }
 
 S7_EXPORT int shutdown(int fd, int how)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock *sk = fd_hold_sock(fd);
 	int err;
 
 	if (!sk)
@@ -218,6 +230,7 @@ S7_EXPORT int shutdown(int fd, int how)
 	/* a listener or a receiver stops on the kernel's side too */
 	if (!err && io_has_twin(sk))
 		s7_sys2(SYS_shutdown, fd, how);
+	fd_unhold(&sk->file);
 	return (int)ret_errno(err);
 }
 
@@ -283,7 +296,7 @@ static int ioctl_sock(struct s7_sock *sk, int fd, unsigned long request, void *a
 
 S7_EXPORT int ioctl(int fd, unsigned long request, ...)
 {
-	struct s7_sock *sk = fd_sock(fd);
+	struct s7_sock *sk = fd_hold_sock(fd);
 	va_list args;
 	void *arg;
 	int err;
@@ -294,6 +307,7 @@ S7_EXPORT int ioctl(int fd, unsigned long request, ...)
 	if (!sk)
 		return real.ioctl(fd, request, arg);
 	err = ioctl_sock(sk, fd, request, arg);
+	fd_unhold(&sk->file);
 	/* interfaces, owners, close-on-exec: the kernel's socket answers */
 	if (err == STACK_NO_IOCTL)
 		return real.ioctl(fd, request, arg);
@@ -301,17 +315,6 @@ S7_EXPORT int ioctl(int fd, unsigned long request, ...)
 }
 
 /* ---- fcntl ---- */
-
-static int fcntl_dup(int fd, int cmd, void *arg)
-{
-	int to = real.fcntl(fd, cmd, arg);
-
-	if (to >= 0 && fd_dup_install(fd, to)) {
-		s7_sys1(SYS_close, to);
-		return (int)ret_errno(-EMFILE);
-	}
-	return to;
-}
 
 static int fcntl_getfl(struct s7_sock *sk, int fd)
 {
@@ -322,29 +325,36 @@ static int fcntl_getfl(struct s7_sock *sk, int fd)
 	return (int)((flags & ~(long)STATUS_FLAGS) | (long)atomic_load(&sk->file.status));
 }
 
+/* 0 and the value, -errno, OWNER_NOT_ASKED: the kernel's to do. */
+static int fcntl_sock(struct s7_sock *sk, int fd, int cmd, void *arg, int *ret_value)
+{
+	*ret_value = 0;
+	if (cmd == F_SETFL)
+		return status_change(sk, fd, STATUS_FLAGS, (uint32_t)(uintptr_t)arg & STATUS_FLAGS);
+	if (cmd != F_GETFL)
+		return owner_fcntl(sk, fd, cmd, arg, ret_value);
+	*ret_value = fcntl_getfl(sk, fd);
+	return *ret_value < 0 ? *ret_value : 0;
+}
+
 static int fcntl_any(int fd, int cmd, void *arg)
 {
-	struct s7_file *file;
+	bool is_dup = cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC;
 	struct s7_sock *sk;
 	int err, value;
 
-	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
-		file = fd_get_adopt(fd, NULL, 0);
-		return file ? fcntl_dup(fd, cmd, arg) : real.fcntl(fd, cmd, arg);
-	}
-	sk = fd_sock(fd);
+	if (is_dup)
+		fd_adopt(fd, NULL, 0);
+	if (is_dup && fd_get(fd))
+		return (int)ret_errno(fd_dup(fd, cmd, (long)arg));
+	sk = is_dup ? NULL : fd_hold_sock(fd);
 	if (!sk)
 		return real.fcntl(fd, cmd, arg);
-	if (cmd == F_GETFL)
-		return (int)ret_errno(fcntl_getfl(sk, fd));
-	if (cmd != F_SETFL) {
-		err = owner_fcntl(sk, fd, cmd, arg, &value);
-		if (err == OWNER_NOT_ASKED)
-			return real.fcntl(fd, cmd, arg);
-		return err ? (int)ret_errno(err) : value;
-	}
-	return (int)ret_errno(
-		status_change(sk, fd, STATUS_FLAGS, (uint32_t)(uintptr_t)arg & STATUS_FLAGS));
+	err = fcntl_sock(sk, fd, cmd, arg, &value);
+	fd_unhold(&sk->file);
+	if (err == OWNER_NOT_ASKED)
+		return real.fcntl(fd, cmd, arg);
+	return err ? (int)ret_errno(err) : value;
 }
 
 S7_EXPORT int fcntl(int fd, int cmd, ...)

@@ -49,15 +49,18 @@ int poll_set_init(struct poll_set *set, const struct pollfd *fds, uint32_t cnt)
 	set->kernel = false;
 	set->kfds = set->small_k;
 	set->files = set->small_f;
+	set->cookies = set->small_c;
 	set->mapped = 0;
 	if (cnt > POLL_SMALL) {
-		set->mapped = cnt * (2 * sizeof(*set->kfds) + sizeof(*set->files));
+		set->mapped = cnt * (2 * sizeof(*set->kfds) + sizeof(*set->files) +
+				     sizeof(*set->cookies));
 		map = s7_sys6(SYS_mmap, 0, (long)set->mapped, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (map < 0 && map > -4096)
 			return -ENOMEM;
 		set->files = (struct s7_file **)map;
-		set->kfds = (struct pollfd *)(set->files + cnt);
+		set->cookies = (uint64_t *)(set->files + cnt);
+		set->kfds = (struct pollfd *)(set->cookies + cnt);
 		set->fds = set->kfds + cnt;
 	}
 	if (!user_get(set->fds, fds, cnt * sizeof(*fds))) {
@@ -65,7 +68,7 @@ int poll_set_init(struct poll_set *set, const struct pollfd *fds, uint32_t cnt)
 		return -EFAULT;
 	}
 	for (uint32_t i = 0; i < cnt; i++) {
-		struct s7_file *file = fd_get(set->fds[i].fd);
+		struct s7_file *file = fd_get_at(set->fds[i].fd, &set->cookies[i]);
 
 		set->files[i] = file;
 		set->kfds[i] = set->fds[i];
@@ -83,9 +86,10 @@ void poll_set_free(struct poll_set *set)
 		s7_sys2(SYS_munmap, set->files, set->mapped);
 }
 
-static uint32_t file_events(struct s7_file *file, uint32_t inst)
+/* Lock held. */
+static uint32_t file_events(struct s7_file *file, uint64_t cookie, uint32_t inst)
 {
-	if (!atomic_load(&file->refs)) /* closed by another thread: what is left may linger on */
+	if (!file_is(file, cookie)) /* closed by another thread */
 		return POLLNVAL;
 	if (file->kind == FILE_EPOLL)
 		return epoll_part_readable(file_epoll(file), inst) ? EPOLLIN | EPOLLRDNORM : 0;
@@ -125,7 +129,7 @@ static bool look_inst(struct poll_set *set, struct s7_inst *inst, struct s7_wait
 
 		if (!file_in(file, inst->index))
 			continue;
-		found = file_events(file, inst->index) & want;
+		found = file_events(file, set->cookies[i], inst->index) & want;
 		if (found) {
 			*ready += set->fds[i].revents == 0;
 			set->fds[i].revents |= (short)found;
@@ -208,11 +212,12 @@ static int poll_sleep(struct poll_set *set, struct s7_inst *inst, s7_time now, s
 			       queued ? deadline : wait_nap(deadline, now), mask);
 	else
 		wait_disarm(self);
-	wait_unqueue(self);
-	if (n > 0) {
+	/* while the nodes hold the files: one may have been closed, and have its event */
+	if (n > 0 || (!n && !ready))
 		look(set, NULL, host_now(), &ready);
+	wait_unqueue(self);
+	if (n > 0)
 		return (int)merge(set);
-	}
 	return n < 0 ? n : (int)kernel_look(set, ready) * (ready != 0);
 }
 

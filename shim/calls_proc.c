@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * calls_proc.c - fork, vfork, daemon, _exit, setuid and kin
+ * calls_proc.c - fork, _Fork, vfork, daemon, _exit, setuid and kin
  *
  * exec and posix_spawn need no wrapper: libc's spawn shares no frame with us, and a process that
  * became another program is noticed by the reaper, because the arena's descriptor is close-on-exec.
@@ -17,6 +17,11 @@
 S7_EXPORT pid_t fork(void)
 {
 	return fork_process();
+}
+
+S7_EXPORT pid_t _Fork(void)
+{
+	return fork_process_bare();
 }
 
 S7_EXPORT pid_t vfork(void)

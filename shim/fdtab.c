@@ -3,13 +3,19 @@
  * fdtab.c - this process's descriptors: which file stands behind a number
  *
  * The table is in the arena (struct s7_proc), so that others can give back what a killed process
- * held. Lookup (fd_get) takes no lock. Changes are atomic exchanges of one pointer; what must see
- * pointer and reference together (dup, fork's copy, close) holds `fd_lock`, private to the process.
- * An entry owns one reference of its file. close: the entry goes first, then the kernel's
- * descriptor, then the reference, so that a thread that gets the same number again never finds the
- * old file, and a reader in between finds a plain kernel socket. Internal descriptors (ports,
- * doorbells, arena, log) stand in a bitmap; programs may not close or replace them. Context: any
- * thread, no stack lock held (the last reference takes the instance lock).
+ * held. Lookup (fd_get) takes no lock. Changes are atomic exchanges of one pointer; `fd_lock`,
+ * private to the process, makes one step of the change and of what the kernel does with the
+ * descriptor (close, dup), so that two threads that change one number leave what one after the
+ * other would have, and fork copies a table that belongs to the descriptors that the child gets.
+ * An entry owns one reference of its file. close: the entry goes first, then the reference, then
+ * the kernel's descriptor, so that a thread that gets the same number again never finds the old
+ * file, who gets the same port again finds it free here too, and a reader in between finds a plain
+ * kernel socket. dup2 over a number: the kernel
+ * first, so that a reader in between still finds the old file, never nothing.
+ * Whoever looks a file up and holds nothing must know how it may be gone: shim.h, fd_sock_at.
+ * Internal descriptors (ports, doorbells, arena, log) stand in a bitmap; programs may not close or
+ * replace them. Context: any thread, no stack lock held (the last reference takes the instance
+ * lock, under fd_lock in a close).
  */
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -22,6 +28,7 @@
 struct s7_fdtab s7_fds;
 
 static struct s7_lock fd_lock;
+static uint32_t fd_again; /* how often its owner took it once more */
 static uint64_t internal[S7_FDS_MAX / 64];
 static int placeholder[2] = { -1, -1 }; /* AF_INET, AF_INET6 */
 
@@ -63,16 +70,74 @@ int fd_make_internal(int fd)
 	return fd;
 }
 
+/* ---- the table's lock ---- */
+
+/*
+ * Not recursive, but one thread may come again: a handler of pthread_atfork that closes
+ * descriptors, while its thread forks.
+ */
+static void table_lock(void)
+{
+	if (s7_unlikely(lock_is_mine(&fd_lock)))
+		fd_again++;
+	else
+		lock_take(&fd_lock);
+}
+
+static void table_unlock(void)
+{
+	if (s7_unlikely(fd_again))
+		fd_again--;
+	else
+		host_unlock(&fd_lock);
+}
+
 /* ---- files ---- */
 
 void file_put(struct s7_file *file)
 {
 	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	handlers_off();
 	if (file->kind == FILE_SOCK)
 		sock_release(file_sock(file), host_now());
 	else if (file->kind == FILE_EPOLL)
 		epoll_release(file_epoll(file), host_now());
+	handlers_on();
+}
+
+struct s7_file *fd_hold(int fd)
+{
+	struct s7_file *file = fd_get(fd);
+
+	if (!file)
+		return NULL;
+	handlers_off();
+	for (; file; file = fd_get(fd)) {
+		if (!file_try_ref(file))
+			continue;
+		if (s7_likely(file == fd_get(fd)))
+			return file;
+		file_put(file); /* another's: the memory went on before the reference was had */
+	}
+	handlers_on();
+	return NULL;
+}
+
+struct s7_sock *fd_hold_sock(int fd)
+{
+	struct s7_file *file = fd_hold(fd);
+
+	if (!file || file->kind == FILE_SOCK)
+		return file ? file_sock(file) : NULL;
+	fd_unhold(file);
+	return NULL;
+}
+
+void fd_unhold(struct s7_file *file)
+{
+	file_put(file);
+	handlers_on();
 }
 
 static struct s7_file *slot_exchange(struct s7_proc *proc, uint32_t fd, struct s7_file *file)
@@ -93,7 +158,8 @@ static struct s7_file *install_locked(int fd, struct s7_file *file)
 {
 	struct s7_proc *proc = proc_self();
 
-	high_raise(proc, (uint32_t)fd);
+	if (file)
+		high_raise(proc, (uint32_t)fd);
 	return slot_exchange(proc, (uint32_t)fd, file);
 }
 
@@ -107,42 +173,77 @@ void fd_install(int fd, struct s7_file *file)
 		file_put(file);
 		return;
 	}
-	lock_take(&fd_lock);
+	table_lock();
 	old = install_locked(fd, file);
-	host_unlock(&fd_lock);
+	table_unlock();
 	if (old)
 		file_put(old); /* its descriptor was closed behind our back */
 }
 
-struct s7_file *fd_take(int fd)
+int fd_close(int fd)
 {
 	struct s7_file *file;
+	long ret;
 
-	if (!fd_get(fd))
-		return NULL;
-	lock_take(&fd_lock);
+	table_lock();
 	file = slot_exchange(proc_self(), (uint32_t)fd, NULL);
-	host_unlock(&fd_lock);
-	return file;
+	if (file)
+		file_put(file);
+	ret = s7_sys1(SYS_close, fd);
+	table_unlock();
+	return (int)ret;
 }
 
-int fd_dup_install(int from_fd, int to_fd)
+/* `to` has become the kernel's duplicate of fd. Returns what stood there. */
+static struct s7_file *dup_locked(int fd, int to)
 {
-	struct s7_file *file, *old = NULL;
+	struct s7_file *file = fd_get(fd);
 
-	if (!fd_get(from_fd) && !fd_get(to_fd))
-		return 0;
-	if ((uint32_t)to_fd >= s7_fds.limit)
-		return -EMFILE;
-	lock_take(&fd_lock);
-	file = fd_get(from_fd);
-	if (file)
-		file_ref(file);
-	old = install_locked(to_fd, file);
-	host_unlock(&fd_lock);
+	/*
+	 * the process that hands a socket over to the kernel takes its entries out without this
+	 * lock
+	 */
+	while (file && !file_try_ref(file))
+		file = fd_get(fd);
+	if (!file && !fd_get(to))
+		return NULL;
+	return install_locked(to, file);
+}
+
+int fd_dup(int fd, int cmd, long low)
+{
+	struct s7_file *old = NULL;
+	long to;
+
+	table_lock();
+	to = s7_sys3(SYS_fcntl, fd, cmd, low);
+	if (to >= (long)s7_fds.limit && fd_get(fd)) {
+		s7_sys1(SYS_close, to);
+		to = -EMFILE;
+	}
+	if (to >= 0)
+		old = dup_locked(fd, (int)to);
+	table_unlock();
 	if (old)
 		file_put(old);
-	return 0;
+	return (int)to;
+}
+
+int fd_dup_over(int fd, int to, int flags)
+{
+	struct s7_file *old = NULL;
+	long ret;
+
+	if (fd_get(fd) && (uint32_t)to >= s7_fds.limit)
+		return -EBADF;
+	table_lock();
+	ret = s7_sys3(SYS_dup3, fd, to, flags);
+	if (ret >= 0)
+		old = dup_locked(fd, to);
+	table_unlock();
+	if (old)
+		file_put(old);
+	return (int)ret;
 }
 
 int fd_placeholder_dup(int domain, int flags)
@@ -155,10 +256,10 @@ int fd_placeholder_dup(int domain, int flags)
 		if (fd < 0)
 			return (int)fd;
 		fd = fd_make_internal((int)fd);
-		lock_take(&fd_lock);
+		table_lock();
 		if (*from < 0)
 			*from = (int)fd;
-		host_unlock(&fd_lock);
+		table_unlock();
 		if (*from != fd) {
 			fd_unmark_internal((int)fd);
 			s7_sys1(SYS_close, fd);
@@ -180,18 +281,22 @@ void fd_table_copy(struct s7_proc *to)
 	struct s7_proc *from = proc_self();
 	uint32_t fd, high;
 
-	lock_take(&fd_lock);
+	table_lock();
 	high = from->fd_high;
 	/* before the entries: killed in between, what is entered is given back */
 	to->fd_high = high;
 	for (fd = 0; fd < high; fd++) {
-		struct s7_file *file = from->fd[fd];
+		struct s7_file *file = fd_get((int)fd);
 
-		if (file)
-			file_ref(file);
+		while (file && !file_try_ref(file)) /* handed over just now, see dup_locked */
+			file = fd_get((int)fd);
 		to->fd[fd] = file;
 	}
-	host_unlock(&fd_lock);
+}
+
+void fd_table_thaw(void)
+{
+	table_unlock();
 }
 
 uint32_t fd_table_drop(struct s7_proc *proc)
@@ -235,5 +340,7 @@ void fd_forget_file(struct s7_file *file)
 void fd_forked(struct s7_proc *proc)
 {
 	memset(&fd_lock, 0, sizeof(fd_lock));
-	s7_fds.fd = proc->fd;
+	fd_again = 0;
+	if (proc)
+		s7_fds.fd = proc->fd;
 }

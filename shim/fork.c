@@ -3,38 +3,29 @@
  * fork.c - a child refers to the same open files, and may drive the same stack
  *
  * Order: a slot for the child with a reference for every file is made before the fork, so that a
- * process killed in between leaves something that can be reaped; the child enters the slot. What is
- * private and wrong in the child is renewed there: thread id, fd lock, doorbells, waiter record,
- * keeper (none until the first need). Locks in the arena that other threads of the parent hold stay
- * theirs. Signals are blocked meanwhile, so no handler sees a half-made child. vfork is fork: a
- * wrapper cannot return into a frame that the child shares. Context: any thread without stack
- * locks.
+ * process killed in between leaves something that can be reaped; the child enters the slot. From
+ * the copy to the fork no other thread changes a descriptor of ours (fd_table_copy), so that the
+ * child's table belongs to the descriptors it gets. What is private and wrong in the child is
+ * renewed there: thread id, fd lock, doorbells, waiter record, keeper (none until the first need).
+ * Locks in the arena that other threads of the parent hold stay theirs. Signals are blocked
+ * meanwhile, so no handler sees a half-made child, and none is put off into it.
+ * libc forks inside itself too (forkpty, daemon): our handlers of pthread_atfork, registered before
+ * the program's, do the same there; and the child has entered before any handler of the program's
+ * closes something in it. What is held over the fork is taken behind the program's own handlers,
+ * which may wait for a thread that closes a socket. A fork that we wrap can fail for want of a
+ * slot; in one that we only attend, the child has the kernel's sockets alone then.
+ * vfork is fork: a wrapper cannot return into a frame that the child shares. Context: any thread
+ * without stack locks.
  */
 #include "shim/internal.h"
 
-static void child_enter(struct s7_proc *slot)
-{
-	lock_forget_self();
-	s7_lock_depth = 0;
-	fd_forked(slot);
-	boot_forked();
-	proc_bell_forked();
-	proc_slot_enter(slot);
-	wait_forked();
-	keeper_forked();
-}
-
-/* The stack does not run: nothing of it to hand on but the descriptors remembered by early.c. */
-static pid_t fork_plain(void)
-{
-	pid_t pid = real.fork();
-
-	if (pid == 0) {
-		lock_forget_self();
-		boot_forked();
-	}
-	return pid;
-}
+/* This thread's fork, from before to after. */
+static __thread struct forking {
+	struct s7_proc *slot; /* the child's, NULL: the stack does not run, or none was free */
+	sigset_t old;
+	bool wrapped; /* ours to attend to: not the handlers' */
+	bool entered; /* in the child */
+} now_forking;
 
 /* With loopback = stack what parent and child make later shall meet: one stack, started now. */
 static void start_before(void)
@@ -45,32 +36,143 @@ static void start_before(void)
 		boot_stack();
 }
 
-pid_t fork_process(void)
+/* A slot for the child. 0, -EAGAIN: all are in use. */
+static int slot_for_child(void)
 {
-	struct s7_proc *slot;
-	sigset_t old;
-	pid_t pid;
-
-	start_before();
+	now_forking.slot = NULL;
+	now_forking.entered = false;
 	if (!boot_running())
-		return fork_plain();
-	slot = proc_slot_take();
-	if (!slot) {
-		shim_log(LOG_ERROR, "fork: all %d process slots are in use", S7_PROCS_MAX);
-		errno = EAGAIN;
-		return -1;
-	}
-	fd_table_copy(slot);
-	signals_block(&old);
-	pid = real.fork();
-	if (pid == 0) {
-		child_enter(slot);
-	} else if (pid < 0) {
+		return 0;
+	now_forking.slot = proc_slot_take();
+	if (now_forking.slot)
+		return 0;
+	shim_log(LOG_ERROR, "fork: all %d process slots are in use", S7_PROCS_MAX);
+	return -EAGAIN;
+}
+
+/* The last thing before the fork, behind all handlers of the program's, and the first after it. */
+static void freeze(void)
+{
+	if (!now_forking.slot)
+		return;
+	signals_block(&now_forking.old);
+	fd_table_copy(now_forking.slot);
+}
+
+static void thaw(void)
+{
+	if (!now_forking.slot)
+		return;
+	fd_table_thaw();
+	signals_restore(&now_forking.old);
+}
+
+/* In the parent: whose the slot is now. */
+static void slot_to_child(pid_t pid)
+{
+	struct s7_proc *slot = now_forking.slot;
+
+	now_forking.slot = NULL;
+	if (!slot)
+		return;
+	if (pid < 0) {
 		fd_table_drop(slot);
 		proc_slot_free(slot);
 	} else if (atomic_load(&slot->state) == PROC_STARTING) {
 		__atomic_store_n(&slot->pid, (uint32_t)pid, __ATOMIC_RELEASE);
 	}
-	signals_restore(&old);
+}
+
+/* The first thing that a child does. */
+static void fork_child(void)
+{
+	struct s7_proc *slot = now_forking.slot;
+
+	if (now_forking.entered)
+		return;
+	now_forking.entered = true;
+	now_forking.slot = NULL;
+	lock_forget_self();
+	boot_forked();
+	if (!boot_running())
+		return; /* nothing of it to hand on but the descriptors remembered by early.c */
+	s7_lock_depth = 0;
+	fd_forked(slot);
+	proc_bell_forked();
+	if (slot)
+		proc_slot_enter(slot);
+	else
+		boot_stopped();
+	wait_forked();
+	keeper_forked();
+	if (slot)
+		signals_restore(&now_forking.old);
+}
+
+pid_t fork_process(void)
+{
+	struct forking outer = now_forking; /* a handler forks while its thread does */
+	pid_t pid;
+
+	start_before();
+	if (slot_for_child()) {
+		errno = EAGAIN;
+		return -1;
+	}
+	now_forking.wrapped = true;
+	pid = real.fork(); /* with on_prepare, and on_parent or on_child */
+	now_forking.wrapped = false;
+	if (!pid)
+		return 0;
+	slot_to_child(pid);
+	now_forking = outer;
 	return pid;
+}
+
+pid_t fork_process_bare(void)
+{
+	struct forking outer = now_forking; /* a handler forks while its thread does */
+	pid_t pid;
+
+	start_before();
+	if (slot_for_child()) {
+		errno = EAGAIN;
+		return -1;
+	}
+	freeze();
+	pid = real._Fork();
+	if (!pid) {
+		fork_child();
+		return 0;
+	}
+	thaw();
+	slot_to_child(pid);
+	now_forking = outer;
+	return pid;
+}
+
+/* ---- libc's fork, whoever calls it ---- */
+
+static void on_prepare(void)
+{
+	if (!now_forking.wrapped)
+		slot_for_child();
+	freeze();
+}
+
+static void on_parent(void)
+{
+	thaw();
+	if (!now_forking.wrapped)
+		now_forking.slot = NULL; /* the child says its number itself */
+}
+
+static void on_child(void)
+{
+	fork_child();
+}
+
+__attribute__((constructor)) static void attend_forks(void)
+{
+	pthread_atfork(on_prepare, on_parent, on_child);
 }

@@ -21,11 +21,16 @@ void fd_unmark_internal(int fd);
 void fd_table_start(struct s7_proc *proc);
 /* Takes the file out of every table of every process, dropping those references. */
 void fd_forget_file(struct s7_file *file);
-/* fork: enters all files of this process into another slot, a reference each. */
+/*
+ * fork: enters all files of this process into another slot, a reference each. From then on no
+ * descriptor of ours changes, so that the child's are those that the slot has, until fd_table_thaw.
+ */
 void fd_table_copy(struct s7_proc *to);
+void fd_table_thaw(void);
 /* Empties a table (exit, reaping), giving its references back. Returns how many there were. */
 uint32_t fd_table_drop(struct s7_proc *proc);
-/* In a forked child: the lock and the tables of the parent's threads are nobody's. */
+/* In a forked child: the lock and the tables of the parent's threads are nobody's. NULL: it has no
+ * table. */
 void fd_forked(struct s7_proc *proc);
 
 /* ---- early.c ---- */
@@ -162,6 +167,7 @@ void sweep_turn(void);
 
 /* ---- fork.c, exit.c ---- */
 pid_t fork_process(void);
+pid_t fork_process_bare(void); /* _Fork: without handlers */
 void exit_leave(void);
 
 /* ---- signal.c ---- */
@@ -173,6 +179,10 @@ void sig_action_set(int sig, const struct sigaction *act);
 
 /* ---- libc_hook.c ---- */
 void libc_hook_all(void); /* a configuration was found: libc's own calls come to the wrappers */
+
+/* ---- rights.c ---- */
+/* A message with control data goes to the kernel: a line if it passes sockets of the stack. */
+void rights_note(const struct msghdr *hdr);
 
 /* ---- fault.c ---- */
 void fault_install(void); /* the stack starts */

@@ -2,9 +2,10 @@
 /*
  * io.c - blocking, partial transfers, time-outs and SIGPIPE around the stack's one attempt
  *
- * The fast road is one attempt and out. Only a transfer that could not be done at once, or not
- * wholly, goes on to the waiting half, which holds a reference of the file: another thread may
- * close the descriptor meanwhile.
+ * The fast road is one attempt and out; it holds nothing, and what it learns of the socket it
+ * learns under the lock (msg.seen). Only a transfer that could not be done at once, or not wholly,
+ * goes on to the waiting half, which holds a reference of the file: another thread may close the
+ * descriptor meanwhile. So do messages that are more than bytes and a name.
  * As Linux: a stream's blocking send moves all bytes or tells how many; an error behind moved bytes
  * stays for the next call; a time-out after moved bytes tells the bytes; with a time-out no call is
  * restarted after a handler.
@@ -33,14 +34,14 @@ static void raise_sigpipe(void)
 }
 
 /* Runs the waiting half of a transfer with the file held, also if the thread is cancelled in it. */
-static ssize_t run_held(struct s7_file *file, ssize_t (*run)(void *op, ssize_t done), void *op,
+static ssize_t run_held(struct s7_sock_at at, ssize_t (*run)(void *op, ssize_t done), void *op,
 			ssize_t done)
 {
 	struct wait_hold hold;
 	ssize_t n;
 
-	if (wait_hold_begin(&hold, file))
-		return done ? done : -EBADF;
+	if (wait_hold_begin(&hold, &at.sk->file, at.cookie))
+		return done ? done : -SOCK_STALE;
 	pthread_cleanup_push(wait_hold_end, &hold);
 	n = run(op, done);
 	pthread_cleanup_pop(1);
@@ -74,7 +75,7 @@ static inline ssize_t recv_once(struct recv_op *op)
 {
 	ssize_t n = sock_recv(op->sk, &op->msg, host_now());
 
-	if (n == -EAGAIN && s7_unlikely(io_is_dual(op->sk)))
+	if (n == -EAGAIN && s7_unlikely(op->msg.seen.dual))
 		n = kernel_recv(op);
 	return n;
 }
@@ -82,7 +83,7 @@ static inline ssize_t recv_once(struct recv_op *op)
 /* Is there more to come in this call after `done` bytes? */
 static bool recv_wants_more(const struct recv_op *op, ssize_t done)
 {
-	return (op->flags & MSG_WAITALL) && op->sk->type == SOCK_STREAM &&
+	return (op->flags & MSG_WAITALL) && op->msg.seen.stream &&
 		!(op->flags & MSG_PEEK) && done > 0 && (uint64_t)done < op->msg.len;
 }
 
@@ -116,9 +117,10 @@ static ssize_t recv_wait(void *arg, ssize_t done)
 
 static ssize_t recv_more(struct recv_op *op, ssize_t n)
 {
-	if (io_is_nonblocking(op->sk, op->flags) || (op->flags & MSG_ERRQUEUE))
+	if (op->msg.seen.nonblocking || (op->flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
 		return n;
-	return run_held(&op->sk->file, recv_wait, op, n > 0 ? n : 0);
+	return run_held((struct s7_sock_at){ op->sk, op->msg.cookie }, recv_wait, op,
+			n > 0 ? n : 0);
 }
 
 static ssize_t recv_run(struct recv_op *op)
@@ -144,10 +146,46 @@ int io_vec_in(struct msghdr *hdr, struct iovec fast[IO_FAST])
 	return 0;
 }
 
-ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
+/* Receives, and tells the name. */
+static ssize_t recv_named(struct recv_op *op, struct msghdr *hdr)
 {
-	struct recv_op op = { .sk = sk, .fd = fd, .flags = flags, .hdr = hdr };
+	const struct s7_msg_name *name = &op->msg.name;
+	ssize_t n = recv_run(op);
+	int err = 0;
+
+	if (n < 0 || op->by_kernel)
+		return n;
+	if (!name->valid)
+		hdr->msg_namelen = 0;
+	else if (hdr->msg_name)
+		err = sock_addr_write_as(op->sk->inst, op->msg.seen.domain, &name->ip, name->port,
+					 name->iface + 1u, hdr->msg_name, &hdr->msg_namelen);
+	return s7_unlikely(err) ? err : n;
+}
+
+/* ... and all the rest, for which the socket's settings are asked behind the lock. */
+static ssize_t recv_told(void *arg, ssize_t done)
+{
+	struct recv_op *op = arg;
 	struct s7_msg_more more;
+	ssize_t n;
+
+	(void)done;
+	more.is_error = false;
+	more.mark = more.priority = more.inq = 0;
+	more.gro = 0;
+	if (op->sk->ext || op->sk->more)
+		op->msg.more = &more;
+	n = recv_named(op, op->hdr);
+	if (n >= 0 && !op->by_kernel)
+		sock_control_write(op->sk, &op->msg, op->hdr, (uint32_t)op->flags);
+	op->msg.more = NULL;
+	return n;
+}
+
+ssize_t io_recv(struct s7_sock_at at, int fd, struct msghdr *hdr, int flags)
+{
+	struct recv_op op = { .sk = at.sk, .fd = fd, .flags = flags, .hdr = hdr };
 	ssize_t n;
 	int err;
 
@@ -157,27 +195,16 @@ ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags)
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
 	if (err)
 		return err;
-	if (s7_unlikely(sk->ext || sk->more)) {
-		more.is_error = false;
-		more.mark = more.priority = more.inq = 0;
-		more.gro = 0;
-		op.msg.more = &more;
-	}
-	n = recv_run(&op);
-	if (n < 0 || op.by_kernel)
-		return n;
-	if (!op.msg.name.valid)
-		hdr->msg_namelen = 0;
-	else if (hdr->msg_name)
-		err = sock_addr_write(sk, &op.msg.name.ip, op.msg.name.port,
-				      op.msg.name.iface + 1u, hdr->msg_name, &hdr->msg_namelen);
-	if (s7_unlikely(err))
-		return err;
-	sock_control_write(sk, &op.msg, hdr, (uint32_t)flags);
+	op.msg.cookie = at.cookie;
+	if (s7_unlikely(hdr->msg_control || at.sk->ext || at.sk->more))
+		return run_held(at, recv_told, &op, 0);
+	n = recv_named(&op, hdr);
+	if (n >= 0 && !op.by_kernel)
+		sock_control_write(at.sk, &op.msg, hdr, (uint32_t)flags);
 	return n;
 }
 
-ssize_t io_recv_buf(struct s7_sock *sk, int fd, void *buf, size_t len, int flags)
+ssize_t io_recv_buf(struct s7_sock_at at, int fd, void *buf, size_t len, int flags)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -185,13 +212,14 @@ ssize_t io_recv_buf(struct s7_sock *sk, int fd, void *buf, size_t len, int flags
 	int err;
 
 	cancel_point();
-	op.sk = sk;
+	op.sk = at.sk;
 	op.fd = fd;
 	op.flags = flags;
 	op.hdr = &hdr;
 	err = sock_msg_init(&op.msg, &iov, 1, (uint32_t)flags);
 	if (s7_unlikely(err))
 		return err;
+	op.msg.cookie = at.cookie;
 	return recv_run(&op);
 }
 
@@ -200,6 +228,8 @@ ssize_t io_recv_buf(struct s7_sock *sk, int fd, void *buf, size_t len, int flags
 struct send_op {
 	struct s7_sock *sk;
 	int fd, flags;
+	bool held;
+	const struct msghdr *hdr; /* io_send's */
 	struct s7_msg msg;
 };
 
@@ -229,21 +259,22 @@ static ssize_t send_wait(void *arg, ssize_t done)
 
 static ssize_t send_more(struct send_op *op, ssize_t n)
 {
-	if (io_is_nonblocking(op->sk, op->flags))
+	if (op->msg.seen.nonblocking || (op->flags & MSG_DONTWAIT))
 		return n;
-	return run_held(&op->sk->file, send_wait, op, n > 0 ? n : 0);
+	return run_held((struct s7_sock_at){ op->sk, op->msg.cookie }, send_wait, op,
+			n > 0 ? n : 0);
 }
 
 static ssize_t send_run(struct send_op *op)
 {
 	ssize_t n = sock_send(op->sk, &op->msg, host_now());
 
-	if (s7_unlikely(n == -EAGAIN || (n >= 0 && op->sk->type == SOCK_STREAM &&
-					 (uint64_t)n < op->msg.len)))
+	if (s7_unlikely(n == -EAGAIN ||
+			(n >= 0 && (uint64_t)n < op->msg.len && op->msg.seen.stream)))
 		n = send_more(op, n);
 	if (s7_unlikely(op->flags & MSG_ZEROCOPY) && n >= 0)
-		sock_zerocopy_sent(op->sk, (uint64_t)n, host_now());
-	if (s7_unlikely(n == -EPIPE) && op->sk->type == SOCK_STREAM && !(op->flags & MSG_NOSIGNAL))
+		sock_zerocopy_sent(op->sk, op->msg.cookie, (uint64_t)n, host_now());
+	if (s7_unlikely(n == -EPIPE) && op->msg.seen.stream && !(op->flags & MSG_NOSIGNAL))
 		raise_sigpipe();
 	return n;
 }
@@ -275,8 +306,9 @@ static int send_addr(const struct s7_sock *sk, const struct msghdr *hdr, struct 
 /* The kernel sends it: what kernel_side_for_send and sock_control_read say. */
 #define SEND_BY_KERNEL 1
 static_assert(CONTROL_KERNEL == SEND_BY_KERNEL, "one test for both");
+#define SEND_HELD 2 /* to be done again with the file held: the kernel's side has a say */
 
-/* Destination and side of a datagram: 0, -errno, SEND_BY_KERNEL. */
+/* Destination and side of a datagram: 0, -errno, SEND_BY_KERNEL, SEND_HELD. */
 static int send_name(struct send_op *op, const struct msghdr *hdr)
 {
 	struct s7_msg_name *name = &op->msg.name;
@@ -286,7 +318,7 @@ static int send_name(struct send_op *op, const struct msghdr *hdr)
 
 	/* the port comes first, as in Linux */
 	if (s7_unlikely(!(sk->bits & SKB_BOUND)) && sk->file.side == SIDE_OPEN)
-		err = kernel_side_autobind(op->sk, op->fd);
+		err = op->held ? kernel_side_autobind(op->sk, op->fd) : SEND_HELD;
 	if (err)
 		return err;
 	err = send_addr(sk, hdr, &name->ip, &name->port, &scope);
@@ -305,7 +337,7 @@ static int send_name(struct send_op *op, const struct msghdr *hdr)
 	if (sk->file.side == SIDE_STACK && device != SOCK_DEVICE_KERNEL &&
 	    s7_likely(!sock_other_family(sk, &name->ip)))
 		return 0;
-	return kernel_side_for_send(op->sk, op->fd, &name->ip, device);
+	return op->held ? kernel_side_for_send(op->sk, op->fd, &name->ip, device) : SEND_HELD;
 }
 
 /* The socket's connection is meant after all: an address of no family on an AF_INET6 socket. */
@@ -317,46 +349,72 @@ static bool names_nobody(const struct s7_sock *sk, const struct msghdr *hdr)
 	       !sock_addr_family(hdr->msg_name, hdr->msg_namelen, &family) && family == AF_UNSPEC;
 }
 
-ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags)
+/* A datagram's destination, where one is named: as send_name. */
+static int send_to(struct send_op *op, const struct msghdr *hdr)
 {
-	struct send_op op = { .sk = sk, .fd = fd, .flags = flags };
+	if (op->sk->type != SOCK_DGRAM || !hdr->msg_name || !hdr->msg_namelen ||
+	    s7_unlikely(names_nobody(op->sk, hdr)))
+		return 0;
+	return send_name(op, hdr);
+}
+
+/* The whole of io_send, with the file held. */
+static ssize_t send_held(void *arg, ssize_t done)
+{
+	struct send_op *op = arg;
+	const struct msghdr *hdr = op->hdr;
 	struct s7_msg_ask ask;
+	int err;
+
+	(void)done;
+	err = send_to(op, hdr);
+	if (!err && hdr->msg_control && hdr->msg_controllen) {
+		ask.has = 0;
+		op->msg.ask = &ask;
+		err = sock_control_read(op->sk, hdr, &op->msg);
+		if (!ask.has)
+			op->msg.ask = NULL;
+	}
+	if (s7_unlikely(err == SEND_BY_KERNEL)) {
+		ssize_t n = real.sendmsg(op->fd, hdr, op->flags);
+
+		return n < 0 ? -errno : n;
+	}
+	return err ? err : send_run(op);
+}
+
+ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flags)
+{
+	struct send_op op = { .sk = at.sk, .fd = fd, .flags = flags, .hdr = hdr };
 	int err;
 
 	cancel_point();
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
-	if (!err && sk->type == SOCK_DGRAM && hdr->msg_name && hdr->msg_namelen &&
-	    s7_likely(!names_nobody(sk, hdr)))
-		err = send_name(&op, hdr);
-	if (!err && hdr->msg_control && hdr->msg_controllen) {
-		ask.has = 0;
-		op.msg.ask = &ask;
-		err = sock_control_read(sk, hdr, &op.msg);
-		if (!ask.has)
-			op.msg.ask = NULL;
-	}
-	if (s7_unlikely(err == SEND_BY_KERNEL)) {
-		ssize_t n = real.sendmsg(fd, hdr, flags);
-
-		return n < 0 ? -errno : n;
-	}
 	if (err)
 		return err;
-	return send_run(&op);
+	op.msg.cookie = at.cookie;
+	if (s7_likely(!hdr->msg_control)) {
+		if (s7_likely(!send_to(&op, hdr)))
+			return send_run(&op);
+		op.msg.name = (struct s7_msg_name){ .valid = false };
+	}
+	op.held = true;
+	return run_held(at, send_held, &op, 0);
 }
 
-ssize_t io_send_buf(struct s7_sock *sk, int fd, const void *buf, size_t len, int flags)
+ssize_t io_send_buf(struct s7_sock_at at, int fd, const void *buf, size_t len, int flags)
 {
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
 	struct send_op op;
 	int err;
 
 	cancel_point();
-	op.sk = sk;
+	op.sk = at.sk;
 	op.fd = fd;
 	op.flags = flags;
 	err = sock_msg_init(&op.msg, &iov, 1, (uint32_t)flags);
 	if (s7_unlikely(err))
 		return err;
+	op.msg.cookie = at.cookie;
 	return send_run(&op);
 }

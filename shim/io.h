@@ -3,8 +3,9 @@
  * io.h - transfers on a socket of the stack with all that a program expects of them: blocking,
  * time-outs, SIGPIPE
  *
- * Return bytes or -errno. What they may block for, and which descriptor the kernel side of a dual
- * socket has, is decided here; sock_send and sock_recv below never block.
+ * Return bytes or -errno, -SOCK_STALE when nothing was done. What they may block for, and which
+ * descriptor the kernel side of a dual socket has, is decided here; sock_send and sock_recv below
+ * never block.
  */
 #ifndef S7_IO_H
 #define S7_IO_H
@@ -20,29 +21,17 @@
 #define IO_FAST 8
 int io_vec_in(struct msghdr *hdr, struct iovec fast[IO_FAST]);
 
-ssize_t io_recv(struct s7_sock *sk, int fd, struct msghdr *hdr, int flags);
-ssize_t io_send(struct s7_sock *sk, int fd, const struct msghdr *hdr, int flags);
+ssize_t io_recv(struct s7_sock_at at, int fd, struct msghdr *hdr, int flags);
+ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flags);
 
 /* One flat buffer; no address, no control messages. */
-ssize_t io_recv_buf(struct s7_sock *sk, int fd, void *buf, size_t len, int flags);
-ssize_t io_send_buf(struct s7_sock *sk, int fd, const void *buf, size_t len, int flags);
-
-static inline bool io_is_nonblocking(const struct s7_sock *sk, int flags)
-{
-	return (flags & MSG_DONTWAIT) ||
-	       (atomic_load_explicit(&sk->file.status, memory_order_relaxed) & O_NONBLOCK);
-}
+ssize_t io_recv_buf(struct s7_sock_at at, int fd, void *buf, size_t len, int flags);
+ssize_t io_send_buf(struct s7_sock_at at, int fd, const void *buf, size_t len, int flags);
 
 /* A dual socket whose kernel half can have something: a datagram socket or a listener. */
 static inline bool io_has_twin(const struct s7_sock *sk)
 {
 	return sk->file.side == SIDE_DUAL && (sk->type == SOCK_DGRAM || (sk->bits & SKB_LISTENING));
-}
-
-/* A dual datagram socket: the kernel's queue counts too. */
-static inline bool io_is_dual(const struct s7_sock *sk)
-{
-	return sk->file.side == SIDE_DUAL && sk->type == SOCK_DGRAM;
 }
 
 #endif

@@ -354,12 +354,21 @@ int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, so
 	if (sk->bits & (SKB_BOUND | SKB_CONNECTED) ||
 	    (sk->file.side != SIDE_OPEN && sock_was_accepted(sk)))
 		return bind_refused(sk, addr, len);
-	err = kernel_bind(sk, fd, addr, len);
-	if (err == -ENODEV && beyond_kernel(sk, addr, len, &name))
-		return bind_beyond(sk, fd, &name);
-	if (err)
-		return err;
-	return kernel_side_bound(sk, fd, port_chosen(addr));
+	for (int try = 0; try < SOURCE_TRIES; try++) {
+		err = kernel_bind(sk, fd, addr, len);
+		if (err == -ENODEV && beyond_kernel(sk, addr, len, &name))
+			return bind_beyond(sk, fd, &name);
+		if (err)
+			return err;
+		err = kernel_side_bound(sk, fd, port_chosen(addr));
+		/*
+		 * A port that is free in the kernel alone: its socket is closed, but a call still
+		 * waits on it.
+		 */
+		if (err != -EADDRINUSE || port_chosen(addr))
+			return err;
+	}
+	return -EADDRINUSE;
 }
 
 static void kernel_no_port(int fd, int on)
@@ -384,7 +393,7 @@ int kernel_side_autobind(struct s7_sock *sk, int fd)
 	if (no_port)
 		kernel_no_port(fd, 0);
 	err = kernel_side_bind(sk, fd, (struct sockaddr *)&any, len);
-	if (no_port && fd_sock(fd) == sk)
+	if (no_port && fd_get(fd) == &sk->file)
 		kernel_no_port(fd, 1);
 	return err;
 }

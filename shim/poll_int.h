@@ -16,12 +16,14 @@ struct poll_set {
 	struct pollfd *fds;    /* as the program gave them; answers */
 	struct pollfd *kfds;   /* what the kernel is asked, same order; ours have fd -1 */
 	struct s7_file **files; /* ours, same order; NULL: the kernel's */
+	uint64_t *cookies;	/* ... as looked up */
 	uint32_t cnt;
 	bool kernel; /* kfds has something to ask */
 	size_t mapped;
 	struct pollfd small[POLL_SMALL];
 	struct pollfd small_k[POLL_SMALL];
 	struct s7_file *small_f[POLL_SMALL];
+	uint64_t small_c[POLL_SMALL];
 };
 
 /* 0, -ENOMEM, -EFAULT. */

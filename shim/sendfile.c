@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "shim/io.h"
+#include "shim/wait_int.h"
 #include "stack/base/sys.h"
 #include "stack/base/user.h"
 
@@ -73,7 +74,7 @@ static size_t piece_size(struct s7_sock *sk, size_t left)
 }
 
 /* Sends [*pos, *pos + len) of the file; moves *pos by what was taken. Bytes or -errno. */
-static ssize_t send_range(struct s7_sock *sk, int out, int in, off64_t *pos, size_t len)
+static ssize_t send_range(struct s7_sock_at at, int out, int in, off64_t *pos, size_t len)
 {
 	char *buf = bounce();
 	size_t done = 0;
@@ -81,13 +82,13 @@ static ssize_t send_range(struct s7_sock *sk, int out, int in, off64_t *pos, siz
 	if (!buf)
 		return -ENOMEM;
 	while (done < len) {
-		size_t piece = piece_size(sk, len - done);
+		size_t piece = piece_size(at.sk, len - done);
 		long got = s7_sys4(SYS_pread64, in, buf, piece, *pos);
 		ssize_t sent;
 
 		if (got <= 0)
 			return done ? (ssize_t)done : got;
-		sent = io_send_buf(sk, out, buf, (size_t)got,
+		sent = io_send_buf(at, out, buf, (size_t)got,
 				   (size_t)got < len - done ? MSG_MORE : 0);
 		if (sent < 0)
 			return done ? (ssize_t)done : sent;
@@ -112,7 +113,7 @@ static size_t file_left(int in, off64_t pos, size_t len)
 	return pos >= st.st_size ? 0 : (size_t)s7_min(len, (uint64_t)(st.st_size - pos));
 }
 
-static ssize_t sendfile_ours(struct s7_sock *sk, int out, int in, off64_t *off, size_t len)
+static ssize_t sendfile_ours(struct s7_sock_at sock, int out, int in, off64_t *off, size_t len)
 {
 	off64_t pos;
 	ssize_t n;
@@ -128,7 +129,7 @@ static ssize_t sendfile_ours(struct s7_sock *sk, int out, int in, off64_t *off, 
 	if (at < 0)
 		return at == -ESPIPE ? (off ? -ESPIPE : -EINVAL) : at;
 	pos = off ? pos : at;
-	n = send_range(sk, out, in, &pos, file_left(in, pos, (size_t)s7_min(len, MAX_RW_COUNT)));
+	n = send_range(sock, out, in, &pos, file_left(in, pos, (size_t)s7_min(len, MAX_RW_COUNT)));
 	if (n < 0)
 		return n;
 	if (off)
@@ -182,13 +183,13 @@ static ssize_t splice_to_pipe(struct s7_sock *sk, int in, int pipe, char *buf, s
 	err = pipe_ready(pipe, POLLOUT, no_wait(pipe, flags));
 	if (err)
 		return err;
-	n = io_recv_buf(sk, in, buf, len, MSG_PEEK);
+	n = io_recv_buf(sock_held(sk), in, buf, len, MSG_PEEK);
 	if (n <= 0)
 		return n;
 	wrote = pipe_write(pipe, buf, (size_t)n);
 	if (wrote <= 0)
 		return wrote;
-	return io_recv_buf(sk, in, buf, (size_t)wrote, MSG_DONTWAIT);
+	return io_recv_buf(sock_held(sk), in, buf, (size_t)wrote, MSG_DONTWAIT);
 }
 
 /* Copies what lies in front of the pipe into buf, leaving it there. */
@@ -219,15 +220,43 @@ static ssize_t splice_from_pipe(struct s7_sock *sk, int out, int pipe, char *buf
 	n = pipe_peek(pipe, buf, len, flags);
 	if (n <= 0)
 		return n;
-	n = io_send_buf(sk, out, buf, (size_t)n, more);
+	n = io_send_buf(sock_held(sk), out, buf, (size_t)n, more);
 	return n <= 0 ? n : s7_sys3(SYS_read, pipe, buf, n);
+}
+
+static ssize_t splice_move(bool from, struct s7_sock *sk, int in, int out, size_t len,
+			   unsigned int flags)
+{
+	char *buf = bounce();
+
+	if (!buf)
+		return -ENOMEM;
+	len = s7_min(len, BOUNCE_BYTES);
+	return from ? splice_to_pipe(sk, in, out, buf, len, flags) :
+		      splice_from_pipe(sk, out, in, buf, len, flags);
+}
+
+/* The socket is what is read from (`from`) or what is written to; it is held meanwhile. */
+static ssize_t splice_held(struct s7_sock_at at, bool from, int in, int out, size_t len,
+			   unsigned int flags)
+{
+	struct wait_hold hold;
+	ssize_t n;
+
+	n = wait_hold_begin(&hold, &at.sk->file, at.cookie);
+	if (n)
+		return n;
+	pthread_cleanup_push(wait_hold_end, &hold);
+	n = splice_move(from, at.sk, in, out, len, flags);
+	pthread_cleanup_pop(1);
+	return n;
 }
 
 static ssize_t splice_ours(int in, off64_t *in_off, int out, off64_t *out_off, size_t len,
 			   unsigned int flags)
 {
-	struct s7_sock *from = fd_sock(in), *to = fd_sock(out);
-	char *buf;
+	bool from = fd_is_sock(in), to = fd_is_sock(out);
+	struct s7_sock_at at = fd_sock_at(from ? in : out);
 
 	if (!len)
 		return 0;
@@ -240,40 +269,48 @@ static ssize_t splice_ours(int in, off64_t *in_off, int out, off64_t *out_off, s
 		return -EINVAL;
 	if (in_off || out_off)
 		return -ESPIPE;
-	buf = bounce();
-	if (!buf)
-		return -ENOMEM;
-	len = s7_min(len, BOUNCE_BYTES);
-	return from ? splice_to_pipe(from, in, out, buf, len, flags) :
-		      splice_from_pipe(to, out, in, buf, len, flags);
+	return at.sk ? splice_held(at, from, in, out, len, flags) : -SOCK_STALE;
 }
 
 S7_EXPORT ssize_t splice(int in, off64_t *in_off, int out, off64_t *out_off, size_t len,
 			 unsigned int flags)
 {
-	if (!fd_sock(in) && !fd_sock(out))
-		return real.splice(in, in_off, out, out_off, len, flags);
-	return ret_errno(splice_ours(in, in_off, out, out_off, len, flags));
+	ssize_t n;
+
+	do {
+		if (!fd_is_sock(in) && !fd_is_sock(out))
+			return real.splice(in, in_off, out, out_off, len, flags);
+		n = splice_ours(in, in_off, out, out_off, len, flags);
+	} while (s7_unlikely(n == -SOCK_STALE));
+	return ret_errno(n);
 }
 
 S7_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
 {
-	struct s7_sock *sk = fd_sock(out);
+	struct s7_sock_at at = fd_sock_at(out);
+	ssize_t n;
 
-	if (sk)
-		return ret_errno(sendfile_ours(sk, out, in, off, len));
+	while (at.sk) {
+		n = sendfile_ours(at, out, in, off, len);
+		if (s7_likely(n != -SOCK_STALE))
+			return ret_errno(n);
+		at = fd_sock_at(out);
+	}
 	/*
 	 * into a pipe it is a splice; into anything else the kernel's refusal holds for our sockets
 	 * too
 	 */
-	if (fd_sock(in) && is_pipe(out))
-		return ret_errno(splice_ours(in, off, out, NULL, len, 0));
+	while (fd_is_sock(in) && is_pipe(out)) {
+		n = splice_ours(in, off, out, NULL, len, 0);
+		if (s7_likely(n != -SOCK_STALE))
+			return ret_errno(n);
+	}
 	return real.sendfile64(out, in, off, len);
 }
 
 S7_EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
 {
-	if (!fd_sock(out) && !fd_sock(in))
+	if (!fd_is_sock(out) && !fd_is_sock(in))
 		return real.sendfile(out, in, off, len);
 	static_assert(sizeof(off_t) == sizeof(off64_t), "one kind of offset");
 	return sendfile64(out, in, (off64_t *)off, len);

@@ -3,7 +3,8 @@
  * shim.h - what the files of shim/ share
  *
  * intercept.def is the one list of names; real.<name> are libc's own. fd_get() is the fast
- * predicate of every wrapper: foreign descriptors cost one bounds check and one load.
+ * predicate of every wrapper: foreign descriptors cost one bounds check and one load. What a call
+ * does against the socket's being closed under it: fd_sock_at below.
  */
 #ifndef S7_SHIM_H
 #define S7_SHIM_H
@@ -35,17 +36,62 @@ static inline struct s7_file *fd_get(int fd)
 	return __atomic_load_n(&s7_fds.fd[fd], __ATOMIC_ACQUIRE);
 }
 
-static inline struct s7_sock *fd_sock(int fd)
+/*
+ * A descriptor's file, and its cookie: they belong together, since the table leads to the file
+ * before and after. What fd_get alone returns may be another's memory by now; it tells whether a
+ * descriptor is ours, no more.
+ */
+static inline struct s7_file *fd_get_at(int fd, uint64_t *ret_cookie)
 {
-	struct s7_file *file = fd_get(fd);
+	struct s7_file *file = fd_get(fd), *seen = NULL;
 
-	return file && file->kind == FILE_SOCK ? file_sock(file) : NULL;
+	while (file != seen) {
+		seen = file;
+		*ret_cookie = atomic_load_explicit(&file->cookie, memory_order_acquire);
+		file = fd_get(fd);
+		if (!file)
+			break;
+	}
+	return file;
+}
+
+/*
+ * How a call gets at its socket:
+ *   quick ones (read, write, epoll_wait...)   fd_sock_at: costs no atomic; -SOCK_STALE means again
+ *   short ones (bind, setsockopt...)          fd_hold_sock ... fd_unhold: a reference; handlers are
+ *                                             put off meanwhile, so none leaves with it by longjmp
+ *   those that may wait                       fd_sock_at, then wait_hold_begin (wait_int.h)
+ */
+static inline struct s7_sock_at fd_sock_at(int fd)
+{
+	struct s7_sock_at at = { .cookie = 0 };
+	struct s7_file *file = fd_get_at(fd, &at.cookie);
+
+	if (s7_likely(file && file->kind == FILE_SOCK))
+		at.sk = file_sock(file);
+	return at;
+}
+
+/* The descriptor's file with a reference of the caller's, or NULL. */
+struct s7_file *fd_hold(int fd);
+struct s7_sock *fd_hold_sock(int fd);
+void fd_unhold(struct s7_file *file);
+
+static inline bool fd_is_sock(int fd)
+{
+	return fd_sock_at(fd).sk;
 }
 
 /* Enters a file under a real descriptor (takes over one reference). */
 void fd_install(int fd, struct s7_file *file);
-/* Takes the entry out and returns it with its reference, or NULL. */
-struct s7_file *fd_take(int fd);
+/*
+ * The descriptor and its entry change together, as others see it: close, dup and F_DUPFD (`cmd`),
+ * dup3. The new number, or -errno; -EMFILE also: beyond the table, where it would be a bare kernel
+ * socket.
+ */
+int fd_close(int fd);
+int fd_dup(int fd, int cmd, long low);
+int fd_dup_over(int fd, int to, int flags);
 /* Drops a reference; the last one releases the socket or epoll set. */
 void file_put(struct s7_file *file);
 /* Is it a descriptor that sock7 itself needs (port, doorbell, arena...)? Programs may not close or
@@ -53,9 +99,6 @@ void file_put(struct s7_file *file);
 bool fd_is_internal(int fd);
 void fd_mark_internal(int fd);
 
-/* Descriptor to_fd is now a duplicate of from_fd (dup, F_DUPFD): refers to the same file. Foreign
- * from_fd: clears to_fd. -EMFILE: to_fd is beyond the table, it would be a bare kernel socket. */
-int fd_dup_install(int from_fd, int to_fd);
 /* A kernel descriptor like the one of a stack socket of this family, for accept: number, or -errno.
  * flags: SOCK_CLOEXEC. */
 int fd_placeholder_dup(int domain, int flags);
@@ -63,20 +106,17 @@ int fd_placeholder_dup(int domain, int flags);
 /*
  * ---- early.c: sockets made while the stack is not running are plain kernel sockets, remembered
  * here. The first bind, connect, sendto or epoll_ctl that could be the stack's starts it and makes
- * them sockets of the stack (options imported from the kernel socket). fd_get_adopt: fd_get() for
- * such calls; addr NULL: adopt in any case. calls_io.c uses it in sendto/sendmsg/sendmmsg (addr:
- * the destination), calls_epoll.c in epoll_ctl(ADD), calls_opt.c in fcntl(F_DUPFD*).
+ * them sockets of the stack (options imported from the kernel socket). fd_adopt comes before the
+ * lookup in such calls; addr NULL: adopt in any case. calls_io.c uses it in sendto/sendmsg/sendmmsg
+ * (addr: the destination), calls_epoll.c in epoll_ctl(ADD), calls_opt.c in fcntl(F_DUPFD*).
  */
 extern uint32_t s7_early_count;
 struct s7_file *early_adopt(int fd, const struct sockaddr *addr, socklen_t len);
 
-static inline struct s7_file *fd_get_adopt(int fd, const struct sockaddr *addr, socklen_t len)
+static inline void fd_adopt(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct s7_file *file = fd_get(fd);
-
-	if (s7_likely(file || !s7_early_count))
-		return file;
-	return early_adopt(fd, addr, len);
+	if (s7_unlikely(s7_early_count) && !fd_get(fd))
+		early_adopt(fd, addr, len);
 }
 
 /*
@@ -147,6 +187,11 @@ void wait_forked(void); /* in a forked child: this thread has no waiter record a
 void wait_reap_process(uint32_t slot); /* that process is dead: frees its waiters, the watcher role,
 					  what its calls held */
 void wait_handler_returned(void); /* ... and is over */
+/*
+ * What this thread's calls held that a handler left by longjmp is let go: the caller closes a
+ * descriptor, and its file shall end with it.
+ */
+void wait_abandoned(void);
 /* wait_role.c: the last watcher of this instance stayed away for too long */
 void wait_was_absent(struct s7_inst *inst, s7_time now);
 /* sweep.c: a reference that a blocking call holds is counted (file->counted) */
@@ -181,6 +226,22 @@ void keeper_need(void);
  */
 extern __thread uint32_t s7_sig_interrupts __attribute__((tls_model("initial-exec")));
 void sig_run_deferred(void); /* s7_host_ops.deferred */
+
+/*
+ * Between these the program's handlers are put off, as under a lock: none leaves by longjmp with
+ * what the thread has in hand.
+ */
+static inline void handlers_off(void)
+{
+	lock_depth_add_(1);
+}
+
+static inline void handlers_on(void)
+{
+	lock_depth_add_(-1);
+	if (s7_unlikely(s7_lock_pending && !s7_lock_depth))
+		sig_run_deferred();
+}
 
 /*
  * Gives back a lock that is no instance's (inst_unlock sees to those): a handler that it put off

@@ -21,7 +21,7 @@
 
 struct suspect {
 	struct s7_file *file;
-	uint64_t cookie; /* of a socket: tells it from its successor in the same memory */
+	uint64_t cookie; /* tells it from its successor in the same memory */
 	uint32_t refs, counted;
 	uint32_t seen, turn;
 };
@@ -88,8 +88,9 @@ static bool is_stuck(const struct s7_file *file)
 	return !(tcp_tcb(sk)->bits & TCB_ORPHAN) || tcp_tcb(sk)->state == TCPS_CLOSED;
 }
 
-static void judge(struct s7_file *file, uint64_t cookie)
+static void judge(struct s7_file *file)
 {
+	uint64_t cookie = atomic_load(&file->cookie);
 	uint32_t refs = atomic_load(&file->refs);
 	struct suspect *s;
 
@@ -124,7 +125,7 @@ static void walk_inst(struct s7_inst *inst, bool second)
 		else
 			count_nodes(&sk->file, &sk->waitq);
 		if (second && !is_queued(sk))
-			judge(&sk->file, sk->cookie);
+			judge(&sk->file);
 	}
 	for (uint32_t k = 0; k < s7_arena->inst_count; k++) {
 		struct s7_epoll *ep;
@@ -147,7 +148,7 @@ static void judge_sets(struct s7_inst *inst)
 
 	inst_lock(inst, host_now());
 	while ((ep = epoll_next_set(inst, &id)))
-		judge(&ep->file, 0);
+		judge(&ep->file);
 	inst_unlock(inst);
 }
 

@@ -37,6 +37,7 @@ __thread uint32_t wait_handlers;
  * nodes of that, which must look again.
  */
 static __thread bool slept_inside;
+static __thread uintptr_t sleep_frame; /* of the call that armed last */
 
 /* ---- records ---- */
 
@@ -262,6 +263,7 @@ void wait_arm(struct s7_waiter *self)
 		return;
 	if (atomic_load_explicit(&self->state, memory_order_relaxed) == WAITER_SLEEPING)
 		slept_inside = true;
+	sleep_frame = (uintptr_t)__builtin_frame_address(0);
 	atomic_store_explicit(&self->rung, 0, memory_order_relaxed);
 	atomic_store(&self->state, WAITER_SLEEPING);
 }
@@ -297,6 +299,25 @@ bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *wa
 	return true;
 }
 
+/*
+ * A sleep whose frame is below (deeper than) the caller's is over; one above goes on behind a
+ * handler. (With the handler on a stack of its own it may look otherwise: then the sleep looks
+ * again.)
+ */
+void wait_abandoned(void)
+{
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	struct s7_waiter *self = wait_me;
+
+	if (s7_likely(!self || (!self->nodes && !self->holds)))
+		return;
+	if (self->nodes && sleep_frame < frame) {
+		wait_unqueue(self);
+		slept_inside = true;
+	}
+	wait_hold_drop_below(self, frame);
+}
+
 #define DROP_BATCH 32
 
 /* The event that rang a thread which will not come for it goes to the next one. Lock held. */
@@ -319,6 +340,7 @@ static void nodes_drop(struct s7_waiter *waiter, bool was_rung)
 		struct s7_inst *inst = s7_arena->inst[node->inst];
 		uint32_t n = 0;
 
+		handlers_off();
 		inst_lock(inst, 0);
 		while (node && n < DROP_BATCH && node->inst == inst->index) {
 			waiter->nodes = node->chain;
@@ -332,6 +354,7 @@ static void nodes_drop(struct s7_waiter *waiter, bool was_rung)
 		inst_unlock(inst);
 		for (uint32_t i = 0; i < n; i++)
 			file_put(file[i]);
+		handlers_on();
 	}
 }
 

@@ -7,8 +7,8 @@
  * (arena), because the call may not come back: its process is killed (the reaper gives it back),
  * its thread is cancelled (a cleanup handler does), or a signal handler leaves by longjmp (the
  * thread's next blocking call does: a frame that is not above its own is gone).
- * Bound: WAITER_HOLDS calls inside each other by handlers; a deeper one holds nothing and finds its
- * socket closed at worst.
+ * Bound: WAITER_HOLDS calls inside each other by handlers; a deeper one's reference is written down
+ * nowhere, and lost if it does not come back.
  * Context: own thread, no lock held; hold_drop_all also the reaper's. Callers: io.c, calls_conn.c,
  * wait.c.
  */
@@ -23,23 +23,45 @@ static void drop_last(struct s7_waiter *self)
 	file_put(file);
 }
 
-int wait_hold_begin(struct wait_hold *hold, struct s7_file *file)
+void wait_hold_drop_below(struct s7_waiter *self, uintptr_t frame)
 {
-	struct s7_waiter *self = wait_self();
-	uintptr_t frame = (uintptr_t)hold;
-
-	hold->self = NULL;
 	while (self && self->holds && self->hold[self->holds - 1].frame <= frame)
 		drop_last(self);
-	if (!self || self->holds == WAITER_HOLDS)
-		return 0;
+}
+
+/* Handlers are put off between having the reference and having it written down. */
+static int take(struct wait_hold *hold, struct s7_waiter *self, struct s7_file *file,
+		uint64_t cookie)
+{
 	if (!file_try_ref(file))
-		return -EBADF;
-	self->hold[self->holds] = (struct s7_hold){ .file = file, .frame = frame };
+		return -SOCK_STALE;
+	if (s7_unlikely(!file_is(file, cookie))) {
+		file_put(file);
+		return -SOCK_STALE;
+	}
+	if (!self || self->holds == WAITER_HOLDS) {
+		hold->file = file;
+		return 0;
+	}
+	self->hold[self->holds] = (struct s7_hold){ .file = file, .frame = (uintptr_t)hold };
 	atomic_signal_fence(memory_order_seq_cst);
 	self->holds++;
 	hold->self = self;
 	return 0;
+}
+
+int wait_hold_begin(struct wait_hold *hold, struct s7_file *file, uint64_t cookie)
+{
+	struct s7_waiter *self = wait_self();
+	int err;
+
+	hold->self = NULL;
+	hold->file = NULL;
+	wait_hold_drop_below(self, (uintptr_t)hold);
+	handlers_off();
+	err = take(hold, self, file, cookie);
+	handlers_on();
+	return err;
 }
 
 /* In a child that a handler forked the record is the parent's, and what it holds too. */
@@ -48,10 +70,11 @@ void wait_hold_end(void *arg)
 	struct wait_hold *hold = arg;
 	struct s7_waiter *self = hold->self;
 
+	if (hold->file)
+		file_put(hold->file);
 	if (!self || self != wait_self())
 		return;
-	while (self->holds && self->hold[self->holds - 1].frame <= (uintptr_t)hold)
-		drop_last(self);
+	wait_hold_drop_below(self, (uintptr_t)hold);
 }
 
 void wait_hold_drop_all(struct s7_waiter *waiter)

@@ -59,14 +59,17 @@ void wait_role_hand_on(struct s7_inst *inst, const struct s7_waiter *self);
 s7_time wait_role_nap(const struct s7_inst *inst);
 
 /*
- * Keeps the file alive through a blocking call, whatever becomes of its descriptor. -EBADF: it is
- * gone already. The end is also a cleanup handler for cancellation.
+ * Keeps the file that was looked up alive through a blocking call, whatever becomes of its
+ * descriptor. -SOCK_STALE: it is gone already. The end is also a cleanup handler for cancellation.
  */
 struct wait_hold {
-	struct s7_waiter *self; /* NULL: nothing is held */
+	struct s7_waiter *self; /* in whose record it is written down; NULL: nowhere */
+	struct s7_file *file;	/* ... but here */
 };
-int wait_hold_begin(struct wait_hold *hold, struct s7_file *file);
+int wait_hold_begin(struct wait_hold *hold, struct s7_file *file, uint64_t cookie);
 void wait_hold_end(void *hold);
+/* Of calls whose frame is not above this one: they are over. */
+void wait_hold_drop_below(struct s7_waiter *self, uintptr_t frame);
 /* The thread has ended, or its process is dead. */
 void wait_hold_drop_all(struct s7_waiter *waiter);
 

@@ -143,7 +143,7 @@ int wait_sock(struct s7_sock *sk, int fd, uint32_t events, s7_time deadline, boo
 			wait_unqueue(self);
 			return look == LOOK_READY ? 0 : now >= deadline ? -EAGAIN : -EINTR;
 		}
-		n = wait_sleep(inst, self, &kernel, io_has_twin(sk) && fd_sock(fd) == sk,
+		n = wait_sleep(inst, self, &kernel, io_has_twin(sk) && fd_get(fd) == &sk->file,
 			       look == LOOK_QUEUED ? deadline : wait_nap(deadline, now), NULL);
 		/* the node held the file; look again before it is let go */
 		wait_unqueue(self);

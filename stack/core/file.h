@@ -2,10 +2,18 @@
 /*
  * file.h - an open file description, and the processes whose descriptors refer to it
  *
- * `refs` counts descriptors in all processes plus sleeping calls. A process's table of descriptors
+ * `refs` counts descriptors in all processes plus the calls that hold it (sleeping ones and slow
+ * ones). A process's table of descriptors
  * is in the arena, so that another process can give back what a killed one held. Changed under: the
  * table by its own process (fdtab lock of shim), or by the reaper once the process is dead; refs
  * atomically; the last reference takes the instance lock and frees.
+ *
+ * A quick call holds nothing: it remembers the file's cookie beside the pointer when it looks a
+ * descriptor up, and compares it once it has the instance lock (file_is). Another thread may have
+ * closed the file between the two and the memory be another's: then the cookie differs, and the
+ * call looks the descriptor up again. So what a stale pointer may read without the lock never
+ * changes its meaning: memory once a socket stays one, of the same instance (file_renew), and a
+ * cookie is given once.
  */
 #ifndef S7_FILE_H
 #define S7_FILE_H
@@ -26,12 +34,20 @@ enum s7_side {
 
 struct s7_file {
 	_Atomic uint32_t refs;
-	uint8_t kind; /* enum s7_file_kind */
-	uint8_t side; /* enum s7_side */
+	_Atomic uint8_t kind; /* enum s7_file_kind */
+	_Atomic uint8_t side; /* enum s7_side */
 	uint16_t inst;
 	_Atomic uint32_t status; /* O_NONBLOCK, O_ASYNC */
 	uint32_t counted; /* references that the sweep found (shim/sweep.c) */
+	_Atomic uint64_t cookie; /* tells it from who had the memory before, and has it later */
 };
+
+/* Lock held: whether it is still the file that was looked up. cookie 0: the caller holds it. */
+static inline bool file_is(const struct s7_file *file, uint64_t cookie)
+{
+	return atomic_load_explicit(&file->refs, memory_order_relaxed) &&
+	       (!cookie || atomic_load_explicit(&file->cookie, memory_order_relaxed) == cookie);
+}
 
 enum s7_proc_state { PROC_FREE, PROC_STARTING, PROC_LIVE, PROC_REAPING };
 

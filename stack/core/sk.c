@@ -31,6 +31,32 @@ static void sk_buffers(struct s7_sock *sk)
 	}
 }
 
+void file_renew(struct s7_inst *inst, struct s7_file *file, size_t steady, size_t size)
+{
+	uint64_t cookie = atomic_fetch_add_explicit(&inst->arena->next_cookie, 1,
+						    memory_order_relaxed);
+
+	atomic_store_explicit(&file->cookie, cookie, memory_order_relaxed);
+	atomic_store_explicit(&file->status, 0, memory_order_relaxed);
+	atomic_store_explicit(&file->side, SIDE_OPEN, memory_order_relaxed);
+	file->counted = 0;
+	if (file->inst != inst->index)
+		file->inst = (uint16_t)inst->index;
+	memset((char *)file + steady, 0, size - steady);
+}
+
+struct s7_sock *sk_alloc(struct s7_inst *inst, struct s7_slab *slab)
+{
+	struct s7_sock *sk = slab_alloc_raw(slab);
+
+	if (!sk)
+		return NULL;
+	file_renew(inst, &sk->file, offsetof(struct s7_sock, inst) + sizeof(sk->inst), slab->size);
+	if (sk->inst != inst)
+		sk->inst = inst;
+	return sk;
+}
+
 int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_sock **ret_sk)
 {
 	struct s7_sock *sk = s7_protos[proto]->alloc(inst);
@@ -38,11 +64,8 @@ int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_s
 
 	if (!sk)
 		return -ENOBUFS;
-	atomic_store(&sk->file.refs, 1);
-	sk->file.kind = FILE_SOCK;
-	sk->file.side = SIDE_OPEN;
-	sk->file.inst = (uint16_t)inst->index;
-	sk->inst = inst;
+	atomic_store_explicit(&sk->file.kind, FILE_SOCK, memory_order_relaxed);
+	atomic_store_explicit(&sk->file.refs, 1, memory_order_release);
 	sk->proto = proto;
 	sk->domain = (uint16_t)domain;
 	sk->type = proto == PROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
@@ -56,7 +79,6 @@ int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_s
 	sk->peek_off = sk->rx_cpu = sk->bind.cpu = -1;
 	sk->pacing_max = UINT64_MAX;
 	sk->txrehash = 1;
-	sk->cookie = atomic_fetch_add(&inst->arena->next_cookie, 1);
 	list_init(&sk->waitq);
 	list_init(&sk->owner_list);
 	list_init(&sk->all);
@@ -91,7 +113,7 @@ void sk_free(struct s7_sock *sk)
 	inst->sock_count--;
 	if (inst->current == sk)
 		inst->current = NULL;
-	sk->file.kind = FILE_NONE;
+	atomic_store_explicit(&sk->file.kind, FILE_NONE, memory_order_relaxed);
 	sk_ext_free(sk);
 	sk_ops(sk)->free(sk);
 }

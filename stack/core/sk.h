@@ -80,6 +80,17 @@ struct s7_msg_name {
 struct s7_msg_more;
 struct s7_msg_ask;
 
+/*
+ * What a call must know of its socket when it is not satisfied, as it was under the lock. Of a
+ * receive the domain always.
+ */
+struct s7_msg_seen {
+	uint16_t domain;
+	bool nonblocking; /* O_NONBLOCK */
+	bool stream;
+	bool dual; /* a datagram socket whose kernel half receives too */
+};
+
 /* One send or receive, user memory described, flags decoded. Filled by stack/sock/io.c. */
 struct s7_msg {
 	const struct iovec *iov;
@@ -87,6 +98,8 @@ struct s7_msg {
 	uint32_t flags;	  /* MSG_* as the program gave them */
 	uint64_t len;	  /* sum of iov, at most INT_MAX */
 	uint64_t skip;	  /* bytes of iov already done (continuing a partial transfer) */
+	uint64_t cookie;  /* of the file that was looked up (file_is); 0: the caller holds it */
+	struct s7_msg_seen seen;
 	struct s7_msg_name name; /* send: destination if valid; recv: filled with the source */
 	uint32_t out_flags;	 /* recv: MSG_TRUNC, MSG_OOB ... for msg_flags */
 	bool bad;	 /* some of iov turned out to be no memory: -EFAULT, nothing was moved */
@@ -123,7 +136,7 @@ struct s7_sk6 {
 
 struct s7_sock {
 	struct s7_file file;
-	struct s7_inst *inst;
+	struct s7_inst *inst; /* never another, also while the memory is free */
 	uint8_t proto;	/* enum s7_proto */
 	uint8_t shut;	/* enum s7_sk_shut */
 	uint16_t domain; /* AF_INET, AF_INET6 */
@@ -154,7 +167,6 @@ struct s7_sock {
 	struct s7_sk6 ip6;
 	uint32_t uid;
 	uint32_t creator_pid;
-	uint64_t cookie;
 	uint64_t drops; /* SO_RXQ_OVFL */
 	s7_time last_rx; /* of the last packet delivered, monotonic; 0 none */
 	struct s7_list waitq; /* s7_wait nodes; exclusive ones at the tail */
@@ -250,6 +262,13 @@ void wait_wake(struct s7_inst *inst, struct s7_list *waitq, uint32_t events);
 /* Queues a node; exclusive ones behind all others. */
 void wait_add(struct s7_list *waitq, struct s7_wait *node);
 
+/*
+ * The memory of a file (a socket, an epoll set) is made new: zeroed behind `steady` bytes, which
+ * begin with the s7_file and end with the instance. The file has no reference yet.
+ */
+void file_renew(struct s7_inst *inst, struct s7_file *file, size_t steady, size_t size);
+/* A fresh socket of a protocol's slab, for its alloc(). NULL: all are in use. */
+struct s7_sock *sk_alloc(struct s7_inst *inst, struct s7_slab *slab);
 /*
  * Allocates and initialises the common part: refs 1, default buffers, in inst->socks. 0, -ENOBUFS.
  */

@@ -32,7 +32,7 @@ bool stamp_fill(struct s7_sock *sk, struct s7_pkt_stamp *stamp, uint32_t tsflags
 	stamp->sk = sk;
 	stamp->key = key;
 	stamp->flags = want & 0xff;
-	stamp->cookie = sk->cookie & COOKIE_MASK;
+	stamp->cookie = sk->file.cookie & COOKIE_MASK;
 	return want != 0;
 }
 
@@ -40,8 +40,8 @@ static struct s7_sock *stamp_owner(const struct s7_pkt_stamp *stamp)
 {
 	struct s7_sock *sk = stamp->sk;
 
-	if (sk->file.kind != FILE_SOCK || (sk->cookie & COOKIE_MASK) != stamp->cookie || !sk->ext ||
-	    !atomic_load_explicit(&sk->file.refs, memory_order_relaxed))
+	if (sk->file.kind != FILE_SOCK || (sk->file.cookie & COOKIE_MASK) != stamp->cookie ||
+	    !sk->ext || !atomic_load_explicit(&sk->file.refs, memory_order_relaxed))
 		return NULL;
 	return sk;
 }

@@ -109,15 +109,15 @@ uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t 
 	return sk->proto == PROTO_UDP ? sk->ip6.src_iface : 0;
 }
 
-static uint32_t scope_of(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t device)
+static uint32_t scope_of(const struct s7_inst *inst, const struct s7_ip *ip, uint32_t device)
 {
-	if (!ip_needs_scope(ip) || !device || device > sk->inst->iface_count)
+	if (!ip_needs_scope(ip) || !device || device > inst->iface_count)
 		return 0;
-	return (uint32_t)sk->inst->iface[device - 1].ifindex;
+	return (uint32_t)inst->iface[device - 1].ifindex;
 }
 
-int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
-		     uint32_t device, struct sockaddr *addr, socklen_t *len)
+int sock_addr_write_as(const struct s7_inst *inst, int domain, const struct s7_ip *ip,
+		       uint16_t port, uint32_t device, struct sockaddr *addr, socklen_t *len)
 {
 	union {
 		struct sockaddr_in in;
@@ -126,7 +126,7 @@ int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t p
 	socklen_t size, room;
 
 	memset(&full, 0, sizeof(full));
-	if (sk->domain == AF_INET) {
+	if (domain == AF_INET) {
 		full.in.sin_family = AF_INET;
 		full.in.sin_port = htons(port);
 		full.in.sin_addr.s_addr = ip_v4(ip);
@@ -135,7 +135,7 @@ int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t p
 		full.in6.sin6_family = AF_INET6;
 		full.in6.sin6_port = htons(port);
 		memcpy(&full.in6.sin6_addr, ip->b, sizeof(ip->b));
-		full.in6.sin6_scope_id = scope_of(sk, ip, device);
+		full.in6.sin6_scope_id = scope_of(inst, ip, device);
 		size = sizeof(full.in6);
 	}
 	if (!user_get(&room, len, sizeof(room)))
@@ -145,6 +145,12 @@ int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t p
 	if (addr && !user_put(addr, &full, s7_min(room, size)))
 		return -EFAULT;
 	return user_put(len, &size, sizeof(size)) ? 0 : -EFAULT;
+}
+
+int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+		     uint32_t device, struct sockaddr *addr, socklen_t *len)
+{
+	return sock_addr_write_as(sk->inst, sk->domain, ip, port, device, addr, len);
 }
 
 uint32_t sock_device_out(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope)

@@ -48,14 +48,16 @@ int epoll_create_in(struct s7_inst *inst, s7_time now, struct s7_epoll **ret_ep)
 	struct s7_epoll *ep;
 
 	inst_lock(inst, now);
-	ep = slab_alloc(&inst->epoll->sets);
+	ep = slab_alloc_raw(&inst->epoll->sets);
 	inst_unlock(inst);
 	if (!ep)
 		return -ENOMEM;
 
-	ep->inst = inst;
+	file_renew(inst, &ep->file, offsetof(struct s7_epoll, inst) + sizeof(ep->inst),
+		   inst->epoll->sets.size);
+	if (ep->inst != inst)
+		ep->inst = inst;
 	ep->file.side = SIDE_STACK;
-	ep->file.inst = (uint16_t)inst->index;
 	for (uint32_t i = 0; i < S7_INSTS_MAX; i++) {
 		list_init(&ep->part[i].items);
 		list_init(&ep->part[i].ready);
@@ -300,18 +302,23 @@ static int ctl_locked(struct s7_inst *inst, struct s7_epoll *ep, int op, int fd,
 	return 0;
 }
 
-int epoll_ctl_sock(struct s7_epoll *ep, int op, int fd, struct s7_sock *sk,
+/*
+ * A set that goes takes every instance's lock to drop its items there, after its last reference:
+ * one that is there now is there until the lock is given back.
+ */
+int epoll_ctl_sock(struct s7_epoll_at at, int op, int fd, struct s7_sock_at sock,
 		   const struct epoll_event *event, s7_time now)
 {
 	int err = ctl_check(op, event, false);
+	struct s7_sock *sk = sock.sk;
 
 	if (err)
 		return err;
 	inst_lock(sk->inst, now);
-	if (sk->file.kind != FILE_SOCK || !atomic_load(&sk->file.refs))
-		err = -EBADF;
+	if (!file_is(&sk->file, sock.cookie) || !file_is(&at.ep->file, at.cookie))
+		err = sock.cookie || at.cookie ? -SOCK_STALE : -EBADF;
 	else
-		err = ctl_locked(sk->inst, ep, op, fd, &sk->file, &sk->waitq, event);
+		err = ctl_locked(sk->inst, at.ep, op, fd, &sk->file, &sk->waitq, event);
 	inst_unlock(sk->inst);
 	return err;
 }
@@ -390,8 +397,10 @@ int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll
 	return n;
 }
 
-int epoll_harvest(struct s7_epoll *ep, struct epoll_event *events, int max, bool drive, s7_time now)
+int epoll_harvest(struct s7_epoll_at at, struct epoll_event *events, int max, bool drive,
+		  s7_time now)
 {
+	struct s7_epoll *ep = at.ep;
 	uint32_t mask = atomic_load_explicit(&ep->inst_mask, memory_order_relaxed) |
 			1u << ep->inst->index;
 	struct s7_arena *arena = ep->inst->arena;
@@ -404,7 +413,8 @@ int epoll_harvest(struct s7_epoll *ep, struct epoll_event *events, int max, bool
 		inst_lock(inst, now);
 		if (drive)
 			inst_drive(inst);
-		got = epoll_harvest_locked(ep, inst, events + n, max - n);
+		got = s7_likely(file_is(&ep->file, at.cookie)) ?
+			      epoll_harvest_locked(ep, inst, events + n, max - n) : -SOCK_STALE;
 		inst_unlock(inst);
 		if (s7_unlikely(got < 0))
 			return n ? n : got;

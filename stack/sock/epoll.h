@@ -26,7 +26,7 @@ struct s7_epoll_part {
 
 struct s7_epoll {
 	struct s7_file file;
-	struct s7_inst *inst; /* home: whose slab it is from */
+	struct s7_inst *inst; /* home: whose slab it is from; never another, as a socket's */
 	_Atomic uint32_t item_count;
 	_Atomic uint32_t inst_mask;    /* instances whose part ever had items */
 	_Atomic uint32_t kernel_items; /* 1 if the real epoll set may hold descriptors */
@@ -61,11 +61,31 @@ int epoll_create_in(struct s7_inst *inst, s7_time now, struct s7_epoll **ret_ep)
 /* The last reference of the set is gone. */
 void epoll_release(struct s7_epoll *ep, s7_time now);
 
+/* A set or socket as it was looked up: with the cookie of then, or 0 if the caller holds it. */
+struct s7_epoll_at {
+	struct s7_epoll *ep;
+	uint64_t cookie;
+};
+struct s7_sock_at {
+	struct s7_sock *sk;
+	uint64_t cookie;
+};
+
+static inline struct s7_epoll_at epoll_held(struct s7_epoll *ep)
+{
+	return (struct s7_epoll_at){ .ep = ep };
+}
+
+static inline struct s7_sock_at sock_held(struct s7_sock *sk)
+{
+	return (struct s7_sock_at){ .sk = sk };
+}
+
 /*
  * op EPOLL_CTL_*; fd is the key together with the file, as in Linux. 0, -EEXIST, -ENOENT, -EINVAL,
- * -ENOSPC, -EBADF.
+ * -ENOSPC, -EBADF, -SOCK_STALE.
  */
-int epoll_ctl_sock(struct s7_epoll *ep, int op, int fd, struct s7_sock *sk,
+int epoll_ctl_sock(struct s7_epoll_at ep, int op, int fd, struct s7_sock_at sk,
 		   const struct epoll_event *event, s7_time now);
 /*
  * The same with an epoll set in the place of the socket. The real sets hold each other too, so the
@@ -75,10 +95,10 @@ int epoll_ctl_epoll(struct s7_epoll *ep, int op, int fd, struct s7_epoll *inner,
 		    const struct epoll_event *event, s7_time now);
 
 /*
- * Collects ready events; 0 if none, -EFAULT when `events` is no memory. Takes the locks. Drives the
- * instances first when `drive`.
+ * Collects ready events; 0 if none, -EFAULT when `events` is no memory, -SOCK_STALE. Takes the
+ * locks. Drives the instances first when `drive`.
  */
-int epoll_harvest(struct s7_epoll *ep, struct epoll_event *events, int max, bool drive,
+int epoll_harvest(struct s7_epoll_at at, struct epoll_event *events, int max, bool drive,
 		  s7_time now);
 /* As epoll_harvest of one instance's part, whose lock the caller holds. */
 int epoll_harvest_locked(struct s7_epoll *ep, struct s7_inst *inst, struct epoll_event *events,

@@ -10,6 +10,7 @@
  * shim/sendfile.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 
 #include "stack/core/ext.h"
@@ -40,24 +41,37 @@ int sock_msg_init(struct s7_msg *msg, const struct iovec *iov, size_t iovcnt, ui
 	return 0;
 }
 
+/* For a caller that may wait, and holds nothing yet. Lock held. */
+static S7_NOINLINE void see(const struct s7_sock *sk, struct s7_msg *msg)
+{
+	msg->seen.domain = sk->domain;
+	msg->seen.stream = sk->type == SOCK_STREAM;
+	msg->seen.dual = sk->type == SOCK_DGRAM && sk->file.side == SIDE_DUAL;
+	msg->seen.nonblocking = atomic_load_explicit(&sk->file.status, memory_order_relaxed) &
+				O_NONBLOCK;
+}
+
 ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 {
-	ssize_t n = sock_enter(sk, now);
+	ssize_t n = sock_enter(sk, msg->cookie, now);
 
 	if (s7_unlikely(n))
 		return n;
 	n = sk_ops(sk)->send(sk, msg);
 	if (s7_unlikely(n == -EAGAIN) && inst_drive_again(sk->inst))
 		n = sk_ops(sk)->send(sk, msg);
+	if (s7_unlikely((uint64_t)n != msg->len))
+		see(sk, msg);
 	sock_leave(sk->inst);
 	return n;
 }
 
-void sock_zerocopy_sent(struct s7_sock *sk, uint64_t n, s7_time now)
+void sock_zerocopy_sent(struct s7_sock *sk, uint64_t cookie, uint64_t n, s7_time now)
 {
-	if (!sk_ext_has(sk, EXT_ZEROCOPY) || (!n && sk->proto == PROTO_TCP) || sock_enter(sk, now))
+	if (sock_enter(sk, cookie, now))
 		return;
-	errq_zerocopy(sk);
+	if (sk_ext_has(sk, EXT_ZEROCOPY) && (n || sk->proto != PROTO_TCP))
+		errq_zerocopy(sk);
 	sock_leave(sk->inst);
 }
 
@@ -89,10 +103,11 @@ bool sock_peek_ready(struct s7_sock *sk)
 
 ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 {
-	ssize_t n = sock_enter(sk, now);
+	ssize_t n = sock_enter(sk, msg->cookie, now);
 
 	if (s7_unlikely(n))
 		return n;
+	msg->seen.domain = sk->domain;
 	if (s7_unlikely(msg->flags & MSG_ERRQUEUE)) {
 		n = recv_error(sk, msg);
 	} else {
@@ -100,6 +115,8 @@ ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 		if (n == -EAGAIN && inst_drive_again(sk->inst))
 			n = sk_ops(sk)->recv(sk, msg);
 	}
+	if (s7_unlikely(n == -EAGAIN || msg->flags & MSG_WAITALL))
+		see(sk, msg);
 	sock_leave(sk->inst);
 	return n;
 }

@@ -94,10 +94,12 @@ static int get_device(struct s7_sock *sk, struct opt_value *ret)
 
 static int get_cookie(struct s7_sock *sk, struct opt_value *ret)
 {
-	if (ret->len < sizeof(sk->cookie))
+	uint64_t cookie = atomic_load(&sk->file.cookie);
+
+	if (ret->len < sizeof(cookie))
 		return -EINVAL;
-	memcpy(ret->bytes, &sk->cookie, sizeof(sk->cookie));
-	ret->len = sizeof(sk->cookie);
+	memcpy(ret->bytes, &cookie, sizeof(cookie));
+	ret->len = sizeof(cookie);
 	return 0;
 }
 

@@ -23,16 +23,15 @@
 #define ENOIOCTLCMD 515
 #endif
 
-int sock_enter(struct s7_sock *sk, s7_time now)
+int sock_enter(struct s7_sock *sk, uint64_t cookie, s7_time now)
 {
 	struct s7_inst *inst = sk->inst;
 
 	inst_lock(inst, now);
 	/* closed by another thread between the table's answer and the lock */
-	if (s7_unlikely(sk->file.kind != FILE_SOCK ||
-			!atomic_load_explicit(&sk->file.refs, memory_order_relaxed))) {
+	if (s7_unlikely(!file_is(&sk->file, cookie))) {
 		inst_unlock(inst);
-		return -EBADF;
+		return cookie ? -SOCK_STALE : -EBADF;
 	}
 	if (s7_unlikely(inst->now - atomic_load_explicit(&inst->last_drive, memory_order_relaxed) >
 			SOCK_DRIVE_STALE))
@@ -43,8 +42,11 @@ int sock_enter(struct s7_sock *sk, s7_time now)
 
 void sock_leave(struct s7_inst *inst)
 {
-	inst_flush_call(inst);
+	/* its own change is whole; who dies in the device's send takes no connection along */
+	s7_in_order();
 	inst->current = NULL;
+	s7_in_order();
+	inst_flush_call(inst);
 	inst_unlock(inst);
 }
 
@@ -147,7 +149,7 @@ uint16_t sock_number(const struct s7_sock *sk)
 
 int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now)
 {
-	int err = sock_enter(sk, now);
+	int err = sock_enter(sk, 0, now);
 
 	if (err)
 		return err;
@@ -191,7 +193,7 @@ bool sock_port_held(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s
 
 int sock_connect_state(struct s7_sock *sk, s7_time now)
 {
-	int err = sock_enter(sk, now);
+	int err = sock_enter(sk, 0, now);
 
 	if (err)
 		return err;
@@ -207,7 +209,7 @@ bool sock_was_accepted(const struct s7_sock *sk)
 
 int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now)
 {
-	int err = sock_enter(sk, now);
+	int err = sock_enter(sk, 0, now);
 
 	if (err)
 		return err;
@@ -218,7 +220,7 @@ int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_t
 
 int sock_disconnect(struct s7_sock *sk, s7_time now)
 {
-	int err = sock_enter(sk, now);
+	int err = sock_enter(sk, 0, now);
 
 	if (err)
 		return err;
@@ -232,7 +234,7 @@ int sock_disconnect(struct s7_sock *sk, s7_time now)
 
 int sock_listen(struct s7_sock *sk, int backlog, s7_time now)
 {
-	int err = sock_enter(sk, now);
+	int err = sock_enter(sk, 0, now);
 
 	if (err)
 		return err;
@@ -243,7 +245,7 @@ int sock_listen(struct s7_sock *sk, int backlog, s7_time now)
 
 int sock_accept(struct s7_sock *sk, s7_time now, struct s7_sock **ret_child)
 {
-	int err = sock_enter(sk, now);
+	int err = sock_enter(sk, 0, now);
 
 	if (err)
 		return err;
@@ -264,7 +266,7 @@ int sock_shutdown(struct s7_sock *sk, int how, s7_time now)
 
 	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
 		return -EINVAL;
-	err = sock_enter(sk, now);
+	err = sock_enter(sk, 0, now);
 	if (err)
 		return err;
 	err = sk_ops(sk)->shutdown(sk, how);
@@ -278,7 +280,7 @@ uint32_t sock_poll(struct s7_sock *sk, s7_time now)
 {
 	uint32_t events;
 
-	if (sock_enter(sk, now))
+	if (sock_enter(sk, 0, now))
 		return EPOLLERR | EPOLLHUP;
 	events = sock_ready_locked(sk);
 	sock_leave(sk->inst);
@@ -385,7 +387,7 @@ static int ioctl_locked(struct s7_sock *sk, unsigned long request, void *arg)
 
 int sock_ioctl(struct s7_sock *sk, unsigned long request, void *arg, s7_time now)
 {
-	int err = sock_enter(sk, now);
+	int err = sock_enter(sk, 0, now);
 
 	if (err)
 		return err;

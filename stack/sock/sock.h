@@ -6,12 +6,18 @@
  * what it sent. Blocking, partial transfers with MSG_WAITALL, time-outs, SIGPIPE and errno are the
  * shim's; so is the kernel side of a dual socket. User memory is read and written here and in the
  * transports, nowhere else.
+ * The caller holds a reference of the file, but for the calls that take a cookie (or a message with
+ * one): those may come with what was looked up alone, and say -SOCK_STALE when another thread has
+ * closed it meanwhile.
  */
 #ifndef S7_SOCK_H
 #define S7_SOCK_H
 
 #include "stack/core/sk.h"
 #include "stack/ip/ip.h"
+
+/* No errno: the descriptor's file is another by now, it is to be looked up again. */
+#define SOCK_STALE 4000
 
 /* domain AF_INET/AF_INET6, type SOCK_STREAM/SOCK_DGRAM without flags. 0, -ENOBUFS. */
 int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_time now,
@@ -35,6 +41,9 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
  */
 int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
 		     uint32_t device, struct sockaddr *addr, socklen_t *len);
+/* The same without the socket. */
+int sock_addr_write_as(const struct s7_inst *inst, int domain, const struct s7_ip *ip,
+		       uint16_t port, uint32_t device, struct sockaddr *addr, socklen_t *len);
 
 /* An interface that only the kernel has. */
 #define SOCK_DEVICE_KERNEL UINT32_MAX
@@ -86,10 +95,13 @@ int sock_listen(struct s7_sock *sk, int backlog, s7_time now);
 int sock_accept(struct s7_sock *sk, s7_time now, struct s7_sock **ret_child); /* -EAGAIN */
 int sock_shutdown(struct s7_sock *sk, int how, s7_time now);
 
-/* One non-blocking attempt; bytes, or -EAGAIN, -EPIPE (no signal here), ... msg->skip advances. */
+/*
+ * One non-blocking attempt; bytes, or -EAGAIN, -EPIPE (no signal here), ... msg->skip advances.
+ * What was not moved wholly tells msg->seen.
+ */
 ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now);
 /* A whole call with MSG_ZEROCOPY sent n bytes: with SO_ZEROCOPY its completion is queued. */
-void sock_zerocopy_sent(struct s7_sock *sk, uint64_t n, s7_time now);
+void sock_zerocopy_sent(struct s7_sock *sk, uint64_t cookie, uint64_t n, s7_time now);
 /* `drive`: poll the ports first if nothing is queued. */
 ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now);
 /*

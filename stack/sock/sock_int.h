@@ -13,10 +13,11 @@
 #define SOCK_DRIVE_STALE (50 * S7_US)
 
 /*
- * Takes the lock for a call on the socket; drives if nobody did lately. -EBADF: closed meanwhile,
- * lock not held.
+ * Takes the lock for a call on the socket that was looked up with this cookie (0: the caller holds
+ * a reference); drives if nobody did lately. -SOCK_STALE, or -EBADF where it should be held: it is
+ * closed, lock not held.
  */
-int sock_enter(struct s7_sock *sk, s7_time now);
+int sock_enter(struct s7_sock *sk, uint64_t cookie, s7_time now);
 /* Sends what was staged and gives the lock back. */
 void sock_leave(struct s7_inst *inst);
 

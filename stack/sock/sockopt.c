@@ -184,7 +184,7 @@ int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, so
 	if (err)
 		return err;
 
-	err = sock_enter(sk, now);
+	err = sock_enter(sk, 0, now);
 	if (err)
 		return err;
 	err = opt_store(sk, opt, &value);
@@ -255,7 +255,7 @@ int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_
 		return -ENOPROTOOPT;
 	memset(&value, 0, sizeof(value));
 	value.len = room;
-	err = sock_enter(sk, now);
+	err = sock_enter(sk, 0, now);
 	if (err)
 		return err;
 	err = opt_load(sk, opt, &value);

@@ -38,9 +38,7 @@ int tcp_inst_init(struct s7_inst *inst)
 
 static struct s7_sock *tcp_alloc(struct s7_inst *inst)
 {
-	struct s7_tcp_sock *ts = slab_alloc(&inst->tcp->socks);
-
-	return ts ? &ts->sk : NULL;
+	return sk_alloc(inst, &inst->tcp->socks);
 }
 
 static int tcp_init(struct s7_sock *sk)

@@ -5,9 +5,9 @@
  * A bound socket is in the port table. A connected one leaves it for the flow table (FLOW_UDP), so
  * that only its peer's datagrams find it; others go to whoever else is bound to the port, as in
  * Linux. Two sockets may connect the same tuple (SO_REUSEPORT, SO_REUSEADDR): the second is parked
- * and steps in when the first goes. The owned port (shared netdevs) stays counted all the time:
- * sk_bind took it, sk_unbind gives it back. Context: instance lock. Called through udp_proto_ops by
- * sk.c and stack/sock.
+ * and steps in when the first goes. Without those the first is closed already: it is parked. The
+ * owned port (shared netdevs) stays counted all the time: sk_bind took it, sk_unbind gives it back.
+ * Context: instance lock. Called through udp_proto_ops by sk.c and stack/sock.
  */
 #include "stack/udp/udp.h"
 
@@ -29,9 +29,7 @@ int udp_inst_init(struct s7_inst *inst)
 
 static struct s7_sock *udp_alloc(struct s7_inst *inst)
 {
-	struct s7_udp_sock *us = slab_alloc(&inst->udp->slab);
-
-	return us ? &us->sk : NULL;
+	return sk_alloc(inst, &inst->udp->slab);
 }
 
 static int udp_init(struct s7_sock *sk)
@@ -85,13 +83,38 @@ static void udp_leave_flow(struct s7_sock *sk)
 	}
 }
 
+static void udp_park(struct s7_sock *sk)
+{
+	udp_sock(sk)->parked = true;
+	sk->inst->udp->parked++;
+}
+
+/*
+ * The tuple is another's that does not share its port: one that is closed, and kept only by a call
+ * that still waits on it. The kernel has given its port away since.
+ */
+static bool udp_displace(struct s7_sock *sk)
+{
+	const struct s7_flow *f = &sk->flow;
+	struct s7_flow_table *flows = &sk->inst->flows;
+	struct s7_flow *old = flow_find(flows, f->proto, &f->local, f->lport, &f->remote, f->rport);
+	struct s7_sock *other;
+
+	if (!old || old->kind != FLOW_UDP)
+		return false;
+	other = s7_container(old, struct s7_sock, flow);
+	if (sk->bits & other->bits & (SKB_REUSEADDR | SKB_REUSEPORT))
+		return false;
+	flow_remove(flows, old);
+	udp_park(other);
+	return flow_insert(flows, &sk->flow) == 0;
+}
+
 static void udp_enter_flow(struct s7_sock *sk)
 {
 	port_remove(&sk->inst->ports, &sk->bind);
-	if (flow_insert(&sk->inst->flows, &sk->flow)) {
-		udp_sock(sk)->parked = true;
-		sk->inst->udp->parked++;
-	}
+	if (flow_insert(&sk->inst->flows, &sk->flow) && !udp_displace(sk))
+		udp_park(sk);
 }
 
 /* The caller binds as a rule; a port of the stack's own choice serves who does not. */

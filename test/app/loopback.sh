@@ -19,5 +19,13 @@ while read -r line; do
 	"not ok - "*) not_ok "${line#not ok - }" ;;
 	esac
 done <"$S7_TMP/loopback.out"
+# the same numbers closed, opened and used by many threads: no call acts on a stranger, nothing is left
+gcc -std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-result -pthread -o "$S7_TMP/storm" "$S7_TOP/test/app/progs/storm.c" ||
+	not_ok "storm.c compiles"
+if server timeout 60 "$S7_TMP/storm" 5 >"$S7_TMP/storm.out" 2>&1; then
+	ok "storm: $(cat "$S7_TMP/storm.out")"
+else
+	not_ok "storm: code $? $(tail -n 5 "$S7_TMP/storm.out" | tr '\n' ' ')"
+fi
 [ $code = 0 ] || not_ok "loopback.py ended with $code: $(tail -n 3 "$S7_TMP/loopback.out" | tr '\n' ' ')"
 finish

@@ -26,6 +26,8 @@
 #define ROUNDS 3000
 #define SHARED_PORT 100
 #define FDS 64
+#define FIRST 900 /* numbers that are free */
+#define SHARED_FD (FIRST + FDS)
 
 struct s7_arena *s7_arena;
 __thread uint32_t s7_sig_interrupts;
@@ -33,6 +35,7 @@ static struct mini *bed;
 static struct s7_proc *table;
 static _Atomic long received;
 static pthread_barrier_t all_there;
+static int null_fd;
 
 #define must(good)                                                                                 \
 	((good) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #good), abort()))
@@ -115,20 +118,18 @@ static bool hear(struct s7_sock *sk)
 
 static void use_descriptors(struct s7_sock *mine, unsigned int *seed)
 {
-	int fd = rand_r(seed) % FDS, to = rand_r(seed) % FDS;
-	struct s7_file *file;
+	int fd = FIRST + rand_r(seed) % FDS, to = FIRST + rand_r(seed) % FDS;
 
+	s7_sys3(SYS_dup3, null_fd, fd, 0);
 	file_ref(&mine->file);
 	fd_install(fd, &mine->file);
-	fd_dup_install(fd, to);
-	file = fd_take(rand_r(seed) % FDS);
-	if (file)
-		file_put(file);
+	fd_dup_over(fd, to, 0);
+	fd_close(FIRST + rand_r(seed) % FDS);
 }
 
 static void *run(void *arg)
 {
-	struct s7_sock *shared = fd_sock(FDS);
+	struct s7_sock *shared = fd_sock_at(SHARED_FD).sk;
 	uint16_t port = (uint16_t)(SHARED_PORT + 1 + (intptr_t)arg);
 	uint16_t next = (uint16_t)(SHARED_PORT + 1 + ((intptr_t)arg + 1) % THREADS);
 	unsigned int seed = port;
@@ -139,7 +140,7 @@ static void *run(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		say(mine, SHARED_PORT);
 		say(mine, next);
-		must(!wait_hold_begin(&hold, &shared->file));
+		must(!wait_hold_begin(&hold, &shared->file, 0));
 		wait_sock(shared, -1, EPOLLIN, host_now() + 5 * S7_MS, true);
 		wait_hold_end(&hold);
 		received += hear(shared);
@@ -167,7 +168,8 @@ int main(void)
 	must(!wait_init(bed->arena));
 	fd_table_start(table);
 	shared = udp(SHARED_PORT);
-	fd_install(FDS, &shared->file);
+	fd_install(SHARED_FD, &shared->file);
+	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	pthread_barrier_init(&all_there, NULL, THREADS);
 	for (intptr_t i = 0; i < THREADS; i++)
 		must(!pthread_create(&thread[i], NULL, run, (void *)i));
@@ -176,7 +178,7 @@ int main(void)
 	while (hear(shared))
 		received++;
 	must(received == THREADS * ROUNDS);
-	must(fd_dup_install(FDS, S7_FDS_MAX) == -EMFILE);
+	must(fd_dup_over(SHARED_FD, S7_FDS_MAX, 0) == -EBADF);
 	must(atomic_load(&shared->file.refs) == 1);
 	fd_table_drop(table);
 	must(list_empty(&bed->inst->socks));

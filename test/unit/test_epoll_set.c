@@ -59,14 +59,14 @@ static int ctl(struct bed *b, int op, int fd, struct s7_sock *sk, uint32_t event
 {
 	struct epoll_event event = { .events = events, .data.u64 = data };
 
-	return epoll_ctl_sock(b->ep, op, fd, sk, &event, now_of(b));
+	return epoll_ctl_sock(epoll_held(b->ep), op, fd, sock_held(sk), &event, now_of(b));
 }
 
 /* Events of one harvest, or'ed; -1 if none. */
 static int look_in(struct bed *b, struct s7_epoll *ep)
 {
 	struct epoll_event events[4];
-	int n = epoll_harvest(ep, events, 4, true, now_of(b));
+	int n = epoll_harvest(epoll_held(ep), events, 4, true, now_of(b));
 
 	return n ? (int)events[0].events : -1;
 }
@@ -151,7 +151,7 @@ Test(epoll, mod_changes_interest_and_datum)
 	cr_assert_eq(ctl(&b, EPOLL_CTL_ADD, 5, b.udp, EPOLLIN, 1), 0);
 	cr_assert_eq(look(&b), -1);
 	cr_assert_eq(ctl(&b, EPOLL_CTL_MOD, 5, b.udp, EPOLLOUT, 77), 0);
-	cr_assert_eq(epoll_harvest(b.ep, &event, 1, false, now_of(&b)), 1);
+	cr_assert_eq(epoll_harvest(epoll_held(b.ep), &event, 1, false, now_of(&b)), 1);
 	cr_assert_eq(event.events, EPOLLOUT);
 	cr_assert_eq(event.data.u64, 77);
 	cr_assert_eq(ctl(&b, EPOLL_CTL_MOD, 5, b.udp, 0, 77), 0);
@@ -170,7 +170,9 @@ Test(epoll, refusals)
 	cr_assert_eq(ctl(&b, 9, 5, b.udp, EPOLLIN, 0), -EINVAL);
 	cr_assert_eq(ctl(&b, EPOLL_CTL_MOD, 5, b.udp, EPOLLIN | EPOLLEXCLUSIVE, 0), -EINVAL);
 	cr_assert_eq(ctl(&b, EPOLL_CTL_ADD, 6, b.udp, EPOLLONESHOT | EPOLLEXCLUSIVE, 0), -EINVAL);
-	cr_assert_eq(epoll_ctl_sock(b.ep, EPOLL_CTL_MOD, 5, b.udp, NULL, now_of(&b)), -EFAULT);
+	cr_assert_eq(epoll_ctl_sock(epoll_held(b.ep), EPOLL_CTL_MOD, 5, sock_held(b.udp), NULL,
+				    now_of(&b)),
+		     -EFAULT);
 	cr_assert_eq(ctl(&b, EPOLL_CTL_DEL, 5, b.udp, 0, 0), 0);
 	cr_assert_eq(ctl(&b, EPOLL_CTL_ADD, 5, b.udp, EPOLLIN | EPOLLEXCLUSIVE, 0), 0);
 	cr_assert_eq(ctl(&b, EPOLL_CTL_MOD, 5, b.udp, EPOLLIN, 0), -EINVAL);
@@ -185,10 +187,10 @@ Test(epoll, one_socket_by_two_descriptors)
 	cr_assert_eq(ctl(&b, EPOLL_CTL_ADD, 5, b.udp, EPOLLIN, 50), 0);
 	cr_assert_eq(ctl(&b, EPOLL_CTL_ADD, 6, b.udp, EPOLLIN, 60), 0);
 	say(&b, 9);
-	cr_assert_eq(epoll_harvest(b.ep, events, 4, false, now_of(&b)), 2);
+	cr_assert_eq(epoll_harvest(epoll_held(b.ep), events, 4, false, now_of(&b)), 2);
 	cr_assert_eq(events[0].data.u64 + events[1].data.u64, 110);
 	cr_assert_eq(ctl(&b, EPOLL_CTL_DEL, 5, b.udp, 0, 0), 0);
-	cr_assert_eq(epoll_harvest(b.ep, events, 4, false, now_of(&b)), 1);
+	cr_assert_eq(epoll_harvest(epoll_held(b.ep), events, 4, false, now_of(&b)), 1);
 	cr_assert_eq(events[0].data.u64, 60);
 	bed_end(&b);
 }
@@ -205,7 +207,7 @@ Test(epoll, small_arrays_take_turns)
 	say(&b, 9);
 	say(&b, 11);
 	for (int i = 0; i < 2; i++) {
-		cr_assert_eq(epoll_harvest(b.ep, &event, 1, false, now_of(&b)), 1);
+		cr_assert_eq(epoll_harvest(epoll_held(b.ep), &event, 1, false, now_of(&b)), 1);
 		seen |= event.data.u64;
 	}
 	cr_assert_eq(seen, 3);
@@ -322,8 +324,12 @@ Test(epoll, exclusive_sets_share_a_socket)
 	struct s7_epoll *other;
 
 	cr_assert_eq(epoll_create_in(b.m->inst, now_of(&b), &other), 0);
-	cr_assert_eq(epoll_ctl_sock(b.ep, EPOLL_CTL_ADD, 5, b.udp, &event, now_of(&b)), 0);
-	cr_assert_eq(epoll_ctl_sock(other, EPOLL_CTL_ADD, 5, b.udp, &event, now_of(&b)), 0);
+	cr_assert_eq(epoll_ctl_sock(epoll_held(b.ep), EPOLL_CTL_ADD, 5, sock_held(b.udp), &event,
+				    now_of(&b)),
+		     0);
+	cr_assert_eq(epoll_ctl_sock(epoll_held(other), EPOLL_CTL_ADD, 5, sock_held(b.udp), &event,
+				    now_of(&b)),
+		     0);
 	wait_add(&b.ep->part[0].waitq, &node[0]);
 	wait_add(&other->part[0].waitq, &node[1]);
 	say(&b, 9);

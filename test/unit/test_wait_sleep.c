@@ -39,6 +39,10 @@ void file_put(struct s7_file *file)
 		sock_release(file_sock(file), host_now());
 }
 
+void sig_run_deferred(void)
+{
+}
+
 void keeper_need(void)
 {
 	kept++;
