@@ -55,16 +55,22 @@ long proc_file_read(const char *path, char *buf, size_t room)
 	return len;
 }
 
-/* Start time in clock ticks since boot (field 22 of stat); 0 when the process is gone or a zombie.
+/* The program is at its limit of descriptors, or may not look. */
+#define START_UNKNOWN UINT64_MAX
+
+/*
+ * Start time in clock ticks since boot (field 22 of stat); 0 when the process is gone or a zombie.
  */
 static uint64_t start_time(uint32_t pid)
 {
 	char path[32], text[512], *at;
 	int field;
+	long len;
 
 	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	if (proc_file_read(path, text, sizeof(text)) <= 0)
-		return 0;
+	len = proc_file_read(path, text, sizeof(text));
+	if (len <= 0)
+		return !len || len == -ENOENT || len == -ESRCH ? 0 : START_UNKNOWN;
 	at = strrchr(text, ')');
 	if (!at || at[1] != ' ' || at[2] == 'Z' || at[2] == 'X')
 		return 0;
@@ -154,6 +160,8 @@ static bool alive(const struct tenant *tenant, uint32_t slot)
 	uint32_t pid = tenant->pid ? tenant->pid : tenant->parent_pid;
 	uint64_t started = start_time(pid);
 
+	if (started == START_UNKNOWN)
+		return lock_thread_alive(pid);
 	if (!started)
 		return is_hidden(pid) || (!tenant->pid && may_enter(tenant, slot));
 	if (!tenant->pid)
@@ -263,6 +271,8 @@ void proc_slot_enter(struct s7_proc *proc)
 
 	self = proc;
 	proc->start_time = start_time(pid);
+	if (proc->start_time == START_UNKNOWN)
+		proc->start_time = 0; /* the number alone tells it */
 	if (proc_file_read("/proc/self/comm", proc->comm, sizeof(proc->comm)) > 0)
 		proc->comm[strcspn(proc->comm, "\n")] = 0;
 	proc->pid = pid;

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "stack/base/sys.h"
@@ -82,6 +83,18 @@ static uint32_t stat_flags(const char *at)
 	return flags;
 }
 
+/* The kernel's own answer: a thread that is dead, also a zombie, has none. What may not be asked
+ * lives. */
+static bool has_memory(uint32_t tid)
+{
+	char byte, seen;
+	struct iovec to = { &seen, 1 }, from = { &byte, 1 };
+
+	if (s7_sys2(SYS_kill, tid, 0) == -ESRCH)
+		return false;
+	return s7_sys6(SYS_process_vm_readv, tid, (long)&to, 1, (long)&from, 1, 0) != -ESRCH;
+}
+
 bool lock_thread_alive(uint32_t tid)
 {
 	char path[32], text[256];
@@ -89,10 +102,8 @@ bool lock_thread_alive(uint32_t tid)
 
 	stat_path(tid, path);
 	fd = s7_sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0) {
-		/* no /proc to ask: the kernel's own answer, which takes a zombie for alive */
-		return fd != -ENOENT || s7_sys2(SYS_kill, tid, 0) != -ESRCH;
-	}
+	if (fd < 0) /* no /proc, or no descriptor left to read it by */
+		return has_memory(tid);
 	len = s7_sys3(SYS_read, fd, text, sizeof(text) - 1);
 	s7_sys1(SYS_close, fd);
 	if (len <= 0)

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,29 @@ Test(lock, try_fails_while_held)
 	cr_assert_eq(s7_lock_depth, 1);
 	lock_give(&lock);
 	cr_assert_eq(s7_lock_depth, 0);
+}
+
+/* A program at its limit of descriptors must not wait for a dead owner for ever. */
+Test(lock, zombie_is_dead_without_descriptors)
+{
+	struct rlimit had, none;
+	bool self, zombie;
+	siginfo_t info;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	cr_assert_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	getrlimit(RLIMIT_NOFILE, &had);
+	none = had;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &none);
+	zombie = lock_thread_alive((uint32_t)pid);
+	self = lock_thread_alive((uint32_t)getpid());
+	setrlimit(RLIMIT_NOFILE, &had);
+	waitpid(pid, NULL, 0);
+	cr_assert(!zombie);
+	cr_assert(self);
 }
 
 Test(lock, killed_owner_is_noticed, .timeout = 20)

@@ -370,6 +370,29 @@ static void killed_child(void)
 	printf("the other: %s\n", peer("recv 0"));
 }
 
+/*
+ * A parent without a descriptor left cannot look into /proc, and does not take its child for dead.
+ */
+static void full_parent(void)
+{
+	int lfd = server(), fd = accepted(lfd), status;
+	struct rlimit limit = { .rlim_max = 64, .rlim_cur = 64 };
+	pid_t pid = fork();
+
+	if (!pid) {
+		nap_ms(2500);
+		answer(fd, "alive\n");
+		_exit(0);
+	}
+	setrlimit(RLIMIT_NOFILE, &limit);
+	while (open("/dev/null", O_RDONLY) >= 0)
+		;
+	peer("send 0 go");
+	printf("child: %s\n", peer("recv 0"));
+	waitpid(pid, &status, 0);
+	printf("ended with %d\n", status);
+}
+
 /* An epoll set made before the fork is one set for both. */
 static void epoll_across_fork(void)
 {
@@ -434,6 +457,7 @@ static const struct scenario table[] = {
 	{ "system_with_connections", system_with_connections },
 	{ "shared_flags", shared_flags },
 	{ "killed_child", killed_child },
+	{ "full_parent", full_parent },
 	{ "epoll_across_fork", epoll_across_fork },
 	{ "udp_workers", udp_workers },
 };

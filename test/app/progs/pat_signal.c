@@ -347,6 +347,121 @@ static void longjmp_out(void)
 	printf("%s\n", peer("recv 0"));
 }
 
+static void tick_us(long us)
+{
+	struct itimerval t = { .it_value = { 0, us }, .it_interval = { 0, us } };
+
+	setitimer(ITIMER_REAL, &t, NULL);
+}
+
+/* Calls of every kind on a socket, none of which waits for long. */
+static void calls_on(int fd, int ep, unsigned int turn)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT };
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+	char buf[64] = "";
+	int val = 1;
+
+	switch (turn % 10) {
+	case 0:
+		send(fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_NOSIGNAL);
+		break;
+	case 1:
+		recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		break;
+	case 2:
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &val, sizeof(val));
+		break;
+	case 3:
+		getsockname(fd, (struct sockaddr *)&in, &len);
+		break;
+	case 4:
+		epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+		break;
+	case 5:
+		epoll_wait(ep, &ev, 1, 1);
+		break;
+	case 6:
+		epoll_ctl(ep, EPOLL_CTL_DEL, fd, &ev);
+		break;
+	case 7:
+		poll(&pfd, 1, 1);
+		break;
+	case 8:
+		read(fd, buf, sizeof(buf)); /* SO_RCVTIMEO bounds it */
+		break;
+	default:
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL));
+	}
+}
+
+/* A handler leaves by siglongjmp, out of any call at any instruction: nothing is held for ever. */
+static void longjmp_storm(void)
+{
+	int fd = client(PEER_HOLE), own = accepted(server()), ep = epoll_create1(0);
+	struct timeval tv = { .tv_usec = 1000 };
+	volatile unsigned int turn = 0;
+	long until = now_ms() + 1500;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	setsockopt(own, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	handle(SIGALRM, jump_hit, 0);
+	sigsetjmp(jump, 1);
+	tick_us(170);
+	while (now_ms() < until) {
+		turn++;
+		calls_on(turn & 16 ? fd : own, ep, turn);
+	}
+	tick_us(0);
+	printf("jumps %d\n", hits > 100);
+	say("close", close(fd) + close(own));
+	printf("the peer sees: %s\n", peer("drain 0"));
+}
+
+/* A handler replaces and closes the very descriptor that its thread works on. */
+static int replace_fd, replace_by[2];
+
+static void replace_hit(int sig)
+{
+	(void)sig;
+	hits++;
+	if (hits % 3)
+		dup2(replace_by[hits & 1], replace_fd);
+	else
+		close(replace_fd);
+	send(replace_by[hits & 1], "h", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void handler_replaces(void)
+{
+	int ep = epoll_create1(0);
+	struct timeval tv = { .tv_usec = 1000 };
+	long until = now_ms() + 1500;
+	unsigned int turn = 0;
+	char byte;
+
+	for (int i = 0; i < 2; i++) {
+		replace_by[i] = client(PEER_HOLE);
+		setsockopt(replace_by[i], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	}
+	replace_fd = dup(replace_by[0]);
+	handle(SIGALRM, replace_hit, SA_RESTART);
+	tick_us(170);
+	while (now_ms() < until)
+		calls_on(replace_fd, ep, turn++);
+	tick_us(0);
+	printf("hits %d\n", hits > 100);
+	close(replace_fd);
+	say("closed", recv(replace_fd, &byte, 1, MSG_DONTWAIT));
+	for (int i = 0; i < 2; i++) {
+		printf("alive %d\n",
+		       send(replace_by[i], "x", 1, MSG_DONTWAIT) == 1 || errno == EAGAIN);
+		say("closed", close(replace_by[i]));
+	}
+}
+
 static const struct scenario table[] = {
 	{ "eintr", eintr },
 	{ "restart", restart },
@@ -358,6 +473,8 @@ static const struct scenario table[] = {
 	{ "many_fds", many_fds },
 	{ "ppoll_mask", ppoll_mask },
 	{ "longjmp_out", longjmp_out },
+	{ "longjmp_storm", longjmp_storm },
+	{ "handler_replaces", handler_replaces },
 };
 
 int main(int argc, char **argv)
