@@ -206,7 +206,8 @@ static const struct boot_step {
 	{ "arena", step_arena },   { "private window", step_env },
 	{ "processes", step_procs }, { "EAL", step_eal },
 	{ "packet pools", step_pools }, { "ports", boot_ports },
-	{ "instances", step_insts }, { "interfaces", boot_ifaces },
+	{ "instances", step_insts }, { "code of filters", boot_code },
+	{ "interfaces", boot_ifaces },
 	{ "addresses and routes", boot_adopt }, { "silence of the kernel", boot_silencers },
 };
 
@@ -260,6 +261,7 @@ static void undo(void)
 	s7_boot.boot_pid = (uint32_t)s7_sys0(SYS_getpid);
 	boot_ports_close();
 	proc_forget_self();
+	boot_code_drop();
 	if (s7_boot.env)
 		munmap(s7_boot.env, sizeof(struct s7_env));
 	if (s7_arena)

@@ -43,9 +43,8 @@ static long kernel_set(int fd, int level, int name, const void *val, socklen_t l
 static int kernel_allows(const struct s7_sock *sk, int level, int name, const void *val,
 			 socklen_t len)
 {
-	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0), err;
-
-	long high;
+	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0), err, high;
+	static const int one = 1;
 
 	if (fd < 0)
 		return 0; /* no descriptor to ask with: the stack's own judgement stands */
@@ -55,6 +54,8 @@ static int kernel_allows(const struct s7_sock *sk, int level, int name, const vo
 		s7_sys1(SYS_close, fd);
 		fd = high;
 	}
+	if (sk->more & SKM_LOCK_FILTER)
+		kernel_set((int)fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one));
 	err = kernel_set((int)fd, level, name, val, len);
 	s7_sys1(SYS_close, fd);
 	return (int)err;

@@ -116,6 +116,10 @@ void boot_ports_close(void);
 void boot_own_port(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
 void boot_beat(void);
 
+/* boot_code.c: executable memory for filters. 0 */
+int boot_code(void);
+void boot_code_drop(void);
+
 /* boot_adopt.c: addresses and routes from the kernel and the configuration, into every instance */
 int boot_adopt(void);
 

@@ -66,6 +66,8 @@ struct s7_env {
 		const struct s7_pool_ops *ops;
 		void *pool;
 	} pool[S7_INSTS_MAX];
+	/* where the programs in inst->filters run, by instance; NULL: only interpreted */
+	const void *code[S7_INSTS_MAX];
 };
 
 static_assert(sizeof(struct s7_env) <= 4096, "the private window is one page");
@@ -140,6 +142,7 @@ struct s7_group_table; /* stack/ip/group.h */
 struct s7_tcp_inst;    /* stack/tcp/tcp.h: slabs and counters of TCP */
 struct s7_udp_inst;    /* stack/udp/udp.h */
 struct s7_epoll_inst;  /* stack/sock/epoll.h */
+struct s7_filter_area; /* stack/bpf/area.h */
 
 struct s7_inst {
 	struct s7_lock lock;
@@ -185,6 +188,7 @@ struct s7_inst {
 	struct s7_tcp_inst *tcp;
 	struct s7_udp_inst *udp;
 	struct s7_epoll_inst *epoll;
+	struct s7_filter_area *filters; /* programs of sockets */
 
 	/* loopback: sent on lo, not yet received */
 	struct s7_pkt *lo_head, **lo_tail;
@@ -302,6 +306,8 @@ uint32_t pkt_share(struct s7_inst *inst, uint32_t part);
  */
 struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t offset,
 			uint32_t len);
+/* A copy of all of it, with what stands in front of data: the headers that were taken off. */
+struct s7_pkt *pkt_copy_whole(struct s7_inst *inst, const struct s7_pkt *pkt);
 /* Copies out of / into the chain; the range lies inside `total`. */
 void pkt_read(const struct s7_pkt *pkt, uint32_t offset, void *dst, uint32_t len);
 /* Frees the packet and counts the reason. */

@@ -149,3 +149,16 @@ struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t
 	head->l4_len = pkt->l4_len;
 	return head;
 }
+
+struct s7_pkt *pkt_copy_whole(struct s7_inst *inst, const struct s7_pkt *pkt)
+{
+	struct s7_pkt *copy = pkt_copy(inst, pkt, 0, pkt->total);
+	uint32_t before;
+
+	if (!copy)
+		return NULL;
+	before = (uint32_t)s7_min(pkt_headroom(pkt), pkt_headroom(copy));
+	memcpy(copy->data - before, pkt->data - before, before);
+	copy->hash = pkt->hash;
+	return copy;
+}

@@ -115,6 +115,8 @@ void sk_free(struct s7_sock *sk)
 		inst->current = NULL;
 	atomic_store_explicit(&sk->file.kind, FILE_NONE, memory_order_relaxed);
 	sk_ext_free(sk);
+	if (s7_unlikely(sk->filter != NULL))
+		s7_filter_drop(sk);
 	sk_ops(sk)->free(sk);
 }
 

@@ -17,6 +17,7 @@
 #include "stack/core/inst.h"
 
 struct s7_sk_ext; /* stack/core/ext.h */
+struct s7_filter; /* stack/bpf/filter.h */
 
 enum s7_proto { PROTO_TCP, PROTO_UDP, PROTO_COUNT };
 
@@ -65,9 +66,11 @@ enum s7_sk_more {
 	SKM_IP_CHECKSUM = 1 << 9,   /* IP_CHECKSUM */
 	SKM_STAMP_NEW = 1 << 8,	    /* SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW were asked for */
 	SKM_TFO_NO_COOKIE = 1 << 7, /* TCP_FASTOPEN_NO_COOKIE */
+	SKM_LOCK_FILTER = 1 << 16, /* SO_LOCK_FILTER */
 	/* which of these a listener's children have too */
 	SKM_INHERITED = SKM_NOFCS | SKM_WIFI_STATUS | SKM_PREFER_BUSY_POLL | SKM_RCVMARK |
-			SKM_RCVPRIORITY | SKM_STAMP_NEW | SKM_IP_CHECKSUM | SKM_TXTIME | SKM_INQ,
+			SKM_RCVPRIORITY | SKM_STAMP_NEW | SKM_IP_CHECKSUM | SKM_TXTIME | SKM_INQ |
+			SKM_LOCK_FILTER,
 };
 
 struct s7_msg_name {
@@ -145,6 +148,7 @@ struct s7_sock {
 	uint32_t bits;	/* enum s7_sk_bits */
 	int32_t err;	/* positive errno waiting in SO_ERROR */
 	struct s7_sk_ext *ext; /* settings that few sockets have; NULL: all at their defaults */
+	struct s7_filter *filter; /* SO_ATTACH_FILTER: what it keeps of each packet; NULL none */
 	struct s7_flow flow; /* local/remote address and ports, also while not in the table */
 	struct s7_bind bind;
 	uint32_t bound_iface; /* SO_BINDTODEVICE: index + 1 */
@@ -250,6 +254,9 @@ static inline uint32_t sk_rmem(const struct s7_sock *sk)
  */
 typedef bool (*s7_wait_fn)(struct s7_inst *inst, struct s7_wait *node, uint32_t events);
 extern const s7_wait_fn s7_wait_epoll;
+
+/* Gives a socket's filter back: stack/bpf's, filled in stack/run/tables.c. */
+extern void (*const s7_filter_drop)(struct s7_sock *sk);
 
 /* Makes the table of owned ports. */
 int sk_inst_init(struct s7_inst *inst);

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 
+#include "stack/bpf/filter.h"
 #include "stack/core/ext.h"
 #include "stack/ip/frag.h"
 #include "stack/ip/group.h"
@@ -99,6 +100,7 @@ void inst_repair(struct s7_inst *inst)
 	epoll_mend(inst);
 	slabs_mend(inst);
 	group_mend(inst);
+	filter_mend(inst);
 	list_mend(&inst->tx_waiting);
 	sk_tx_room(inst);
 	if (sk && sk->ext) /* lost rather than walked */

@@ -7,6 +7,8 @@
  */
 #include "stack/run/tables.h"
 
+#include "stack/bpf/area.h"
+#include "stack/bpf/filter.h"
 #include "stack/core/ext.h"
 #include "stack/ip/group.h"
 #include "stack/ip/ip.h"
@@ -42,6 +44,8 @@ const struct s7_proto_ops *const s7_protos[PROTO_COUNT] = {
 
 const s7_wait_fn s7_wait_epoll = epoll_node_event;
 
+void (*const s7_filter_drop)(struct s7_sock *sk) = filter_drop;
+
 uint64_t inst_layout(void)
 {
 	static const size_t sizes[] = {
@@ -55,6 +59,7 @@ uint64_t inst_layout(void)
 		sizeof(struct s7_udp_sock),
 		sizeof(struct s7_flow),
 		sizeof(struct s7_epoll),
+		sizeof(struct s7_filter),
 		offsetof(struct s7_inst, stat),
 		offsetof(struct s7_inst, flows),
 		STAT_COUNT,
@@ -75,5 +80,6 @@ const s7_inst_step inst_steps[] = {
 	tcp_inst_init,
 	udp_inst_init,
 	epoll_inst_init,
+	area_inst_init,
 };
 const uint32_t inst_step_count = S7_ARRAY_LEN(inst_steps);

@@ -3,7 +3,7 @@
  * opt_socket.c - level SOL_SOCKET, in the order of socket(7)
  *
  * Numbers come out as Linux's: buffer sizes are doubled and have its minima, time-outs refuse
- * microseconds out of range with EDOM. What is missing here (filters, marks, busy polling...) the
+ * microseconds out of range with EDOM. What is missing here (filters are opt_filter.c's) the
  * kernel socket is asked for.
  * Context: instance lock. Callers: sockopt.c.
  */

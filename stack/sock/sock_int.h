@@ -82,6 +82,8 @@ struct s7_opt {
 	uint8_t on;	/* enum opt_on */
 	int (*set)(struct s7_sock *sk, const struct opt_value *value);
 	int (*get)(struct s7_sock *sk, struct opt_value *ret_value);
+	/* instead of get: what is long, or counts otherwise, is put into the program's memory */
+	int (*copy)(struct s7_sock *sk, void *val, socklen_t room, socklen_t *ret_len);
 	uint32_t bit;
 	uint16_t bits_at; /* offset in s7_sock of the word that `bit` is in; 0: sk->bits */
 	uint16_t field; /* offset in s7_sock of a 32-bit field, 0: none */
@@ -105,6 +107,7 @@ extern const struct s7_opt_table ipv6_7_table;	/* opt_ipv6.c */
 
 extern const struct s7_opt_table errq_socket_table, errq_ip_table, errq_ipv6_table; /* opt_errq.c */
 
+extern const struct s7_opt_table filter_socket_table; /* opt_filter.c */
 extern const struct s7_opt_table ip_rare_table, ipv6_rare_table; /* opt_ip_rare.c */
 extern const struct s7_opt_table udp7_table; /* opt_udp.c */
 extern const struct s7_opt_table mcast_ip_table, mcast_ipv6_table; /* opt_mcast.c */

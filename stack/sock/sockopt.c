@@ -16,7 +16,7 @@
 
 const struct s7_opt_table *const s7_opt_tables[] = {
 	&socket7_table, &socket7_more_table, &tcp7_table, &ip7_table, &ipv6_7_table,
-	&errq_socket_table, &errq_ip_table, &errq_ipv6_table,
+	&filter_socket_table, &errq_socket_table, &errq_ip_table, &errq_ipv6_table,
 	&ip_rare_table, &ipv6_rare_table, &udp7_table,
 	&mcast_ip_table, &mcast_ipv6_table,
 };
@@ -258,9 +258,11 @@ int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_
 	err = sock_enter(sk, 0, now);
 	if (err)
 		return err;
-	err = opt_load(sk, opt, &value);
+	err = opt->copy ? opt->copy(sk, val, room, &room) : opt_load(sk, opt, &value);
 	sock_leave(sk->inst);
 	if (err)
 		return err;
+	if (opt->copy)
+		return user_put(len, &room, sizeof(room)) ? 0 : -EFAULT;
 	return value_write(opt, &value, val, room, len);
 }

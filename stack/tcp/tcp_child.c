@@ -9,6 +9,7 @@
  * no table.
  * Context: instance lock. Called by: tcp_req.c, tcp_cookie.c.
  */
+#include "stack/bpf/filter.h"
 #include "stack/core/ext.h"
 #include "stack/tcp/tcp_int.h"
 
@@ -47,6 +48,7 @@ static void inherit_sock(struct s7_sock *child, const struct s7_sock *parent)
 	child->creator_pid = parent->creator_pid;
 	child->file.side = SIDE_STACK;
 	sk_ext_inherit(child, parent);
+	filter_inherit(child, parent);
 }
 
 static void inherit_tcb(struct s7_tcb *child, const struct s7_tcb *parent)

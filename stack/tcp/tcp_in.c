@@ -11,7 +11,9 @@
  * counted.
  * Context: instance lock. Called by: ip4_input.
  */
+#include "stack/bpf/filter.h"
 #include "stack/core/ext.h"
+#include "stack/ip/chain.h"
 #include "stack/tcp/tcp_int.h"
 
 static bool csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const struct s7_rx *rx,
@@ -129,6 +131,46 @@ static bool came_too_far(const struct s7_sock *sk, const struct s7_rx *rx)
 	       rx->ttl < (ip_is_v4(&rx->src) ? sk->ext->min_ttl : sk->ext->min_hops);
 }
 
+/*
+ * SO_ATTACH_FILTER, data at the TCP header, which it cannot cut. What is cut of the payload was,
+ * for the connection, not sent. True: it is gone.
+ */
+static S7_NOINLINE bool filtered(struct s7_sock *sk, struct s7_pkt *pkt, struct tcp_seg *seg)
+{
+	uint32_t keep = filter_run(sk, pkt, seg->h.hdr_len);
+
+	if (!keep) {
+		sk->drops++;
+		pkt_drop(sk->inst, pkt, DROP_TCP_FILTER);
+		return true;
+	}
+	if (keep < pkt->total) {
+		chain_trim(sk->inst, pkt, keep);
+		seg->len = keep - seg->h.hdr_len;
+	}
+	return false;
+}
+
+/* Is the packet refused before the socket sees it? Then it is gone. */
+static inline bool refused(struct s7_sock *sk, struct s7_pkt *pkt, const struct s7_rx *rx,
+			   struct tcp_seg *seg)
+{
+	if (s7_unlikely(came_too_far(sk, rx))) {
+		pkt_drop(sk->inst, pkt, DROP_TCP_MIN_TTL);
+		return true;
+	}
+	return s7_unlikely(sk->filter != NULL) && filtered(sk, pkt, seg);
+}
+
+static void deliver_req(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx,
+			struct tcp_seg *seg)
+{
+	struct s7_sock *listener = &req->listener->sk;
+
+	if (s7_likely(!listener->filter) || !filtered(listener, pkt, seg))
+		tcp_req_rx(req, pkt, rx, seg);
+}
+
 static void deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx,
 		    struct tcp_seg *seg)
 {
@@ -140,27 +182,23 @@ static void deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx
 		if (s7_likely(flow->kind == FLOW_TCP)) {
 			struct s7_sock *sk = s7_container(flow, struct s7_sock, flow);
 
-			if (s7_unlikely(came_too_far(sk, rx))) {
-				pkt_drop(inst, pkt, DROP_TCP_MIN_TTL);
+			if (refused(sk, pkt, rx, seg))
 				return;
-			}
 			inst->current = sk;
 			tcp_rx(tcp_sk(sk), pkt, seg);
 			inst->current = NULL;
 		} else if (flow->kind == FLOW_TCP_REQ) {
-			tcp_req_rx(s7_container(flow, struct s7_tcp_req, flow), pkt, rx, seg);
+			deliver_req(s7_container(flow, struct s7_tcp_req, flow), pkt, rx, seg);
 		} else {
 			tcp_tw_rx(inst, s7_container(flow, struct s7_tcp_tw, flow), pkt, rx, seg);
 		}
 		return;
 	}
 	listener = tcp_find_listener(inst, rx, &seg->h);
-	if (s7_unlikely(listener && came_too_far(&listener->sk, rx)))
-		pkt_drop(inst, pkt, DROP_TCP_MIN_TTL);
-	else if (listener)
-		tcp_listen_rx(listener, pkt, rx, seg);
-	else
+	if (!listener)
 		tcp_no_flow(inst, pkt, rx, seg);
+	else if (!refused(&listener->sk, pkt, rx, seg))
+		tcp_listen_rx(listener, pkt, rx, seg);
 }
 
 void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
@@ -171,7 +209,7 @@ void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 	stat_add(inst, STAT_TCP_IN_SEGS, 1);
 	if (s7_unlikely(pkt->len < TCP_HDR_MAX && pkt->len < pkt->total)) {
 		/* the header may be spread over buffers (small fragments): one flat copy */
-		struct s7_pkt *flat = pkt_copy(inst, pkt, 0, pkt->total);
+		struct s7_pkt *flat = pkt_copy_whole(inst, pkt);
 
 		pkt_drop(inst, pkt, flat ? DROP_NONE : DROP_NO_PKT);
 		if (!flat)

@@ -9,6 +9,7 @@
  * sock7 owns. A local kernel leaves checksums unfinished on virtual links; the pseudo header's sum
  * alone is accepted from a shared one. Context: instance lock. Called by: ip4_in.c.
  */
+#include "stack/bpf/filter.h"
 #include "stack/ip/chain.h"
 #include "stack/ip/group.h"
 #include "stack/udp/udp.h"
@@ -35,12 +36,30 @@ static bool udp_csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const st
 	return true;
 }
 
-/* Data at the payload from here on. */
+/* SO_ATTACH_FILTER, data at the UDP header. True: it is gone. */
+static S7_NOINLINE bool udp_filtered(struct s7_udp_sock *us, struct s7_pkt *pkt)
+{
+	uint32_t keep = filter_run(&us->sk, pkt, UDP_LEN);
+
+	if (!keep) {
+		us->sk.drops++;
+		pkt_drop(us->sk.inst, pkt, DROP_UDP_FILTER);
+		return true;
+	}
+	if (keep < pkt->total)
+		chain_trim(us->sk.inst, pkt, keep);
+	return false;
+}
+
+/* Data at the UDP header; at the payload from here on. */
 static void udp_give(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7_rx *rx,
 		     const struct s7_udp_hdr *h)
 {
 	struct s7_udp_meta *meta = udp_meta(pkt);
 
+	if (s7_unlikely(us->sk.filter != NULL) && udp_filtered(us, pkt))
+		return;
+	pkt_pull(pkt, UDP_LEN);
 	meta->src = rx->src;
 	meta->dst = rx->dst;
 	meta->at = us->sk.inst->now;
@@ -114,7 +133,7 @@ static bool udp_deliver_group(struct s7_inst *inst, struct s7_pkt *pkt, const st
 		if (!udp_group_match(sk, rx, h))
 			continue;
 		if (last) {
-			copy = pkt_copy(inst, pkt, 0, pkt->total);
+			copy = pkt_copy_whole(inst, pkt);
 			if (copy)
 				udp_give(last, copy, rx, h);
 			else
@@ -164,7 +183,6 @@ void udp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 		return;
 	}
 	if (s7_unlikely(is_group(inst, rx))) {
-		pkt_pull(pkt, UDP_LEN);
 		if (!udp_deliver_group(inst, pkt, rx, &h))
 			pkt_drop(inst, pkt, DROP_UDP_NO_PORT);
 		return;
@@ -174,6 +192,5 @@ void udp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 		udp_refuse(inst, pkt, rx, &h);
 		return;
 	}
-	pkt_pull(pkt, UDP_LEN);
 	udp_give(us, pkt, rx, &h);
 }

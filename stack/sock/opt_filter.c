@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * opt_filter.c - the filters of socket(7): attach, detach, lock, read back
+ *
+ * The kernel socket behind, or a fresh one, is asked first (OPT_ASK): privileges, lengths and what
+ * makes a program refusable are its answers. What it accepts is attached here too (stack/bpf).
+ * Context: instance lock. Callers: sockopt.c.
+ */
+#include <errno.h>
+
+#include "stack/base/user.h"
+#include "stack/bpf/filter.h"
+#include "stack/sock/sock_int.h"
+
+static int set_filter(struct s7_sock *sk, const struct opt_value *value)
+{
+	struct sock_fprog prog;
+
+	if (value->len != sizeof(prog))
+		return -EINVAL;
+	memcpy(&prog, value->bytes, sizeof(prog));
+	return filter_attach(sk, prog.filter, prog.len);
+}
+
+/* `room` counts instructions, and 0 asks for their number. */
+static int copy_filter(struct s7_sock *sk, void *val, socklen_t room, socklen_t *ret_len)
+{
+	const struct s7_filter *filter = sk->filter;
+
+	*ret_len = filter ? filter->len : 0;
+	if (!filter || !room)
+		return 0;
+	if (room < filter->len)
+		return -EINVAL;
+	return user_put(val, filter->classic, filter->len * sizeof(filter->classic[0])) ? 0 :
+											    -EFAULT;
+}
+
+static int set_detach(struct s7_sock *sk, const struct opt_value *value)
+{
+	(void)value;
+	return filter_detach(sk);
+}
+
+static int set_lock(struct s7_sock *sk, const struct opt_value *value)
+{
+	if (sk->more & SKM_LOCK_FILTER && !value->num)
+		return -EPERM;
+	if (value->num)
+		sk->more |= SKM_LOCK_FILTER;
+	return 0;
+}
+
+static int get_lock(struct s7_sock *sk, struct opt_value *ret)
+{
+	ret->num = !!(sk->more & SKM_LOCK_FILTER);
+	return 0;
+}
+
+static const struct s7_opt filter_opts[] = {
+	{ SOL_SOCKET, SO_ATTACH_FILTER, OPT_BYTES, OPT_RW | OPT_ASK, ON_ANY, .set = set_filter,
+	  .copy = copy_filter,
+	  .text = "a classic program keeps, cuts or drops what comes; read back as SO_GET_FILTER" },
+	{ SOL_SOCKET, SO_DETACH_FILTER, OPT_INT, OPT_WR, ON_ANY, .set = set_detach,
+	  .text = "takes the filter off (SO_DETACH_BPF is the same number)" },
+	{ SOL_SOCKET, SO_LOCK_FILTER, OPT_BOOL, OPT_RW, ON_ANY, .set = set_lock, .get = get_lock,
+	  .text = "the filter stays as it is, also on accepted connections" },
+};
+
+const struct s7_opt_table filter_socket_table = { SOL_SOCKET, filter_opts,
+						  S7_ARRAY_LEN(filter_opts) };
