@@ -205,12 +205,18 @@ static uint32_t type_of(const struct s7_pkt *pkt, const struct bpf_view *view)
 	return first == 0xff ? PACKET_BROADCAST : PACKET_MULTICAST;
 }
 
-static void fill_meta(struct bpf_view *view, const struct s7_inst *inst, const struct s7_pkt *pkt)
+static bool is_v6(const struct bpf_view *view)
+{
+	return view->back >= (uint32_t)-view->net && view->data[view->net] >> 4 == 6;
+}
+
+static void fill_meta(struct bpf_view *view, const struct s7_inst *inst, const struct s7_pkt *pkt,
+		      uint32_t uses)
 {
 	const struct s7_iface *iface = &inst->iface[pkt->iface];
 	bool lo = has_no_link(pkt);
 
-	view->protocol = bpf_load(view, SKF_NET_OFF, 1) >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP;
+	view->protocol = is_v6(view) ? ETH_P_IPV6 : ETH_P_IP;
 	view->pkt_type = type_of(pkt, view);
 	view->ifindex = (uint32_t)iface->ifindex;
 	view->hatype = iface->flags & IFACE_LO ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
@@ -219,7 +225,8 @@ static void fill_meta(struct bpf_view *view, const struct s7_inst *inst, const s
 	view->rxhash = lo ? 0 : pkt->hash;
 	view->cpu = (uint32_t)inst->rx_cpu;
 	view->vlan_tag = view->vlan_present = view->vlan_tpid = 0;
-	view->random = inst_random((struct s7_inst *)(uintptr_t)inst) | 1;
+	if (uses & BPF_USES_CALL)
+		view->random = inst_random((struct s7_inst *)(uintptr_t)inst) | 1;
 }
 
 void filter_view(struct bpf_view *view, const struct s7_inst *inst, const struct s7_pkt *pkt,
@@ -236,7 +243,7 @@ void filter_view(struct bpf_view *view, const struct s7_inst *inst, const struct
 	view->link = view->net - BPF_LINK_LEN;
 	view->back = (uint32_t)s7_min(before, pkt_headroom(pkt));
 	if (s7_unlikely(uses & BPF_USES_META))
-		fill_meta(view, inst, pkt);
+		fill_meta(view, inst, pkt, uses);
 }
 
 uint32_t filter_run(const struct s7_sock *sk, const struct s7_pkt *pkt, uint32_t least)
