@@ -79,7 +79,11 @@ enum bpf_uses {
 	BPF_USES_STACK = 1 << 3,
 	BPF_WRITES_R1 = 1 << 4, /* so that the view is not to be found there */
 	BPF_OWN_CTX = 1 << 5,	/* R1 begins as something else than the view: its maker says so */
+	BPF_USES_AD = 1 << 16,	/* from here a bit for each ancillary value: BPF_AD() */
 };
+
+/* Is SKF_AD_<which> read? */
+#define BPF_AD(which) ((uint32_t)BPF_USES_AD << (SKF_AD_##which) / 4)
 
 struct bpf_code {
 	const struct bpf_insn *insns;

@@ -102,7 +102,7 @@ static void ancillary(struct out *out, uint32_t which)
 		break;
 	default:
 		read_field(out, A, fields[which / 4]);
-		out->uses |= BPF_USES_META;
+		out->uses |= BPF_USES_META | (uint32_t)BPF_USES_AD << which / 4;
 	}
 }
 

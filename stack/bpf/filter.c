@@ -216,15 +216,23 @@ static void fill_meta(struct bpf_view *view, const struct s7_inst *inst, const s
 	const struct s7_iface *iface = &inst->iface[pkt->iface];
 	bool lo = has_no_link(pkt);
 
-	view->protocol = is_v6(view) ? ETH_P_IPV6 : ETH_P_IP;
-	view->pkt_type = type_of(pkt, view);
-	view->ifindex = (uint32_t)iface->ifindex;
-	view->hatype = iface->flags & IFACE_LO ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
-	view->mark = lo ? pkt->hash : 0;
-	view->queue = lo ? 0 : inst->index + 1;
-	view->rxhash = lo ? 0 : pkt->hash;
-	view->cpu = (uint32_t)inst->rx_cpu;
-	view->vlan_tag = view->vlan_present = view->vlan_tpid = 0;
+	if (uses & BPF_AD(CPU))
+		view->cpu = (uint32_t)inst->rx_cpu;
+	if (uses & BPF_AD(PROTOCOL))
+		view->protocol = is_v6(view) ? ETH_P_IPV6 : ETH_P_IP;
+	if (uses & BPF_AD(PKTTYPE))
+		view->pkt_type = type_of(pkt, view);
+	if (uses & (BPF_AD(IFINDEX) | BPF_AD(HATYPE))) {
+		view->ifindex = (uint32_t)iface->ifindex;
+		view->hatype = iface->flags & IFACE_LO ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
+	}
+	if (uses & (BPF_AD(MARK) | BPF_AD(QUEUE) | BPF_AD(RXHASH))) {
+		view->mark = lo ? pkt->hash : 0;
+		view->queue = lo ? 0 : inst->index + 1;
+		view->rxhash = lo ? 0 : pkt->hash;
+	}
+	if (uses & (BPF_AD(VLAN_TAG) | BPF_AD(VLAN_TAG_PRESENT) | BPF_AD(VLAN_TPID)))
+		view->vlan_tag = view->vlan_present = view->vlan_tpid = 0;
 	if (uses & BPF_USES_CALL)
 		view->random = inst_random((struct s7_inst *)(uintptr_t)inst) | 1;
 }

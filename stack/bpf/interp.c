@@ -152,11 +152,24 @@ static void *address(uint64_t base, int16_t off)
 
 static uint64_t mem_read(const void *at, uint8_t code)
 {
-	uint32_t size = bpf_size_bytes(code);
-	uint64_t value = 0;
+	bool sign = BPF_MODE(code) == BPF_MEMSX;
+	uint64_t value;
+	uint32_t word;
+	uint16_t half;
 
-	memcpy(&value, at, size); /* little endian */
-	return BPF_MODE(code) == BPF_MEMSX ? sign_extend(value, (int32_t)size * 8) : value;
+	switch (BPF_SIZE(code)) {
+	case BPF_B:
+		return sign ? (uint64_t) * (const int8_t *)at : *(const uint8_t *)at;
+	case BPF_H:
+		memcpy(&half, at, sizeof(half));
+		return sign ? (uint64_t)(int16_t)half : half;
+	case BPF_W:
+		memcpy(&word, at, sizeof(word));
+		return sign ? (uint64_t)(int32_t)word : word;
+	default:
+		memcpy(&value, at, sizeof(value));
+		return value;
+	}
 }
 
 static void mem_write(void *at, uint64_t value, uint8_t code)
@@ -221,18 +234,34 @@ static void store(struct machine *m, const struct bpf_insn *insn)
 
 /* ---- the packet ---- */
 
+/* `size` bytes in network order */
+INLINE uint64_t in_order(const uint8_t *at, uint32_t size)
+{
+	uint32_t word;
+	uint16_t half;
+
+	switch (size) {
+	case 4:
+		memcpy(&word, at, sizeof(word));
+		return __builtin_bswap32(word);
+	case 2:
+		memcpy(&half, at, sizeof(half));
+		return __builtin_bswap16(half);
+	default:
+		return *at;
+	}
+}
+
 INLINE bool load_packet(struct machine *m, const struct bpf_insn *insn)
 {
 	const struct bpf_view *view = m->view;
-	uint32_t at = (uint32_t)insn->imm, size = bpf_size_bytes(insn->code), word;
+	uint32_t at = (uint32_t)insn->imm, size = bpf_size_bytes(insn->code);
 	int64_t value;
 
 	if (BPF_MODE(insn->code) == BPF_IND)
 		at += (uint32_t)m->reg[insn->src_reg];
 	if (s7_likely((uint64_t)at + size <= view->head)) {
-		word = 0;
-		memcpy(&word, view->data + at, size);
-		m->reg[BPF_REG_0] = __builtin_bswap32(word) >> (32 - size * 8);
+		m->reg[BPF_REG_0] = in_order(view->data + at, size);
 		return true;
 	}
 	value = bpf_load(view, (int32_t)at, size);
