@@ -271,7 +271,7 @@ void wait_add(struct s7_list *waitq, struct s7_wait *node);
 
 /*
  * The memory of a file (a socket, an epoll set) is made new: zeroed behind `steady` bytes, which
- * begin with the s7_file and end with the instance. The file has no reference yet.
+ * begin with the s7_file and contain the instance. The file has no reference yet.
  */
 void file_renew(struct s7_inst *inst, struct s7_file *file, size_t steady, size_t size);
 /* A fresh socket of a protocol's slab, for its alloc(). NULL: all are in use. */

@@ -53,10 +53,16 @@ int epoll_create_in(struct s7_inst *inst, s7_time now, struct s7_epoll **ret_ep)
 	if (!ep)
 		return -ENOMEM;
 
-	file_renew(inst, &ep->file, offsetof(struct s7_epoll, inst) + sizeof(ep->inst),
-		   inst->epoll->sets.size);
+	file_renew(inst, &ep->file, offsetof(struct s7_epoll, part), inst->epoll->sets.size);
 	if (ep->inst != inst)
 		ep->inst = inst;
+	/* a stale call may look at them (and do nothing then) */
+	atomic_store_explicit(&ep->item_count, 0, memory_order_relaxed);
+	atomic_store_explicit(&ep->inst_mask, 0, memory_order_relaxed);
+	atomic_store_explicit(&ep->kernel_items, 0, memory_order_relaxed);
+	atomic_store_explicit(&ep->twin_items, 0, memory_order_relaxed);
+	atomic_store_explicit(&ep->twin_oneshot, 0, memory_order_relaxed);
+	atomic_store_explicit(&ep->kernel_looked, 0, memory_order_relaxed);
 	ep->file.side = SIDE_STACK;
 	for (uint32_t i = 0; i < S7_INSTS_MAX; i++) {
 		list_init(&ep->part[i].items);
