@@ -31,7 +31,7 @@ web_over() # web_over LINK
 	done
 	load "$link: wrk, 1 connection" 100 -t1 -c1 -d1
 	load "$link: wrk, 50 connections" 100 -t1 -c50 -d2
-	load "$link: wrk, 1000 connections" 100 -t1 -c1000 -d4
+	load "$link: wrk, 1000 connections" 100 -t1 -c1000 -d6 --timeout 5
 	load "$link: wrk, 100 KB, 50 connections" 100000 -t1 -c50 -d2
 	load "$link: wrk, 10 MB, 8 connections" 10000000 -t1 -c8 -d2
 	offloads "$link" "$PID_nginx"

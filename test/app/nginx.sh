@@ -29,7 +29,7 @@ for workers in 1 2; do
 		not_ok "$workers worker(s): connections: $ours of sock7, $kernels of the kernel"
 	stop held
 	load "$workers worker(s): 10 connections" 100 -t1 -c10 -d2
-	load "$workers worker(s): 1000 connections" 100 -t1 -c1000 -d4
+	load "$workers worker(s): 1000 connections" 100 -t1 -c1000 -d6 --timeout 5
 	stop nginx
 done
 

@@ -21,12 +21,13 @@ web_files()
 }
 
 # The accept queue has room for all who come at once: what overflows it waits for its own retransmission, here as on Linux.
+# multi_accept: else nginx takes one connection a turn, and on a busy machine the last of a thousand waits for seconds.
 nginx_conf()
 {
 	cat >"$S7_TMP/nginx.conf" <<-CONF
 	master_process $1; worker_processes $2; daemon $3; pid $S7_TMP/nginx.pid; error_log $S7_TMP/error.log notice;
 	user root; worker_rlimit_nofile 8192;
-	events { worker_connections 4096; }
+	events { worker_connections 4096; multi_accept on; }
 	http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
 	  server { listen 80 backlog=4096; root $web; location / { default_type application/octet-stream; } } }
 	CONF
