@@ -178,7 +178,7 @@ disown -a
 sleep 0.7
 served "the master killed: its workers serve"
 for p in $(ip netns pids "$S7_NS_S"); do kill -9 "$p"; done
-sleep 0.3
+for i in $(seq 100); do in_s ss -Hltn 'sport = :80' | grep -q . || break; sleep 0.1; done
 in_s ss -Hltn 'sport = :80' | grep -q . && not_ok "port 80 is still taken" || ok "all killed: nothing is left"
 start
 served "a new nginx at once"
