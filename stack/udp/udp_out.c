@@ -15,15 +15,12 @@
 #include "stack/core/ext.h"
 #include "stack/ip/arp.h"
 #include "stack/ip/chain.h"
-#include "stack/udp/udp.h"
+#include "stack/udp/udp_way.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/ip4.h"
 #include "stack/wire/ip6.h"
 
-/* What IP_MTU_DISCOVER means (ip(7)); IPV6_MTU_DISCOVER has the same numbers. */
-static const struct pmtu_rule {
-	bool df, df_if_fits, refuse, device_mtu;
-} pmtu_rules[] = {
+static const struct pmtu_rule pmtu_rules[] = {
 	[IP_PMTUDISC_DONT] = { false, false, false, false },
 	[IP_PMTUDISC_WANT] = { false, true, false, false },
 	[IP_PMTUDISC_DO] = { true, false, true, false },
@@ -101,9 +98,7 @@ static struct s7_ip udp_source(const struct s7_sock *sk, const struct s7_msg *ms
 	return !ip_is_any(&msg->local) ? msg->local : sk->flow.local;
 }
 
-/* IP_PKTINFO's interface for this datagram, else the socket's, else what options say. */
-static uint32_t udp_device(const struct s7_sock *sk, const struct s7_msg *msg,
-			   const struct s7_ip *to)
+uint32_t udp_device(const struct s7_sock *sk, const struct s7_msg *msg, const struct s7_ip *to)
 {
 	if (msg->name.iface)
 		return msg->name.iface + 1u;
@@ -131,9 +126,8 @@ void udp_group_way(const struct s7_sock *sk, const struct s7_ip *to, uint32_t *d
 		*src = ip_from_v4(sk->ext->mc_addr);
 }
 
-/* us->dst leads to `to` afterwards. */
-static int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struct s7_ip *src,
-		     uint32_t device)
+int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struct s7_ip *src,
+	      uint32_t device)
 {
 	struct s7_inst *inst = us->sk.inst;
 	int err;
@@ -151,6 +145,18 @@ static int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struc
 	us->dst_iface = device;
 	us->dst_broadcast = ip_is_broadcast(inst, &us->dst.dst);
 	us->dst_valid = true;
+	return 0;
+}
+
+int udp_way_allowed(const struct s7_udp_sock *us, const struct s7_msg *msg)
+{
+	const struct s7_sock *sk = &us->sk;
+
+	if (us->dst_broadcast && !(sk->bits & SKB_BROADCAST))
+		return -EACCES;
+	if ((msg->flags & MSG_DONTROUTE || sk->bits & SKB_DONTROUTE) &&
+	    !ip_equal(&us->dst.hop, &us->dst.dst))
+		return -ENETUNREACH;
 	return 0;
 }
 
@@ -175,32 +181,27 @@ static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uin
 	if (s7_unlikely(ip_is_multicast(to) || ip_is_multicast(&src)))
 		udp_group_way(sk, to, &device, &src);
 	err = udp_route(us, to, &src, device);
-	if (err)
-		return err;
-	if (us->dst_broadcast && !(sk->bits & SKB_BROADCAST))
-		return -EACCES;
-	if ((msg->flags & MSG_DONTROUTE || sk->bits & SKB_DONTROUTE) &&
-	    !ip_equal(&us->dst.hop, &us->dst.dst))
-		return -ENETUNREACH;
-	*ret_port = port;
-	return 0;
+	if (!err)
+		err = udp_way_allowed(us, msg);
+	if (!err)
+		*ret_port = port;
+	return err;
 }
 
-static const struct pmtu_rule *udp_pmtu_rule(const struct s7_udp_sock *us)
+const struct pmtu_rule *udp_pmtu_rule(const struct s7_udp_sock *us)
 {
 	uint8_t rule = us->dst.is_v4 ? us->sk.mtu_discover : us->sk.ip6.mtu_discover;
 
 	return &pmtu_rules[rule < S7_ARRAY_LEN(pmtu_rules) ? rule : 0];
 }
 
-/* The longest packet, headers included; of IPv6 only what is behind the header counts. */
-static uint32_t udp_packet_max(const struct s7_udp_sock *us)
+uint32_t udp_packet_max(const struct s7_udp_sock *us)
 {
 	return us->dst.is_v4 ? IP4_TOTAL_MAX : IP6_LEN + IP6_PAYLOAD_MAX;
 }
 
-static bool udp_refuses_fragments(const struct s7_udp_sock *us, const struct s7_msg *msg,
-				  const struct pmtu_rule *rule)
+bool udp_refuses_fragments(const struct s7_udp_sock *us, const struct s7_msg *msg,
+			   const struct pmtu_rule *rule)
 {
 	if (rule->refuse || us->dst.is_v4)
 		return rule->refuse;
@@ -209,8 +210,7 @@ static bool udp_refuses_fragments(const struct s7_udp_sock *us, const struct s7_
 	return us->sk.bits & SKB_DONTFRAG6;
 }
 
-/* What a packet may be: the path's MTU, of IPv6 also what IPV6_MTU says. */
-static uint32_t udp_mtu(const struct s7_udp_sock *us)
+uint32_t udp_mtu(const struct s7_udp_sock *us)
 {
 	const struct s7_sock *sk = &us->sk;
 	uint32_t mtu = udp_pmtu_rule(us)->device_mtu ? sk->inst->iface[us->dst.iface].mtu :
@@ -268,7 +268,7 @@ static void udp_finish(const struct s7_udp_sock *us, struct build *b, const stru
 	put_raw16(pkt->data + 6, h.sum);
 }
 
-static uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst)
+uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst)
 {
 	if (!ip_is_multicast(&dst->dst))
 		return sk_ttl(sk, dst->is_v4);
@@ -277,8 +277,7 @@ static uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst)
 	return sk->ip6.mcast_hops < 0 ? 1 : (uint8_t)sk->ip6.mcast_hops;
 }
 
-/* SO_TIMESTAMPING: the packet tells when it leaves. */
-static void udp_stamp(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7_msg *msg)
+void udp_stamp(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7_msg *msg)
 {
 	uint32_t tsflags = msg_tsflags(&us->sk, msg), key = 0;
 
@@ -513,7 +512,7 @@ static ssize_t udp_send_whole(struct s7_udp_sock *us, struct s7_msg *msg, uint16
  * A device that is full holds senders back, as a full queue does in Linux: true if the datagram
  * (its fragments) finds no room. The socket is writable again when there is.
  */
-static bool udp_must_wait(struct s7_udp_sock *us, uint64_t total, uint32_t mtu)
+bool udp_must_wait(struct s7_udp_sock *us, uint64_t total, uint32_t mtu)
 {
 	struct s7_inst *inst = us->sk.inst;
 	const struct s7_iface *iface = &inst->iface[us->dst.iface];

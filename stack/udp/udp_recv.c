@@ -3,8 +3,8 @@
  * udp_recv.c - the receive queue of a UDP socket
  *
  * A datagram is charged against SO_RCVBUF with what Linux would have spent on it (its truesize), so
- * that the same option values let the same number of datagrams wait. The test comes before the
- * charge: a socket takes a datagram as long as it is not over its limit yet. Order of answers as in
+ * that the same option values let the same number of datagrams wait. An empty queue takes any
+ * datagram. Order of answers as in
  * Linux: pending error, datagram, end of a shut-down socket, EAGAIN. Context: instance lock; user
  * memory is the calling thread's.
  */
@@ -13,18 +13,30 @@
 
 #include "stack/core/ext.h"
 #include "stack/ip/chain.h"
-#include "stack/udp/udp.h"
+#include "stack/udp/udp_way.h"
 
 #define TRUESIZE_STRUCT 256 /* struct sk_buff */
-#define TRUESIZE_EXTRA 384  /* headers, headroom, shared info */
-#define TRUESIZE_MIN 512    /* smallest slab of data */
+#define TRUESIZE_EXTRA 351  /* headroom, shared info */
+#define TRUESIZE_SMALL 576  /* Linux's cache of small heads; beyond it powers of two */
 #define GRO_MAX 64	    /* datagrams that are joined */
 
-/* Linux rounds the data area up to its allocator's sizes: powers of two. */
-static uint32_t udp_truesize(const struct s7_pkt *pkt)
+/* The headers that Linux keeps in front of what the socket is given. */
+static uint32_t headers_before(const struct s7_sock *sk)
 {
-	uint32_t need = pkt->total + TRUESIZE_EXTRA, size = TRUESIZE_MIN;
+	uint32_t ip = sk->domain == AF_INET ? 20 : 40;
 
+	if (s7_likely(sk->proto == PROTO_UDP))
+		return ip + UDP_LEN;
+	return sk->type == SOCK_RAW && sk->domain == AF_INET ? 0 : ip;
+}
+
+/* Linux rounds the data area up to its allocator's sizes. */
+static uint32_t udp_truesize(const struct s7_udp_sock *us, const struct s7_pkt *pkt)
+{
+	uint32_t need = pkt->total + headers_before(&us->sk) + TRUESIZE_EXTRA, size = 1024;
+
+	if (need <= TRUESIZE_SMALL)
+		return TRUESIZE_SMALL + TRUESIZE_STRUCT;
 	while (size < need)
 		size *= 2;
 	return size + TRUESIZE_STRUCT;
@@ -57,27 +69,30 @@ static bool udp_gro(struct s7_udp_sock *us, struct s7_pkt *pkt)
 		return false;
 	if (!udp_meta(tail)->gro)
 		udp_meta(tail)->gro = (uint16_t)tail->total;
-	us->rx_truesize -= udp_truesize(tail);
+	us->rx_truesize -= udp_truesize(us, tail);
 	chain_append(tail, pkt);
-	us->rx_truesize += udp_truesize(tail);
+	us->rx_truesize += udp_truesize(us, tail);
 	stat_add(us->sk.inst, STAT_UDP_IN, 1);
 	return true;
 }
 
-void udp_enqueue(struct s7_udp_sock *us, struct s7_pkt *pkt)
+bool udp_has_share(const struct s7_udp_sock *us)
+{
+	return s7_likely(us->rx_count < pkt_share(us->sk.inst, PKT_SHARE_RECEIVE));
+}
+
+/* The first of a queue always; the others as long as they fit. */
+static bool udp_has_room(const struct s7_udp_sock *us, const struct s7_pkt *pkt)
+{
+	return (!us->rx_truesize || us->rx_truesize + udp_truesize(us, pkt) <= us->sk.rcvbuf) &&
+	       udp_has_share(us);
+}
+
+void udp_queue(struct s7_udp_sock *us, struct s7_pkt *pkt)
 {
 	struct s7_sock *sk = &us->sk;
 
-	if (s7_unlikely(sk->ext != NULL) && udp_gro(us, pkt))
-		return;
-
-	if (us->rx_truesize > sk->rcvbuf ||
-	    s7_unlikely(us->rx_count >= pkt_share(sk->inst, PKT_SHARE_RECEIVE))) {
-		sk->drops++;
-		pkt_drop(sk->inst, pkt, DROP_UDP_RCVBUF);
-		return;
-	}
-	us->rx_truesize += udp_truesize(pkt);
+	us->rx_truesize += udp_truesize(us, pkt);
 	us->rx_count++;
 	pkt->next = NULL;
 	if (us->rx_head)
@@ -87,8 +102,23 @@ void udp_enqueue(struct s7_udp_sock *us, struct s7_pkt *pkt)
 	us->rx_tail = pkt;
 	sk->last_rx = sk->inst->now;
 	sk->rx_cpu = sk->inst->rx_cpu;
-	stat_add(sk->inst, STAT_UDP_IN, 1);
 	sk_event(sk, EPOLLIN | EPOLLRDNORM);
+}
+
+void udp_enqueue(struct s7_udp_sock *us, struct s7_pkt *pkt)
+{
+	struct s7_sock *sk = &us->sk;
+
+	if (s7_unlikely(sk->ext != NULL) && udp_gro(us, pkt))
+		return;
+
+	if (s7_unlikely(!udp_has_room(us, pkt))) {
+		sk->drops++;
+		pkt_drop(sk->inst, pkt, DROP_UDP_RCVBUF);
+		return;
+	}
+	stat_add(sk->inst, STAT_UDP_IN, 1);
+	udp_queue(us, pkt);
 }
 
 static void udp_dequeue(struct s7_udp_sock *us)
@@ -96,7 +126,7 @@ static void udp_dequeue(struct s7_udp_sock *us)
 	struct s7_pkt *pkt = us->rx_head;
 
 	us->rx_head = pkt->next;
-	us->rx_truesize -= udp_truesize(pkt);
+	us->rx_truesize -= udp_truesize(us, pkt);
 	us->rx_count--;
 	pkt->next = NULL;
 	pkt_free(us->sk.inst, pkt);

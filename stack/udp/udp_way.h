@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * udp_way.h - what raw and ping sockets share of a datagram's way out (udp_out.c) and of the queue
+ * (udp_recv.c)
+ *
+ * Context: instance lock. For stack/raw.
+ */
+#ifndef S7_UDP_WAY_H
+#define S7_UDP_WAY_H
+
+#include "stack/udp/udp.h"
+
+/* What IP_MTU_DISCOVER means (ip(7)); IPV6_MTU_DISCOVER has the same numbers. */
+struct pmtu_rule {
+	bool df, df_if_fits, refuse, device_mtu;
+};
+
+/* The socket's, for the family of us->dst. */
+const struct pmtu_rule *udp_pmtu_rule(const struct s7_udp_sock *us);
+/* The longest packet, headers included; of IPv6 only what is behind the header counts. */
+uint32_t udp_packet_max(const struct s7_udp_sock *us);
+bool udp_refuses_fragments(const struct s7_udp_sock *us, const struct s7_msg *msg,
+			   const struct pmtu_rule *rule);
+/* What a packet may be: the path's MTU, of IPv6 also what IPV6_MTU says. */
+uint32_t udp_mtu(const struct s7_udp_sock *us);
+/* IP_PKTINFO's interface for this datagram, else the socket's, else what options say. */
+uint32_t udp_device(const struct s7_sock *sk, const struct s7_msg *msg, const struct s7_ip *to);
+/* us->dst leads to `to` afterwards. */
+int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struct s7_ip *src,
+	      uint32_t device);
+/* May this destination be sent to (SO_BROADCAST, MSG_DONTROUTE)? 0, -EACCES, -ENETUNREACH. */
+int udp_way_allowed(const struct s7_udp_sock *us, const struct s7_msg *msg);
+uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst);
+/* SO_TIMESTAMPING: the packet tells when it leaves. */
+void udp_stamp(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7_msg *msg);
+/* The device is full: the sender waits. */
+bool udp_must_wait(struct s7_udp_sock *us, uint64_t total, uint32_t mtu);
+
+/* May it hold one more of the instance's packets? */
+bool udp_has_share(const struct s7_udp_sock *us);
+/* At the end of the queue, charged; wakes. The caller has counted it. */
+void udp_queue(struct s7_udp_sock *us, struct s7_pkt *pkt);
+
+#endif
