@@ -35,7 +35,11 @@ static bool is_stack_kind(int domain, int type, int protocol)
 		return false;
 	if (base == SOCK_STREAM)
 		return protocol == 0 || protocol == IPPROTO_TCP;
-	return base == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP);
+	if (base == SOCK_RAW)
+		return true;
+	return base == SOCK_DGRAM &&
+	       (protocol == 0 || protocol == IPPROTO_UDP ||
+		protocol == (domain == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6));
 }
 
 static int socket_enter(int fd, int domain, int type, int protocol)
@@ -50,6 +54,8 @@ static int socket_enter(int fd, int domain, int type, int protocol)
 	}
 	if (type & SOCK_NONBLOCK)
 		atomic_store(&sk->file.status, O_NONBLOCK);
+	if (base == SOCK_RAW)
+		kernel_side_raw(sk, -1);
 	fd_install(fd, &sk->file);
 	return fd;
 }
@@ -65,6 +71,8 @@ S7_EXPORT int socket(int domain, int type, int protocol)
 		return (int)ret_errno(socket_enter(fd, domain, type, protocol));
 	case BOOT_NOT_YET:
 		early_note(fd);
+		if ((type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_RAW)
+			boot_stack(); /* it hears from now on: that cannot wait */
 		return fd;
 	case BOOT_KERNEL:
 		break;
@@ -160,13 +168,22 @@ static int connect_finish(struct s7_sock *sk, int fd)
 	return err ? err : connect_outcome(sk, fd);
 }
 
+/* The peer as the program named it. */
+struct peer_name {
+	const struct sockaddr *addr;
+	socklen_t len;
+};
+
 /* The destination is the stack's. */
-static int connect_stack(struct s7_sock *sk, int fd, const struct s7_ip *ip, uint16_t port)
+static int connect_stack(struct s7_sock *sk, int fd, const struct s7_ip *ip, uint16_t port,
+			 const struct peer_name *name)
 {
 	int err = kernel_side_source(sk, fd, ip, port);
 
 	if (!err)
 		err = sock_connect(sk, ip, port, host_now());
+	if (!err && sock_is_raw(sk))
+		return kernel_side_connect_raw(sk, fd, name->addr, name->len);
 	if ((!err || err == -EINPROGRESS) && sk->file.side != SIDE_STACK) {
 		sk->file.side = SIDE_STACK;
 		epoll_side_changed(sk, fd);
@@ -192,7 +209,7 @@ static int connect_kernel(struct s7_sock *sk, int fd, const struct s7_ip *ip,
 		return -ENETUNREACH;
 	if (broadcast && (sk->bits & SKB_CONNECTED) && !(sk->bits & SKB_BROADCAST))
 		return -EACCES;
-	if (sk->proto == PROTO_UDP) {
+	if (sk->proto != PROTO_TCP) {
 		err = s7_sys3(SYS_connect, fd, addr, len);
 		if (err < 0)
 			return (int)err;
@@ -210,7 +227,7 @@ static int connect_check(const struct s7_sock *sk, struct s7_ip *ip, uint32_t sc
 {
 	bool v4 = ip_is_v4(ip);
 
-	if ((sk->bits & SKB_V6ONLY) && v4)
+	if (v4 && (sk->bits & SKB_V6ONLY || (sock_is_raw(sk) && sk->domain == AF_INET6)))
 		return -ENETUNREACH;
 	if (ip_is_any(ip))
 		*ip = v4 || sock_other_family(sk, ip) ?
@@ -259,7 +276,7 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 	if (err != 1)
 		return err;
 	/* a datagram socket has a port before anybody looks at the address */
-	err = sk->proto == PROTO_UDP && !(sk->bits & SKB_BOUND) ? kernel_side_autobind(sk, fd) : 0;
+	err = sk->proto != PROTO_TCP && !(sk->bits & SKB_BOUND) ? kernel_side_autobind(sk, fd) : 0;
 	if (!err)
 		err = sock_addr_read(sk, addr, len, &ip, &port, &scope);
 	if (!err)
@@ -270,7 +287,7 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 	if (owner == ROUTE_STACK) {
 		if (ip_needs_scope(&ip) && device != sk->bound_iface)
 			sock_set_device(sk, device, host_now());
-		return connect_stack(sk, fd, &ip, port);
+		return connect_stack(sk, fd, &ip, port, &(struct peer_name){ addr, len });
 	}
 	if (owner < 0)
 		return owner;

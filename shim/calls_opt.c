@@ -15,6 +15,7 @@
  */
 #include <fcntl.h>
 #include <stdarg.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 
 #include "shim/internal.h"
@@ -29,7 +30,7 @@
 /* The program's own kernel socket stands behind: not the placeholder of accepted connections. */
 static bool has_own_kernel(const struct s7_sock *sk)
 {
-	return sk->file.side == SIDE_OPEN || sk->file.side == SIDE_DUAL;
+	return sk->file.side == SIDE_OPEN || sk->file.side == SIDE_DUAL || sock_is_raw(sk);
 }
 
 /* ---- setsockopt ---- */
@@ -43,7 +44,8 @@ static long kernel_set(int fd, int level, int name, const void *val, socklen_t l
 static int kernel_allows(const struct s7_sock *sk, int level, int name, const void *val,
 			 socklen_t len)
 {
-	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0), err, high;
+	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, sk->protocol), err;
+	long high;
 	static const int one = 1;
 
 	if (fd < 0)
@@ -72,6 +74,8 @@ static bool may_hand_over(struct s7_sock *sk)
 
 	if (side == SIDE_OPEN)
 		return true;
+	if (sock_is_used(sk))
+		return false; /* its peers are on the stack's side */
 	if (!(sk->bits & SKB_BOUND) || sk->bits & busy || sock_was_accepted(sk) ||
 	    sk_ops(sk)->inq(sk))
 		return false;
@@ -143,11 +147,32 @@ static int set_group(struct s7_sock *sk, int fd, int level, int name, const void
 	return err == -EADDRNOTAVAIL ? (int)kernel : err;
 }
 
+static bool is_device_option(int level, int name)
+{
+	return level == SOL_SOCKET && (name == SO_BINDTODEVICE || name == SO_BINDTOIFINDEX);
+}
+
+/* Raw sockets: an interface that the kernel does not know, or that is no more the only one. */
+static int set_device(struct s7_sock *sk, int fd, int name, const void *val, socklen_t len)
+{
+	int err = (int)kernel_set(fd, SOL_SOCKET, name, val, len);
+
+	if (err && err != -ENODEV)
+		return err;
+	if (sock_setsockopt(sk, SOL_SOCKET, name, val, len, host_now()) == OPT_ASK_KERNEL)
+		return err ? err : only_kernel(sk, fd, SOL_SOCKET, name, val, len);
+	kernel_side_raw(sk, fd);
+	return 0;
+}
+
 static int set_option(struct s7_sock *sk, int fd, int level, int name, const void *val,
 		      socklen_t len)
 {
 	bool own = has_own_kernel(sk);
 	int err = 0;
+
+	if (s7_unlikely(sock_is_raw(sk)) && is_device_option(level, name))
+		return set_device(sk, fd, name, val, len);
 
 	if (sock_option_is_behind(sk, level, name))
 		return set_behind(sk, fd, level, name, val, len);
@@ -177,6 +202,44 @@ S7_EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t
 	return (int)ret_errno(err);
 }
 
+/* What only the stack knows of a raw socket that it serves. */
+static bool is_live(int level, int name)
+{
+	static const struct {
+		int level, name;
+	} live[] = {
+		{ SOL_SOCKET, SO_ERROR },	 { SOL_SOCKET, SO_MEMINFO },
+		{ SOL_SOCKET, SO_INCOMING_CPU }, { SOL_SOCKET, SO_PEERNAME },
+		{ SOL_SOCKET, SO_BINDTODEVICE }, { SOL_SOCKET, SO_BINDTOIFINDEX },
+		{ IPPROTO_IP, IP_MTU },		 { IPPROTO_IPV6, IPV6_MTU },
+		{ IPPROTO_IPV6, IPV6_PATHMTU },
+	};
+
+	for (size_t i = 0; i < S7_ARRAY_LEN(live); i++)
+		if (live[i].level == level && live[i].name == name)
+			return true;
+	return false;
+}
+
+/*
+ * The kernel's half of a raw socket was given every option too: it answers, with the lengths and
+ * errors of its protocol, but for what happens on the stack alone.
+ */
+static int get_raw(struct s7_sock *sk, int fd, int level, int name, void *val, socklen_t *len)
+{
+	uint32_t room = 0, pending = 0;
+	long err;
+
+	user_get32(&room, len);
+	err = s7_sys6(SYS_getsockopt, fd, level, name, (long)val, (long)len, 0);
+	if (!is_live(level, name) || err == -EFAULT || err == -EINVAL || err == -ENOPROTOOPT)
+		return (int)err;
+	if (!err && name == SO_ERROR && level == SOL_SOCKET && user_get32(&pending, val) && pending)
+		return 0;
+	user_put(len, &room, sizeof(room));
+	return sock_getsockopt(sk, level, name, val, len, host_now());
+}
+
 S7_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 {
 	struct s7_sock *sk = fd_hold_sock(fd);
@@ -184,7 +247,10 @@ S7_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 
 	if (!sk)
 		return real.getsockopt(fd, level, name, val, len);
-	err = sock_getsockopt(sk, level, name, val, len, host_now());
+	if (s7_unlikely(sock_is_raw(sk)))
+		err = get_raw(sk, fd, level, name, val, len);
+	else
+		err = sock_getsockopt(sk, level, name, val, len, host_now());
 	fd_unhold(&sk->file);
 	if (err == OPT_ASK_KERNEL)
 		return real.getsockopt(fd, level, name, val, len);
@@ -229,7 +295,7 @@ S7_EXPORT int shutdown(int fd, int how)
 		return real.shutdown(fd, how);
 	err = sock_shutdown(sk, how, host_now());
 	/* a listener or a receiver stops on the kernel's side too */
-	if (!err && io_has_twin(sk))
+	if ((!err || (err == -ENOTCONN && sock_is_raw(sk))) && io_has_twin(sk))
 		s7_sys2(SYS_shutdown, fd, how);
 	fd_unhold(&sk->file);
 	return (int)ret_errno(err);
@@ -283,6 +349,22 @@ static int ioctl_flag(struct s7_sock *sk, int fd, uint32_t flag, const void *arg
 	return status_change(sk, fd, flag, on ? flag : 0);
 }
 
+/*
+ * What a raw socket was given lies on the kernel's side, or it is a ping socket: those have none.
+ */
+static bool kernel_knows(struct s7_sock *sk, unsigned long request)
+{
+	bool bytes = request == SIOCINQ || request == SIOCOUTQ;
+
+	if (sk->proto == PROTO_PING && bytes)
+		return true;
+	if (sk->file.side != SIDE_DUAL)
+		return false;
+	if (request == SIOCGSTAMP || request == SIOCGSTAMPNS)
+		return !sk->last_rx;
+	return request == SIOCINQ && !sk_ops(sk)->inq(sk);
+}
+
 static int ioctl_sock(struct s7_sock *sk, int fd, unsigned long request, void *arg)
 {
 	int err;
@@ -292,7 +374,11 @@ static int ioctl_sock(struct s7_sock *sk, int fd, unsigned long request, void *a
 	if (request == FIOASYNC)
 		return ioctl_flag(sk, fd, O_ASYNC, arg);
 	err = owner_ioctl(sk, fd, request, arg);
-	return err != OWNER_NOT_ASKED ? err : sock_ioctl(sk, request, arg, host_now());
+	if (err != OWNER_NOT_ASKED)
+		return err;
+	if (s7_unlikely(sock_is_raw(sk)) && kernel_knows(sk, request))
+		return STACK_NO_IOCTL;
+	return sock_ioctl(sk, request, arg, host_now());
 }
 
 S7_EXPORT int ioctl(int fd, unsigned long request, ...)

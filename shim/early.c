@@ -283,7 +283,7 @@ static void adopt(int fd)
 	long flags;
 
 	if ((domain != AF_INET && domain != AF_INET6) ||
-	    (type != SOCK_STREAM && type != SOCK_DGRAM))
+	    (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_RAW))
 		return;
 	if (kernel_int(fd, SO_ACCEPTCONN) != 0 || is_connected(fd))
 		return;

@@ -55,6 +55,13 @@ int kernel_side_autobind(struct s7_sock *sk, int fd);
  * too. */
 int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t dport);
 /*
+ * A raw socket's side, as its address and device say: at its start (fd -1: in no epoll set yet) and
+ * when the device changed.
+ */
+void kernel_side_raw(struct s7_sock *sk, int fd);
+/* The stack has connected it: so does the kernel's half, if it can; else the stack alone serves. */
+int kernel_side_connect_raw(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len);
+/*
  * The socket has no peer any more: the side that its binding gives. One that was accepted gets a
  * kernel socket of its own under fd.
  */

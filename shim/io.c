@@ -279,6 +279,41 @@ static ssize_t send_run(struct send_op *op)
 	return n;
 }
 
+/*
+ * A raw IPv6 or a ping socket's destination. The port of the first is a protocol, 0 the socket's.
+ */
+static int raw_addr(const struct s7_sock *sk, const struct msghdr *hdr, sa_family_t family,
+		    struct s7_ip *ret_ip, uint16_t *ret_port, uint32_t *ret_scope)
+{
+	struct sockaddr_in6 in6;
+	const struct sockaddr *addr = hdr->msg_name;
+	socklen_t least = sizeof(struct sockaddr_in);
+	int err;
+
+	if (sk->domain == AF_INET6)
+		least = sk->proto == PROTO_RAW ? offsetof(struct sockaddr_in6, sin6_scope_id) :
+						 sizeof(in6);
+	if (hdr->msg_namelen < least)
+		return -EINVAL;
+	if (sk->proto == PROTO_RAW && family == AF_UNSPEC && hdr->msg_namelen >= sizeof(in6)) {
+		if (!user_get(&in6, addr, sizeof(in6)))
+			return -EFAULT;
+		in6.sin6_family = AF_INET6;
+		addr = (const struct sockaddr *)&in6;
+	} else if (family != sk->domain) {
+		return -EAFNOSUPPORT;
+	}
+	err = sock_addr_read(sk, addr, hdr->msg_namelen, ret_ip, ret_port, ret_scope);
+	if (err || sk->domain == AF_INET)
+		return err;
+	if (sk->proto == PROTO_RAW && *ret_port &&
+	    ((*ret_port != sk->protocol && sk->protocol != IPPROTO_RAW) || *ret_port > 255))
+		return -EINVAL;
+	if (ip_is_v4(ret_ip)) /* none of this family's packets goes there */
+		return sk->proto == PROTO_RAW ? -ENETUNREACH : -EINVAL;
+	return 0;
+}
+
 /* How Linux reads a datagram's destination, where that differs from connect(). 0, -errno. */
 static int send_addr(const struct s7_sock *sk, const struct msghdr *hdr, struct s7_ip *ret_ip,
 		     uint16_t *ret_port, uint32_t *ret_scope)
@@ -291,6 +326,8 @@ static int send_addr(const struct s7_sock *sk, const struct msghdr *hdr, struct 
 	err = sock_addr_family(addr, hdr->msg_namelen, &family);
 	if (err)
 		return err;
+	if (sock_is_raw(sk) && (sk->domain == AF_INET6 || sk->proto == PROTO_PING))
+		return raw_addr(sk, hdr, family, ret_ip, ret_port, ret_scope);
 	if (sk->domain == AF_INET && hdr->msg_namelen >= sizeof(any) && family == AF_UNSPEC) {
 		if (!user_get(&any, addr, sizeof(any)))
 			return -EFAULT;
@@ -326,7 +363,7 @@ static int send_name(struct send_op *op, const struct msghdr *hdr)
 		return err;
 	if ((sk->bits & SKB_V6ONLY) && ip_is_v4(&name->ip))
 		return -ENETUNREACH;
-	if (!name->port)
+	if (!name->port && s7_likely(!sock_is_raw(sk)))
 		return -EINVAL;
 	if (s7_unlikely(ip_is_any(&name->ip)) && sock_other_family(sk, &name->ip))
 		name->ip = ip_from_v4(htonl(INADDR_LOOPBACK));
@@ -345,14 +382,14 @@ static bool names_nobody(const struct s7_sock *sk, const struct msghdr *hdr)
 {
 	sa_family_t family;
 
-	return sk->domain == AF_INET6 &&
+	return sk->domain == AF_INET6 && sk->proto == PROTO_UDP &&
 	       !sock_addr_family(hdr->msg_name, hdr->msg_namelen, &family) && family == AF_UNSPEC;
 }
 
 /* A datagram's destination, where one is named: as send_name. */
 static int send_to(struct send_op *op, const struct msghdr *hdr)
 {
-	if (op->sk->type != SOCK_DGRAM || !hdr->msg_name || !hdr->msg_namelen ||
+	if (op->sk->type == SOCK_STREAM || !hdr->msg_name || !hdr->msg_namelen ||
 	    s7_unlikely(names_nobody(op->sk, hdr)))
 		return 0;
 	return send_name(op, hdr);

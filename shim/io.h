@@ -28,10 +28,11 @@ ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flag
 ssize_t io_recv_buf(struct s7_sock_at at, int fd, void *buf, size_t len, int flags);
 ssize_t io_send_buf(struct s7_sock_at at, int fd, const void *buf, size_t len, int flags);
 
-/* A dual socket whose kernel half can have something: a datagram socket or a listener. */
+/* A dual socket whose kernel half can have something: no stream, or a listener. */
 static inline bool io_has_twin(const struct s7_sock *sk)
 {
-	return sk->file.side == SIDE_DUAL && (sk->type == SOCK_DGRAM || (sk->bits & SKB_LISTENING));
+	return sk->file.side == SIDE_DUAL &&
+	       (sk->type != SOCK_STREAM || (sk->bits & SKB_LISTENING));
 }
 
 #endif

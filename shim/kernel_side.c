@@ -11,6 +11,7 @@
  *                                           not for a link-local one of a link without a netdev,
  *                                           which no kernel socket can be bound to)
  *    any other                              the kernel
+ * A raw socket hears from its first moment, so it is both sides' at once; docs/raw.md.
  * A socket that goes to the kernel leaves the descriptor tables of all processes at that moment, so
  * no wrapper needs to look at the side. `kernel_fallback = no`: nothing is dual and what would be
  * the kernel's is refused.
@@ -78,10 +79,19 @@ static enum s7_side side_of_local(struct s7_sock *sk, const struct s7_ip *ip, ui
 	return side;
 }
 
+/* An interface that the kernel knows nothing of. */
+static bool device_is_ours(const struct s7_inst *inst, uint32_t device)
+{
+	return device && device <= inst->iface_count &&
+	       !(inst->iface[device - 1].flags & (IFACE_SHARED | IFACE_NETDEV | IFACE_LO));
+}
+
 static enum s7_side side_of(struct s7_sock *sk, const struct s7_ip *ip, uint32_t device)
 {
 	if (device == SOCK_DEVICE_KERNEL)
 		return SIDE_KERNEL;
+	if (sock_is_raw(sk) && device_is_ours(sk->inst, device))
+		return SIDE_STACK;
 	/* a group may come to either */
 	if (ip_is_any(ip) || ip_is_multicast(ip))
 		return fallback(sk) ? SIDE_DUAL : SIDE_STACK;
@@ -132,7 +142,7 @@ static void fresh_kernel_socket(const struct s7_sock *sk, int fd)
 {
 	int addr = !!(sk->bits & SKB_REUSEADDR), port = !!(sk->bits & SKB_REUSEPORT);
 	int v6only = !!(sk->bits & SKB_V6ONLY);
-	long own = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0);
+	long own = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, sk->protocol);
 	long flags = s7_sys3(SYS_fcntl, fd, F_GETFD, 0);
 
 	if (own < 0)
@@ -219,8 +229,32 @@ static int bound_to(struct s7_sock *sk, int fd, const struct own_name *name, boo
 	sk->file.side = side;
 	inst_unlock(sk->inst);
 	keeper_need();
-	if (side == SIDE_DUAL)
+	if (side == SIDE_DUAL || sk->proto == PROTO_RAW)
 		epoll_side_changed(sk, fd);
+	return 0;
+}
+
+void kernel_side_raw(struct s7_sock *sk, int fd)
+{
+	enum s7_side side = side_of(sk, &sk->bind.ip, sk->bound_iface);
+
+	if (side == sk->file.side || side == SIDE_KERNEL)
+		return;
+	sk->file.side = side;
+	keeper_need();
+	if (fd >= 0)
+		epoll_side_changed(sk, fd);
+}
+
+int kernel_side_connect_raw(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	long err = s7_sys3(SYS_connect, fd, addr, len);
+
+	if (err && sk->file.side == SIDE_DUAL) { /* it would hear others than the peer */
+		sk->file.side = SIDE_STACK;
+		epoll_side_changed(sk, fd);
+	}
+	keeper_need();
 	return 0;
 }
 
@@ -236,11 +270,14 @@ int kernel_side_bound(struct s7_sock *sk, int fd, bool chosen)
 /* Lets the kernel socket bind to an address that only the stack has. */
 static int set_freebind(const struct s7_sock *sk, int fd)
 {
+	long err = 0, err4;
 	int on = 1;
 
 	if (sk->domain == AF_INET6)
-		s7_sys6(SYS_setsockopt, fd, IPPROTO_IPV6, IPV6_FREEBIND, (long)&on, sizeof(on), 0);
-	return (int)s7_sys6(SYS_setsockopt, fd, IPPROTO_IP, IP_FREEBIND, (long)&on, sizeof(on), 0);
+		err = s7_sys6(SYS_setsockopt, fd, IPPROTO_IPV6, IPV6_FREEBIND, (long)&on,
+			      sizeof(on), 0);
+	err4 = s7_sys6(SYS_setsockopt, fd, IPPROTO_IP, IP_FREEBIND, (long)&on, sizeof(on), 0);
+	return (int)(sk->domain == AF_INET6 && sk->proto == PROTO_RAW ? err : err4);
 }
 
 static bool stack_has(struct s7_sock *sk, const struct sockaddr *addr, socklen_t len)
@@ -263,7 +300,7 @@ static bool beyond_kernel(struct s7_sock *sk, const struct sockaddr *addr, sockl
 static int may_have_port(const struct s7_sock *sk, uint16_t port)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	long fd = s7_sys3(SYS_socket, AF_INET6, sk->type | SOCK_CLOEXEC, 0), err;
+	long fd = s7_sys3(SYS_socket, AF_INET6, sk->type | SOCK_CLOEXEC, sk->protocol), err;
 
 	if (fd < 0)
 		return 0; /* nobody to ask: the port table judges */
@@ -337,7 +374,7 @@ static bool comes_first(const struct s7_sock *sk, int err)
 /* A bound socket cannot be bound, but what is wrong with the address comes first. */
 static int bind_refused(struct s7_sock *sk, const struct sockaddr *addr, socklen_t len)
 {
-	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, 0), err;
+	long fd = s7_sys3(SYS_socket, sk->domain, sk->type | SOCK_CLOEXEC, sk->protocol), err;
 
 	if (fd < 0)
 		return -EINVAL;
@@ -351,7 +388,9 @@ int kernel_side_bind(struct s7_sock *sk, int fd, const struct sockaddr *addr, so
 	struct own_name name;
 	int err;
 
-	if (sk->bits & (SKB_BOUND | SKB_CONNECTED) ||
+	if (sk->proto == PROTO_RAW && sk->bits & SKB_CONNECTED)
+		return -EINVAL;
+	if ((sk->proto != PROTO_RAW && sk->bits & (SKB_BOUND | SKB_CONNECTED)) ||
 	    (sk->file.side != SIDE_OPEN && sock_was_accepted(sk)))
 		return bind_refused(sk, addr, len);
 	for (int try = 0; try < SOURCE_TRIES; try++) {
@@ -440,7 +479,7 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
 
 	if (sk->bits & SKB_BOUND)
 		return 0;
-	if (sk->proto == PROTO_UDP)
+	if (sk->proto != PROTO_TCP)
 		return kernel_side_autobind(sk, fd);
 	err = sock_route_source(sk, dst, host_now(), &src, &shared);
 	if (err)

@@ -85,7 +85,7 @@ static enum look sock_look(struct s7_sock *sk, uint32_t events, struct s7_waiter
 {
 	enum look look = LOOK_NOTHING;
 	bool exclusive =
-		(sk->bits & SKB_LISTENING) || (sk->type == SOCK_DGRAM && !(events & EPOLLOUT));
+		(sk->bits & SKB_LISTENING) || (sk->type != SOCK_STREAM && !(events & EPOLLOUT));
 
 	inst_lock(sk->inst, now);
 	sk->inst->rx_budget = self ? 0 : sk->busy_budget;

@@ -28,6 +28,8 @@ static const struct page pages[] = {
 	{ IPPROTO_IP, "IPPROTO_IP: ip(7)", ip_names },
 	{ IPPROTO_IPV6, "IPPROTO_IPV6: ipv6(7)", ipv6_names },
 	{ IPPROTO_UDP, "IPPROTO_UDP: udp(7)", udp_names },
+	{ IPPROTO_RAW, "IPPROTO_RAW: raw(7)", raw_names },
+	{ IPPROTO_ICMPV6, "IPPROTO_ICMPV6: ipv6(7)", icmp6_names },
 };
 
 static const char head[] =
@@ -109,7 +111,8 @@ static const char *result_text(int level, int name)
 		const char *name;
 	} names[] = { { SOL_SOCKET, "SOL_SOCKET" }, { IPPROTO_TCP, "IPPROTO_TCP" },
 		      { IPPROTO_IP, "IPPROTO_IP" }, { IPPROTO_IPV6, "IPPROTO_IPV6" },
-		      { IPPROTO_UDP, "IPPROTO_UDP" } };
+		      { IPPROTO_UDP, "IPPROTO_UDP" }, { IPPROTO_RAW, "IPPROTO_RAW" },
+		      { IPPROTO_ICMPV6, "IPPROTO_ICMPV6" } };
 	static char text[64];
 
 	text[0] = 0;
@@ -183,11 +186,20 @@ static const struct s7_opt *row_of(int level, int name)
 
 static const char *sockets_of(const struct s7_opt *row)
 {
-	if (row->on & ON_V6)
-		return "IPv6";
-	if ((row->on & ON_ANY) == ON_ANY)
-		return "all";
-	return row->on & ON_TCP ? "TCP" : "UDP";
+	static const struct {
+		uint8_t on;
+		const char *text;
+	} kinds[] = {
+		{ ON_ANY, "all" },	 { ON_DGRAM, "all but TCP" }, { ON_TCP, "TCP" },
+		{ ON_UDP, "UDP" },	 { ON_RAW, "RAW" },	      { ON_PING, "ping" },
+		{ ON_ANY | ON_V6, "IPv6" }, { ON_DGRAM | ON_V6, "IPv6, all but TCP" },
+		{ ON_RAW | ON_V6, "IPv6 RAW" },
+	};
+
+	for (size_t i = 0; i < S7_ARRAY_LEN(kinds); i++)
+		if (kinds[i].on == row->on)
+			return kinds[i].text;
+	return "some";
 }
 
 static const char *access_of(const struct s7_opt *row)

@@ -195,6 +195,7 @@ static const struct opt_name ip_names[] = {
 	{ "IP_RECVTOS", IP_RECVTOS, NULL },
 	{ "IP_RECVTTL", IP_RECVTTL, NULL },
 	{ "IP_RETOPTS", IP_RETOPTS, NULL },
+	{ "IP_ROUTER_ALERT", IP_ROUTER_ALERT, "raw sockets only" },
 	{ "IP_TOS", IP_TOS, NULL },
 	{ "IP_TRANSPARENT", IP_TRANSPARENT, NULL },
 	{ "IP_TTL", IP_TTL, NULL },
@@ -211,12 +212,14 @@ static const struct opt_name ipv6_names[] = {
 	{ "IPV6_ADDR_PREFERENCES", IPV6_ADDR_PREFERENCES, NULL },
 	{ "IPV6_ADDRFORM", IPV6_ADDRFORM, NULL },
 	{ "IPV6_AUTOFLOWLABEL", IPV6_AUTOFLOWLABEL, NULL },
+	{ "IPV6_CHECKSUM", IPV6_CHECKSUM, "not of IPPROTO_ICMPV6: there at level IPPROTO_RAW" },
 	{ "IPV6_DONTFRAG", IPV6_DONTFRAG, NULL },
 	{ "IPV6_DSTOPTS", IPV6_DSTOPTS, NULL },
 	{ "IPV6_FLOWINFO", IPV6_FLOWINFO, NULL },
 	{ "IPV6_FLOWINFO_SEND", IPV6_FLOWINFO_SEND, NULL },
 	{ "IPV6_FLOWLABEL_MGR", IPV6_FLOWLABEL_MGR, NULL },
 	{ "IPV6_FREEBIND", IPV6_FREEBIND, NULL },
+	{ "IPV6_HDRINCL", 36, "RAW sockets only" },
 	{ "IPV6_HOPOPTS", IPV6_HOPOPTS, NULL },
 	{ "IPV6_MINHOPCOUNT", IPV6_MINHOPCOUNT, NULL },
 	{ "IPV6_MINHOPCOUNT", IPV6_MINHOPCOUNT, NULL },
@@ -262,6 +265,18 @@ static const struct opt_name udp_names[] = {
 	{ "UDP_ENCAP", UDP_ENCAP, NULL },
 	{ "UDP_GRO", UDP_GRO, NULL },
 	{ "UDP_SEGMENT", UDP_SEGMENT, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct opt_name raw_names[] = {
+	{ "ICMP_FILTER", 1, "sockets of IPPROTO_ICMP: EOPNOTSUPP on others" },
+	{ "IPV6_CHECKSUM", IPV6_CHECKSUM, NULL },
+	{ "IPV6_HDRINCL", 36, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct opt_name icmp6_names[] = {
+	{ "ICMP6_FILTER", 1, "sockets of IPPROTO_ICMPV6: EOPNOTSUPP on others" },
 	{ NULL, 0, NULL },
 };
 

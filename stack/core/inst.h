@@ -141,6 +141,7 @@ struct s7_frag_table;  /* stack/ip/frag.h */
 struct s7_group_table; /* stack/ip/group.h */
 struct s7_tcp_inst;    /* stack/tcp/tcp.h: slabs and counters of TCP */
 struct s7_udp_inst;    /* stack/udp/udp.h */
+struct s7_raw_inst;    /* stack/raw/raw.h */
 struct s7_epoll_inst;  /* stack/sock/epoll.h */
 struct s7_filter_area; /* stack/bpf/area.h */
 
@@ -187,6 +188,8 @@ struct s7_inst {
 	struct s7_group_table *groups;
 	struct s7_tcp_inst *tcp;
 	struct s7_udp_inst *udp;
+	struct s7_raw_inst *raw;
+	uint32_t raw_count; /* raw and ping sockets: none, and no packet is offered to any */
 	struct s7_epoll_inst *epoll;
 	struct s7_filter_area *filters; /* programs of sockets */
 

@@ -16,6 +16,14 @@
 static const uint8_t proto_number[PROTO_COUNT] = {
 	[PROTO_TCP] = IPPROTO_TCP,
 	[PROTO_UDP] = IPPROTO_UDP,
+	/* raw and ping: as their init says */
+};
+
+static const uint16_t proto_type[PROTO_COUNT] = {
+	[PROTO_TCP] = SOCK_STREAM,
+	[PROTO_UDP] = SOCK_DGRAM,
+	[PROTO_RAW] = SOCK_RAW,
+	[PROTO_PING] = SOCK_DGRAM,
 };
 
 static void sk_buffers(struct s7_sock *sk)
@@ -68,7 +76,7 @@ int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_s
 	atomic_store_explicit(&sk->file.refs, 1, memory_order_release);
 	sk->proto = proto;
 	sk->domain = (uint16_t)domain;
-	sk->type = proto == PROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+	sk->type = proto_type[proto];
 	sk->protocol = sk->flow.proto = sk->bind.proto = proto_number[proto];
 	sk->rcvlowat = 1;
 	sk->ttl = SK_DEFAULT_TTL;
@@ -162,10 +170,13 @@ int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 		return err;
 	sk->flow.local = *ip;
 	sk->flow.lport = port;
-	sk->bits |= SKB_BOUND | SKB_OWNS_PORT;
+	sk->bits |= SKB_BOUND;
 	if (s7_unlikely(sk->ext != NULL))
 		sk->ext->bits &= ~(uint32_t)EXT_ADDR_ONLY;
-	own_bound(sk);
+	if (s7_likely(sk->proto != PROTO_PING)) { /* an identifier: the kernel hears ICMP too */
+		sk->bits |= SKB_OWNS_PORT;
+		own_bound(sk);
+	}
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 /*
  * sk.h - what every socket has, whatever its protocol; and the table of protocols
  *
- * A protocol's socket struct begins with s7_sock (struct s7_tcp_sock, struct s7_udp_sock).
+ * A protocol's socket struct begins with s7_sock (struct s7_tcp_sock, struct s7_udp_sock, ...).
  * Everything here is non-blocking: a call that would wait returns -EAGAIN; waiting is shim's.
  * Context: inst->lock for all of it, except file.refs and file.status.
  */
@@ -19,7 +19,7 @@
 struct s7_sk_ext; /* stack/core/ext.h */
 struct s7_filter; /* stack/bpf/filter.h */
 
-enum s7_proto { PROTO_TCP, PROTO_UDP, PROTO_COUNT };
+enum s7_proto { PROTO_TCP, PROTO_UDP, PROTO_RAW, PROTO_PING, PROTO_COUNT };
 
 enum s7_sk_shut { SK_SHUT_RD = 1, SK_SHUT_WR = 2 };
 
@@ -143,7 +143,7 @@ struct s7_sock {
 	uint8_t proto;	/* enum s7_proto */
 	uint8_t shut;	/* enum s7_sk_shut */
 	uint16_t domain; /* AF_INET, AF_INET6 */
-	uint16_t type;	/* SOCK_STREAM, SOCK_DGRAM */
+	uint16_t type;	/* SOCK_STREAM, SOCK_DGRAM, SOCK_RAW */
 	uint16_t protocol;
 	uint32_t bits;	/* enum s7_sk_bits */
 	int32_t err;	/* positive errno waiting in SO_ERROR */
@@ -219,6 +219,7 @@ struct s7_proto_ops {
 
 extern const struct s7_proto_ops tcp_proto_ops; /* stack/tcp/tcp_proto.c */
 extern const struct s7_proto_ops udp_proto_ops; /* stack/udp/udp_proto.c */
+extern const struct s7_proto_ops raw_proto_ops, ping_proto_ops; /* stack/raw/raw_proto.c */
 
 /* By index, filled in stack/run/tables.c. */
 extern const struct s7_proto_ops *const s7_protos[PROTO_COUNT];

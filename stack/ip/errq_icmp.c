@@ -86,6 +86,8 @@ void errq_icmp(struct s7_sock *sk, const struct s7_icmp_error *e, uint32_t from)
 	if (!e->pkt || !e->rx || e->l4 + 4 > e->pkt->total || from > e->pkt->total)
 		return;
 	quoted_destination(e, &entry);
+	if (sk->proto != PROTO_TCP && sk->proto != PROTO_UDP)
+		entry.port = 0; /* nothing there that is one */
 	entry.flags |= ERRQ_OFFENDER;
 	entry.offender = e->rx->src;
 	entry.local = e->rx->dst;

@@ -122,15 +122,18 @@ bool icmp_dispatch(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t 
 {
 	const struct s7_flow *flow = flow_find(&inst->flows, quoted->proto, &quoted->local,
 					       quoted->lport, &quoted->remote, quoted->rport);
+	bool heard = s7_unlikely(inst->raw_count != 0) && raw_icmp(inst, quoted, seq, e);
 
+	if (heard && e->mtu)
+		ip_pmtu_learn(inst, &quoted->remote, e->mtu);
 	if (quoted->proto == IPPROTO_TCP && flow) {
 		tcp_icmp(inst, flow, seq, e);
 		return true;
 	}
 	if (quoted->proto != IPPROTO_UDP)
-		return false;
+		return heard;
 	if (!flow && !port_find(&inst->ports, IPPROTO_UDP, &quoted->local, quoted->lport, 0, 0))
-		return false;
+		return heard;
 	if (e->mtu)
 		ip_pmtu_learn(inst, &quoted->remote, e->mtu);
 	stat_add(inst, STAT_ICMP_ERRORS_IN, 1);
@@ -253,6 +256,10 @@ void icmp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx
 	switch (icmp.type) {
 	case ICMP_T_ECHO:
 		icmp_echo(inst, pkt, rx);
+		break;
+	case ICMP_T_ECHO_REPLY:
+	case ICMP_T_EXT_REPLY:
+		ping_input(inst, pkt, rx);
 		break;
 	case ICMP_T_UNREACH:
 	case ICMP_T_TIME:

@@ -225,6 +225,10 @@ void icmp6_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *r
 	case ICMP6_T_ECHO:
 		icmp6_echo(inst, pkt, rx);
 		break;
+	case ICMP6_T_ECHO_REPLY:
+	case ICMP6_T_EXT_REPLY:
+		ping_input(inst, pkt, rx);
+		break;
 	case ICMP6_T_UNREACH:
 	case ICMP6_T_TOO_BIG:
 	case ICMP6_T_TIME:

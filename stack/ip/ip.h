@@ -121,6 +121,12 @@ struct s7_ip_tx {
 int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 	      const struct s7_ip_tx *tx);
 
+/*
+ * Sends a packet that begins at its IP header as it is, not fragmented. Consumes. 0, -ENETUNREACH,
+ * -ENOBUFS.
+ */
+int ip_output_whole(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt);
+
 /* Header bytes of a packet, and what one that is fragmented gives to each fragment. */
 static inline uint32_t ip_header_len(bool is_v4)
 {
@@ -192,6 +198,19 @@ void nd_timer(void *inst, struct s7_timer *timer, s7_time now);
 /* Transports, entered from ip4_input with data at the transport header; they consume the packet. */
 void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
 void udp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
+/*
+ * Raw sockets hear every packet beside its transport: data at the transport header, which stays the
+ * caller's. True: one of them wants such packets. Called only while inst->raw_count is not 0.
+ */
+bool raw_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
+/* An echo reply, checksum good, at least 8 bytes; consumes. */
+void ping_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
+/*
+ * An ICMP error quotes a packet like this, `word` being bytes 4..7 behind its IP header. Consumes
+ * nothing. True: somebody heard.
+ */
+bool raw_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t word,
+	      const struct s7_icmp_error *e);
 /*
  * An ICMP error quotes this flow of ours: local/remote as in our table. They consume nothing.
  */

@@ -102,6 +102,8 @@ static void unknown_proto(struct s7_inst *inst, struct s7_pkt *pkt, const struct
 
 static void ip4_deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 {
+	bool taken = s7_unlikely(inst->raw_count != 0) && raw_input(inst, pkt, rx);
+
 	switch (rx->proto) {
 	case IPPROTO_TCP:
 		tcp_input(inst, pkt, rx);
@@ -116,7 +118,10 @@ static void ip4_deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s
 		igmp_input(inst, pkt, rx);
 		break;
 	default:
-		unknown_proto(inst, pkt, rx);
+		if (taken)
+			pkt_free(inst, pkt);
+		else
+			unknown_proto(inst, pkt, rx);
 	}
 }
 

@@ -82,6 +82,8 @@ static enum s7_drop check_source(struct s7_inst *inst, const struct s7_iface *if
 static void ip6_deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx,
 			uint32_t next_at)
 {
+	bool taken = s7_unlikely(inst->raw_count != 0) && raw_input(inst, pkt, rx);
+
 	switch (rx->proto) {
 	case IPPROTO_TCP:
 		tcp_input(inst, pkt, rx);
@@ -96,6 +98,10 @@ static void ip6_deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s
 		pkt_free(inst, pkt);
 		break;
 	default:
+		if (taken) {
+			pkt_free(inst, pkt);
+			return;
+		}
 		icmp6_param(inst, pkt, rx, ICMP6_C_NEXT, next_at);
 		pkt_drop(inst, pkt, DROP_IP_PROTO);
 	}

@@ -8,7 +8,7 @@
  * fragmented (RFC 791 3.2) unless the transport forbids it: without copying when its buffers
  * already are one fragment each (UDP builds them so), else piece by piece into fresh ones.
  * Fragments carry a finished transport checksum. Context: instance lock; every path consumes one
- * reference. Called by: tcp, udp, icmp.
+ * reference. Called by: tcp, udp, raw, icmp.
  */
 #include "stack/ip/ip_out.h"
 
@@ -151,6 +151,19 @@ static int ip_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 		pkt->flags |= PKT_TX_L3_CSUM;
 	else if (dst->link_len)
 		put_raw16(p + 10, csum_fold(csum_20(p)));
+	return ip_transmit(inst, dst, pkt);
+}
+
+int ip_output_whole(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt)
+{
+	if (dst->owner != ROUTE_STACK) {
+		pkt_drop(inst, pkt, DROP_IP_NO_ROUTE);
+		return -ENETUNREACH;
+	}
+	pkt->l2_len = dst->link_len;
+	pkt->l3_len = (uint8_t)ip_header_len(dst->is_v4);
+	if (!dst->is_v4)
+		pkt->flags |= PKT_L3_V6;
 	return ip_transmit(inst, dst, pkt);
 }
 

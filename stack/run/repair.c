@@ -17,6 +17,7 @@
 #include "stack/core/ext.h"
 #include "stack/ip/frag.h"
 #include "stack/ip/group.h"
+#include "stack/raw/raw.h"
 #include "stack/sock/epoll.h"
 #include "stack/tcp/tcp.h"
 #include "stack/udp/udp.h"
@@ -56,6 +57,7 @@ static void sockets_mend(struct s7_inst *inst)
 		tcb->request_count = list_mend(&tcb->requests);
 	}
 	list_mend(&inst->udp->socks);
+	inst->raw_count = list_mend(&inst->raw->socks);
 	inst->later.out_count = list_mend(&inst->later.out);
 	list_mend(&inst->later.acks);
 	list_mend(&inst->frags->age);
@@ -80,6 +82,7 @@ static void slabs_mend(struct s7_inst *inst)
 	struct s7_slab *const slabs[] = {
 		&inst->waits,	   &inst->exts,	     &inst->owners,    &inst->tcp->socks,
 		&inst->tcp->reqs, &inst->tcp->tws, &inst->udp->slab, &inst->frags->slab,
+		&inst->raw->slab,
 	};
 
 	for (size_t i = 0; i < S7_ARRAY_LEN(slabs); i++)

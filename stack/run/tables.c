@@ -12,6 +12,7 @@
 #include "stack/core/ext.h"
 #include "stack/ip/group.h"
 #include "stack/ip/ip.h"
+#include "stack/raw/raw.h"
 #include "stack/sock/epoll.h"
 #include "stack/tcp/tcp.h"
 #include "stack/udp/udp.h"
@@ -40,6 +41,8 @@ const s7_timer_fn inst_timers[TIMER_KIND_COUNT] = {
 const struct s7_proto_ops *const s7_protos[PROTO_COUNT] = {
 	[PROTO_TCP] = &tcp_proto_ops,
 	[PROTO_UDP] = &udp_proto_ops,
+	[PROTO_RAW] = &raw_proto_ops,
+	[PROTO_PING] = &ping_proto_ops,
 };
 
 const s7_wait_fn s7_wait_epoll = epoll_node_event;
@@ -57,6 +60,7 @@ uint64_t inst_layout(void)
 		sizeof(struct s7_sk_ext),
 		sizeof(struct s7_tcp_sock),
 		sizeof(struct s7_udp_sock),
+		sizeof(struct s7_raw_sock),
 		sizeof(struct s7_flow),
 		sizeof(struct s7_epoll),
 		sizeof(struct s7_filter),
@@ -79,6 +83,7 @@ const s7_inst_step inst_steps[] = {
 	ip_inst_init,
 	tcp_inst_init,
 	udp_inst_init,
+	raw_inst_init,
 	epoll_inst_init,
 	area_inst_init,
 };

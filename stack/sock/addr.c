@@ -77,7 +77,7 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 		/* AF_UNSPEC with 0.0.0.0 is taken for AF_INET by Linux */
 		if (!err && family != AF_INET && !(family == AF_UNSPEC && ip_is_any(&ip)))
 			err = -EAFNOSUPPORT;
-	} else if (family == AF_INET && sk->type == SOCK_DGRAM) {
+	} else if (family == AF_INET && sk->proto == PROTO_UDP) {
 		err = sk->bits & SKB_V6ONLY ? -EAFNOSUPPORT : read_in(addr, len, &ip, &port);
 	} else {
 		err = read_in6(addr, len, &ip, &port, &scope);
@@ -106,7 +106,7 @@ uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t 
 		return sock_device_of(sk->inst, scope);
 	if (s7_likely(sk->bound_iface || ip_is_v4(ip)))
 		return sk->bound_iface;
-	return sk->proto == PROTO_UDP ? sk->ip6.src_iface : 0;
+	return sk->proto != PROTO_TCP ? sk->ip6.src_iface : 0;
 }
 
 static uint32_t scope_of(const struct s7_inst *inst, const struct s7_ip *ip, uint32_t device)
@@ -158,7 +158,7 @@ uint32_t sock_device_out(const struct s7_sock *sk, const struct s7_ip *ip, uint3
 	uint32_t device = sock_device(sk, ip, scope);
 	bool v4 = ip_is_v4(ip);
 
-	if (s7_likely(!sk->ext) || device || sk->type != SOCK_DGRAM)
+	if (s7_likely(!sk->ext) || device || sk->type == SOCK_STREAM)
 		return device;
 	if (!ip_is_multicast(ip))
 		return v4 ? sk->ext->unicast_if : sk->ext->unicast_if6;

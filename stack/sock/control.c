@@ -96,6 +96,8 @@ static uint32_t spec_dst(const struct s7_sock *sk, const struct s7_msg *msg)
 	const struct s7_inst *inst = sk->inst;
 	struct s7_ip src;
 
+	if (sk->proto == PROTO_PING)
+		return 0;
 	if (msg->more && msg->more->is_error)
 		return msg->more->entry.flags & ERRQ_STAMP ? ip_v4(&msg->more->entry.offender) : 0;
 	if (!ip_is_multicast(&msg->local) && !ip_is_broadcast(inst, &msg->local))
@@ -190,10 +192,10 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 		control_put_more(sk, msg, &out);
 	if (s7_unlikely(msg->more && msg->more->is_error)) {
 		control_put_error(sk, msg, &out);
-	} else if (sk->type == SOCK_DGRAM && msg->name.valid) {
-		if ((sk->bits & SKB_RXQ_OVFL) && drops)
+	} else if (sk->type != SOCK_STREAM && msg->name.valid) {
+		if ((sk->bits & SKB_RXQ_OVFL) && drops && sk->proto != PROTO_PING)
 			cmsg_put(&out, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));
-		if (s7_unlikely(sk->more && msg->more))
+		if (s7_unlikely(sk->more && msg->more && sk->proto != PROTO_PING))
 			control_put_more(sk, msg, &out);
 		if (msg->more && msg->more->gro)
 			cmsg_put(&out, IPPROTO_UDP, UDP_GRO, &(int){ msg->more->gro }, sizeof(int));

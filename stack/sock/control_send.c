@@ -309,7 +309,7 @@ static bool rows_of(const struct s7_sock *sk, const struct s7_msg *msg, int leve
 		*ret = (struct control_rows){ socket_rows, S7_ARRAY_LEN(socket_rows) };
 	else if (sk->proto == PROTO_TCP)
 		return false;
-	else if (level == IPPROTO_UDP)
+	else if (level == IPPROTO_UDP && sk->proto == PROTO_UDP)
 		*ret = (struct control_rows){ udp_rows, S7_ARRAY_LEN(udp_rows) };
 	else if (level == IPPROTO_IP && v4)
 		*ret = (struct control_rows){ ip_rows, S7_ARRAY_LEN(ip_rows) };

@@ -122,7 +122,7 @@ static const struct s7_opt ip7_opts[] = {
 	ROW(IP_MTU_DISCOVER, OPT_IP_ZERO, OPT_RW, .set = set_mtu_discover, .get = get_mtu_discover,
 	    .min = 0, .max = 5, .text = "don't-fragment policy"),
 	{ .level = IPPROTO_IP, .name = IP_MULTICAST_TTL, .type = OPT_IP_INT, .access = OPT_RW,
-	  .on = ON_UDP, .set = set_mcast_ttl, .get = get_mcast_ttl,
+	  .on = ON_DGRAM, .set = set_mcast_ttl, .get = get_mcast_ttl,
 	  .text = "TTL of multicast datagrams" },
 	ROW(IP_PROTOCOL, OPT_IP_INT, OPT_RD, .get = get_ip_protocol,
 	    .text = "what Linux keeps of a socket's number: the local port"),

@@ -338,11 +338,11 @@ static int ask_kernel(struct s7_sock *sk, struct opt_value *ret)
 
 #define ROW(level_, name_, type_, access_, ...)                                                    \
 	{ .level = level_, .name = name_, .type = type_, .access = access_, __VA_ARGS__ }
-#define GROUP4(name_, what, text_)                                                                 \
-	ROW(IPPROTO_IP, name_, OPT_BYTES, OPT_RW | OPT_GROUP, .on = ON_UDP, .set = set_##what,     \
+#define GROUP4(name_, what, text_) \
+	ROW(IPPROTO_IP, name_, OPT_BYTES, OPT_RW | OPT_GROUP, .on = ON_DGRAM, .set = set_##what, \
 	    .get = ask_kernel, .text = text_)
-#define GROUP6(name_, what, text_)                                                                 \
-	ROW(IPPROTO_IPV6, name_, OPT_BYTES, OPT_RW | OPT_GROUP, .on = ON_UDP | ON_V6,              \
+#define GROUP6(name_, what, text_) \
+	ROW(IPPROTO_IPV6, name_, OPT_BYTES, OPT_RW | OPT_GROUP, .on = ON_DGRAM | ON_V6, \
 	    .set = set_##what, .get = ask_kernel, .text = text_)
 
 static const struct s7_opt ip_opts[] = {
@@ -362,7 +362,7 @@ static const struct s7_opt ip_opts[] = {
 	GROUP4(MCAST_MSFILTER, filter, "the whole source filter, RFC 3678"),
 	ROW(IPPROTO_IP, IP_MULTICAST_ALL, OPT_IP_INT, OPT_RW, .on = ON_ANY, BOTH_WAYS(all),
 	    .min = 0, .max = 1, .text = "hears groups that others joined"),
-	ROW(IPPROTO_IP, IP_MULTICAST_IF, OPT_BYTES, OPT_RW | OPT_GROUP, .on = ON_UDP,
+	ROW(IPPROTO_IP, IP_MULTICAST_IF, OPT_BYTES, OPT_RW | OPT_GROUP, .on = ON_DGRAM,
 	    BOTH_WAYS(mc_if), .text = "interface and source of datagrams to groups"),
 	ROW(IPPROTO_IP, IP_MULTICAST_LOOP, OPT_IP_INT, OPT_RW, .on = ON_ANY, BOTH_WAYS(loop),
 	    .text = "datagrams to groups come back to members here"),
@@ -380,9 +380,9 @@ static const struct s7_opt ipv6_opts[] = {
 	GROUP6(MCAST_MSFILTER, filter6, "the whole source filter, RFC 3678"),
 	ROW(IPPROTO_IPV6, IPV6_MULTICAST_ALL, OPT_BOOL, OPT_RW, .on = ON_ANY | ON_V6,
 	    BOTH_WAYS(all6), .text = "hears groups that others joined"),
-	ROW(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, OPT_INT, OPT_RW, .on = ON_UDP | ON_V6,
+	ROW(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, OPT_INT, OPT_RW, .on = ON_DGRAM | ON_V6,
 	    BOTH_WAYS(mc_hops6), .min = -1, .max = 255, .text = "hop limit towards groups"),
-	ROW(IPPROTO_IPV6, IPV6_MULTICAST_IF, OPT_INT, OPT_RW | OPT_GROUP, .on = ON_UDP | ON_V6,
+	ROW(IPPROTO_IPV6, IPV6_MULTICAST_IF, OPT_INT, OPT_RW | OPT_GROUP, .on = ON_DGRAM | ON_V6,
 	    BOTH_WAYS(mc_if6), .text = "interface of datagrams to groups"),
 	ROW(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, OPT_INT, OPT_RW, .on = ON_ANY | ON_V6,
 	    BOTH_WAYS(loop6), .min = 0, .max = 1,

@@ -14,6 +14,7 @@
 
 #include "stack/core/ext.h"
 #include "stack/base/user.h"
+#include "stack/raw/raw.h"
 #include "stack/sock/epoll.h"
 #include "stack/sock/sock_int.h"
 #include "stack/tcp/tcp.h"
@@ -50,18 +51,28 @@ void sock_leave(struct s7_inst *inst)
 	inst_unlock(inst);
 }
 
+/* The kernel socket was asked before: the protocol fits the type. */
+static enum s7_proto proto_of(int type, int protocol)
+{
+	if (type == SOCK_STREAM)
+		return PROTO_TCP;
+	if (type == SOCK_RAW)
+		return PROTO_RAW;
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 ? PROTO_PING : PROTO_UDP;
+}
+
 int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_time now,
 		struct s7_sock **ret_sk)
 {
-	enum s7_proto proto = type == SOCK_STREAM ? PROTO_TCP : PROTO_UDP;
 	struct s7_sock *sk;
 	int err;
 
-	(void)protocol; /* 0 or the one that the type implies: the kernel socket was asked before */
 	inst_lock(inst, now);
-	err = sk_create(inst, proto, domain, &sk);
+	err = sk_create(inst, proto_of(type, protocol), domain, &sk);
 	if (!err)
 		sk->mtu_discover = IP_PMTUDISC_WANT;
+	if (!err && type == SOCK_RAW)
+		raw_set_number(sk, (uint8_t)protocol);
 	inst_unlock(inst);
 	if (err)
 		return err;
@@ -153,7 +164,10 @@ int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time
 
 	if (err)
 		return err;
-	err = sk_bind(sk, ip, port);
+	if (sk->proto == PROTO_RAW)
+		raw_bind(sk, ip);
+	else
+		err = sk_bind(sk, ip, port);
 	sock_leave(sk->inst);
 	return err;
 }
@@ -226,8 +240,10 @@ int sock_disconnect(struct s7_sock *sk, s7_time now)
 		return err;
 	if (sk->proto == PROTO_TCP)
 		err = tcp_disconnect(sk);
-	else
+	else if (sk->proto == PROTO_UDP)
 		udp_disconnect(sk);
+	else
+		raw_disconnect(sk);
 	sock_leave(sk->inst);
 	return err;
 }
@@ -345,6 +361,11 @@ static const struct ioctl_row sock_ioctls[] = {
 	{ SIOCATMARK, get_atmark },
 	{ SIOCOUTQNSD, get_outq_unsent },
 };
+
+bool sock_is_used(struct s7_sock *sk)
+{
+	return sock_is_raw(sk) && raw_sock(sk)->bits & RAW_USED;
+}
 
 /* SIOCGSTAMP, SIOCGSTAMPNS: when the last packet that the program was given had arrived. */
 static int get_stamp(struct s7_sock *sk, bool nano, void *arg)

@@ -19,7 +19,10 @@
 /* No errno: the descriptor's file is another by now, it is to be looked up again. */
 #define SOCK_STALE 4000
 
-/* domain AF_INET/AF_INET6, type SOCK_STREAM/SOCK_DGRAM without flags. 0, -ENOBUFS. */
+/*
+ * domain AF_INET/AF_INET6, type SOCK_STREAM/SOCK_DGRAM/SOCK_RAW without flags, protocol as the
+ * kernel granted it. 0, -ENOBUFS.
+ */
 int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_time now,
 		struct s7_sock **ret_sk);
 
@@ -91,6 +94,13 @@ int sock_connect_state(struct s7_sock *sk, s7_time now);
 bool sock_port_held(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
 /* It came from accept(): no kernel socket of its own stands behind it. */
 bool sock_was_accepted(const struct s7_sock *sk);
+/* A raw or ping socket: all that the kernel knows of it is asked of its kernel socket too. */
+static inline bool sock_is_raw(const struct s7_sock *sk)
+{
+	return sk->proto == PROTO_RAW || sk->proto == PROTO_PING;
+}
+/* ... by which the stack has sent or received. */
+bool sock_is_used(struct s7_sock *sk);
 int sock_listen(struct s7_sock *sk, int backlog, s7_time now);
 int sock_accept(struct s7_sock *sk, s7_time now, struct s7_sock **ret_child); /* -EAGAIN */
 int sock_shutdown(struct s7_sock *sk, int how, s7_time now);

@@ -56,7 +56,15 @@ enum opt_access {
 	OPT_RW = OPT_RD | OPT_WR,
 };
 
-enum opt_on { ON_TCP = 1, ON_UDP = 2, ON_V6 = 4, ON_ANY = ON_TCP | ON_UDP };
+enum opt_on {
+	ON_TCP = 1,
+	ON_UDP = 2,
+	ON_V6 = 4,
+	ON_RAW = 8,
+	ON_PING = 16,
+	ON_DGRAM = ON_UDP | ON_RAW | ON_PING,
+	ON_ANY = ON_TCP | ON_DGRAM
+};
 
 #define OPT_BYTES_MAX 1536 /* MCAST_MSFILTER with ten sources */
 
@@ -110,6 +118,8 @@ extern const struct s7_opt_table errq_socket_table, errq_ip_table, errq_ipv6_tab
 extern const struct s7_opt_table filter_socket_table; /* opt_filter.c */
 extern const struct s7_opt_table ip_rare_table, ipv6_rare_table; /* opt_ip_rare.c */
 extern const struct s7_opt_table udp7_table; /* opt_udp.c */
+/* opt_raw.c */
+extern const struct s7_opt_table raw_ip_table, raw_ipv6_table, raw_raw_table, raw_icmp6_table;
 extern const struct s7_opt_table mcast_ip_table, mcast_ipv6_table; /* opt_mcast.c */
 
 /* Every table, in the order of the man pages: for the tool and the documentation. */

@@ -19,6 +19,7 @@ const struct s7_opt_table *const s7_opt_tables[] = {
 	&filter_socket_table, &errq_socket_table, &errq_ip_table, &errq_ipv6_table,
 	&ip_rare_table, &ipv6_rare_table, &udp7_table,
 	&mcast_ip_table, &mcast_ipv6_table,
+	&raw_ip_table, &raw_ipv6_table, &raw_raw_table, &raw_icmp6_table,
 };
 const uint32_t s7_opt_table_count = S7_ARRAY_LEN(s7_opt_tables);
 
@@ -39,9 +40,14 @@ static const struct s7_opt *opt_find(int level, int name)
 /* A row can be for another kind of socket: then it is as if there were none. */
 static bool opt_applies(const struct s7_sock *sk, const struct s7_opt *opt)
 {
+	static const uint8_t kind[PROTO_COUNT] = {
+		[PROTO_TCP] = ON_TCP, [PROTO_UDP] = ON_UDP, [PROTO_RAW] = ON_RAW,
+		[PROTO_PING] = ON_PING,
+	};
+
 	if ((opt->on & ON_V6) && sk->domain != AF_INET6)
 		return false;
-	return opt->on & (sk->proto == PROTO_TCP ? ON_TCP : ON_UDP);
+	return opt->on & kind[sk->proto];
 }
 
 bool sock_option_needs_kernel(const struct s7_sock *sk, int level, int name)

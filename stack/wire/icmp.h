@@ -15,6 +15,7 @@ enum icmp_type {
 	ICMP_T_ECHO = 8,
 	ICMP_T_TIME = 11,
 	ICMP_T_PARAM = 12,
+	ICMP_T_EXT_REPLY = 43, /* RFC 8335 */
 };
 
 enum icmp_unreach_code {

@@ -19,6 +19,7 @@ enum icmp6_type {
 	ICMP6_T_NEIGH_SOLICIT = 135,
 	ICMP6_T_NEIGH_ADVERT = 136,
 	ICMP6_T_REDIRECT = 137,
+	ICMP6_T_EXT_REPLY = 161, /* RFC 8335 */
 };
 
 enum icmp6_unreach_code {

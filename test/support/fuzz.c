@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "stack/core/ext.h"
-#include "stack/udp/udp.h"
+#include "stack/raw/raw.h"
 #include "test/support/mini6.h"
 
 static void fuzz_socket(struct mini *m, const char *ip, uint16_t port, bool connected)
@@ -24,6 +24,22 @@ static void fuzz_socket(struct mini *m, const char *ip, uint16_t port, bool conn
 		abort();
 }
 
+/* A raw socket, and a ping socket with identifier 0x101. */
+static void fuzz_raw(struct mini *m, bool v6, uint8_t num)
+{
+	int domain = v6 ? AF_INET6 : AF_INET;
+	struct s7_ip any = v6 ? (struct s7_ip){ 0 } : ip_from_v4(0);
+	struct s7_sock *raw, *ping;
+
+	if (sk_create(m->inst, PROTO_RAW, domain, &raw) ||
+	    sk_create(m->inst, PROTO_PING, domain, &ping) || !sk_ext(raw) || !sk_ext(ping) ||
+	    sk_bind(ping, &any, 0x101))
+		abort();
+	raw_set_number(raw, num);
+	raw->bits |= SKB_RECVERR | SKB_RECVERR6;
+	ping->bits |= SKB_RECVERR | SKB_RECVERR6;
+}
+
 struct mini *fuzz_instance(void)
 {
 	static struct mini *m;
@@ -36,6 +52,8 @@ struct mini *fuzz_instance(void)
 	fuzz_socket(m, "0.0.0.0", 7, false);
 	fuzz_socket(m, "0.0.0.0", 9, true);
 	fuzz_socket(m, MINI_US, 53, false);
+	fuzz_raw(m, false, IPPROTO_ICMP);
+	fuzz_raw(m, false, IPPROTO_UDP);
 	return m;
 }
 
@@ -51,6 +69,7 @@ struct mini *fuzz6_instance(void)
 	fuzz_socket(m, "::", 7, false);
 	fuzz_socket(m, "::", 9, true);
 	fuzz_socket(m, MINI_US6, 53, false);
+	fuzz_raw(m, true, IPPROTO_ICMPV6);
 	return m;
 }
 
@@ -69,12 +88,11 @@ static void fuzz_read(struct s7_sock *sk)
 	} while (n != -EAGAIN);
 }
 
-void fuzz_settle(struct mini *m)
+static void fuzz_empty(struct mini *m, const struct s7_list *socks)
 {
 	struct s7_list *pos;
 
-	mini_wait(m, 45 * S7_SEC);
-	list_for_each(pos, &m->inst->udp->socks)
+	list_for_each(pos, socks)
 	{
 		struct s7_sock *sk = list_entry(pos, struct s7_sock, owner_list);
 
@@ -82,6 +100,13 @@ void fuzz_settle(struct mini *m)
 		udp_cork_drop(udp_sock(sk));
 		errq_purge(m->inst, &sk->ext->errq);
 	}
+}
+
+void fuzz_settle(struct mini *m)
+{
+	mini_wait(m, 45 * S7_SEC);
+	fuzz_empty(m, &m->inst->udp->socks);
+	fuzz_empty(m, &m->inst->raw->socks);
 	m->sent_count = 0;
 	if (bed_missing(&m->bed, m->inst))
 		abort();

@@ -14,7 +14,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* With UDP sockets at ports 7 (any address, twice), 9 (connected to the peer) and 53 (our address),
- * broadcast allowed. */
+ * broadcast allowed. Beside them raw sockets (ICMP, UDP) and ping sockets. */
 struct mini *fuzz_instance(void);
 /* The same over IPv6 (mini6.h), AF_INET6 sockets; TCP and UDP checksums are taken as right. */
 struct mini *fuzz6_instance(void);
