@@ -23,12 +23,20 @@ enum family { V4, V6, MAPPED };
 struct kind {
 	const char *name;
 	enum family family;
-	int type;
+	int type, protocol;
 };
 
 static const struct kind kinds[] = {
-	{ "tcp4", V4, SOCK_STREAM }, { "tcp6", V6, SOCK_STREAM }, { "tcp46", MAPPED, SOCK_STREAM },
-	{ "udp4", V4, SOCK_DGRAM },  { "udp6", V6, SOCK_DGRAM },  { "udp46", MAPPED, SOCK_DGRAM },
+	{ "tcp4", V4, SOCK_STREAM, 0 },
+	{ "tcp6", V6, SOCK_STREAM, 0 },
+	{ "tcp46", MAPPED, SOCK_STREAM, 0 },
+	{ "udp4", V4, SOCK_DGRAM, 0 },
+	{ "udp6", V6, SOCK_DGRAM, 0 },
+	{ "udp46", MAPPED, SOCK_DGRAM, 0 },
+	{ "raw4", V4, SOCK_RAW, IPPROTO_ICMP },
+	{ "raw6", V6, SOCK_RAW, IPPROTO_ICMPV6 },
+	{ "ping4", V4, SOCK_DGRAM, IPPROTO_ICMP },
+	{ "ping6", V6, SOCK_DGRAM, IPPROTO_ICMPV6 },
 };
 
 /* A socket under test and what keeps it in its state. */
@@ -73,7 +81,8 @@ static void need(bool good, const char *what)
 
 static int fresh(const struct kind *kind)
 {
-	int fd = socket(kind->family == V4 ? AF_INET : AF_INET6, kind->type, 0);
+	int fd = socket(kind->family == V4 ? AF_INET : AF_INET6, kind->type,
+			kind->protocol);
 
 	need(fd >= 0, "socket");
 	return fd;
@@ -100,7 +109,7 @@ static struct subject pair_of(const struct kind *kind)
 	struct subject s = { -1, -1 };
 	int listener;
 
-	if (kind->type == SOCK_DGRAM) {
+	if (kind->type != SOCK_STREAM) {
 		s.peer = bound(kind);
 		s.fd = fresh(kind);
 		join(kind, s.fd, port_of(s.peer));
@@ -187,12 +196,12 @@ static struct subject state_reset(const struct kind *kind)
 static const struct state {
 	const char *name;
 	struct subject (*make)(const struct kind *kind);
-	bool stream_only;
+	enum { ANY_KIND, STREAM_ONLY, WITH_PORTS } needs;
 } states[] = {
-	{ "fresh", state_fresh, false },	 { "bound", state_bound, false },
-	{ "listening", state_listening, true }, { "connected", pair_of, false },
-	{ "accepted", state_accepted, true },	 { "shut", state_shut, false },
-	{ "reset", state_reset, false },
+	{ "fresh", state_fresh, ANY_KIND },	    { "bound", state_bound, ANY_KIND },
+	{ "listening", state_listening, STREAM_ONLY }, { "connected", pair_of, ANY_KIND },
+	{ "accepted", state_accepted, STREAM_ONLY },   { "shut", state_shut, ANY_KIND },
+	{ "reset", state_reset, WITH_PORTS },
 };
 
 /* ---- a transcript ---- */
@@ -372,9 +381,12 @@ __attribute__((constructor)) static void add_groups(void)
 {
 	for (size_t k = 0; k < COUNT(kinds); k++)
 		for (size_t s = 0; s < COUNT(states); s++) {
-			if (states[s].stream_only && kinds[k].type != SOCK_STREAM)
+			if (states[s].needs == STREAM_ONLY && kinds[k].type != SOCK_STREAM)
+				continue;
+			if (states[s].needs == WITH_PORTS && kinds[k].protocol)
 				continue;
 			group_add(&kinds[k], &states[s], false);
-			group_add(&kinds[k], &states[s], true);
+			if (kinds[k].type != SOCK_RAW) /* nobody may have one */
+				group_add(&kinds[k], &states[s], true);
 		}
 }

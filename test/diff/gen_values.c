@@ -24,6 +24,8 @@ const struct gen_range gen_ranges[] = {
 	{ "IPPROTO_ICMP", IPPROTO_ICMP, 1, 2 },
 	{ "IPPROTO_ICMPV6", IP6_LEVEL_ICMP, 1, 2 },
 	{ "IPPROTO_RAW", IPPROTO_RAW, 1, 1 },
+	{ "IPPROTO_RAW", IPPROTO_RAW, IPV6_CHECKSUM, IPV6_CHECKSUM },
+	{ "IPPROTO_RAW", IPPROTO_RAW, 36, 36 },
 	{ "level-4711", 4711, 1, 2 },
 	{ "level--1", -1, 1, 1 },
 	{ "SOL_SOCKET", SOL_SOCKET, 4711, 4711 },

@@ -33,6 +33,8 @@ for ns in "$ns_k" "$ns_s"; do
 	ip netns add "$ns" && ip -n "$ns" link set lo up || { echo "not ok - no namespace"; exit 1; }
 	# both sides have it, and every namespace allows it
 	ip netns exec "$ns" sysctl -qw net.ipv4.tcp_congestion_control=reno
+	# ping sockets for everybody; the case that is about that changes it, and comes last of its kind
+	ip netns exec "$ns" sysctl -qw net.ipv4.ping_group_range="0 2147483647"
 done
 mkdir "$tmp/kernel" "$tmp/sock7"
 printf '[global]\nloopback = stack\nlog = warn\nmemory = 64M\ntcp_congestion = reno\n' >"$tmp/sock7.conf"
