@@ -50,6 +50,7 @@ struct port_queue {
 struct packet_ring {
 	int fd;
 	uint8_t *map;
+	struct packet_batch *batch; /* packet_tx.c's, in frame memory: callers' stacks may be small */
 	uint32_t frame_bytes;
 	uint32_t count; /* a power of two */
 };
@@ -145,6 +146,7 @@ bool packet_is_ours(const struct conf_iface *iface);
 int packet_open(struct s7_port *port, const struct conf_iface *iface, char *ret_why,
 		size_t why_len);
 void packet_close(struct s7_port *port);
+struct packet_batch *packet_batch_new(void);
 uint16_t packet_rx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
 uint16_t packet_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
 

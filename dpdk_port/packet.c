@@ -31,6 +31,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <rte_malloc.h>
+
 #include "dpdk_port/internal.h"
 #include "dpdk_port/port_check.h"
 #include "dpdk_port/redirect.h"
@@ -161,8 +163,9 @@ static int queue_open(struct s7_port *port, uint16_t queue, const struct conf_if
 	if (fd < 0)
 		return (int)fd;
 	ring->fd = redirect_keep((int)fd);
+	ring->batch = packet_batch_new();
 	ring_size(ring, iface, port->info.mtu);
-	err = socket_options(ring->fd);
+	err = ring->batch ? socket_options(ring->fd) : -ENOMEM;
 	if (!err)
 		err = ring_map(ring);
 	if (!err)
@@ -285,5 +288,6 @@ void packet_close(struct s7_port *port)
 			s7_sys2(SYS_munmap, ring->map, (size_t)ring->count * ring->frame_bytes);
 		if (ring->fd >= 0)
 			s7p_close(ring->fd);
+		rte_free(ring->batch);
 	}
 }

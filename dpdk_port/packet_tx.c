@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #include <rte_ip.h>
+#include <rte_malloc.h>
 
 #include "dpdk_port/internal.h"
 #include "stack/base/sys.h"
@@ -35,6 +36,11 @@ struct packet_batch {
 	struct virtio_net_hdr vnet[PORT_BURST];
 	struct iovec iov[PIECES_MAX];
 };
+
+struct packet_batch *packet_batch_new(void)
+{
+	return rte_zmalloc("s7_packet", sizeof(struct packet_batch), S7_CACHELINE);
+}
 
 static void vnet_write(struct virtio_net_hdr *vnet, const struct s7_pkt *pkt)
 {
@@ -104,18 +110,18 @@ static bool is_full(long err)
 uint16_t packet_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n)
 {
 	struct s7_port *port = dev;
-	struct packet_batch batch;
+	struct packet_batch *batch = port->packet[queue].batch;
 	uint16_t sent = 0, i;
 	long took;
 
 	while (sent < n) {
-		batch.count = 0;
-		batch.pieces = 0;
-		for (i = sent; i < n && batch.count < PORT_BURST; i++) {
-			if (!batch_add(&batch, pkts[i]))
+		batch->count = 0;
+		batch->pieces = 0;
+		for (i = sent; i < n && batch->count < PORT_BURST; i++) {
+			if (!batch_add(batch, pkts[i]))
 				break;
 		}
-		took = batch.count ? batch_send(&batch, port->packet[queue].fd) : -EMSGSIZE;
+		took = batch->count ? batch_send(batch, port->packet[queue].fd) : -EMSGSIZE;
 		if (is_full(took))
 			break;
 		if (took < 0) {
