@@ -21,6 +21,8 @@ BULK = os.path.join(BUILD, "bench", "pingpong", "bulk")
 FILTER = os.path.join(BUILD, "bench", "filter", "filter")
 LOADGEN = os.path.join(BUILD, "bench", "loadgen", "loadgen")
 PRELOAD = {"LD_PRELOAD": LIB}
+OWN_LINKS = ("memif", "vhost")
+SILENT_PORTS = (7000,)  # of UDP servers: nothing there answers a connect
 
 
 def configure(runs, seconds):
@@ -73,52 +75,73 @@ def start_bulk(world, env):
     return program, 7001
 
 
-class Pair:
-    """The same server twice: on the kernel and on sock7 (af_packet on the veth)."""
+class Side:
+    """A server and how its client reaches it: over the kernel's "veth" or "loopback", or with the server on sock7 over
+    "af_packet" (kernel client), or with both on sock7 over "memif" or "vhost"."""
 
-    def __init__(self, start, udp=False):
-        self.sides = []
-        for env in ({}, "sock7"):
-            world = World()
-            if env == "sock7":
-                env = {**PRELOAD, "SOCK7_INTERFACE": world.dev["s"]}
-            program, port = start(world, env)
-            if udp:
-                time.sleep(0.5)
-            else:
-                world.wait_port("c", IP_S, port, program)
-            self.sides.append((world, program))
+    def __init__(self, link, start):
+        self.link = link
+        self.client_side, self.ip, self.client_env = "c", IP_S, {}
+        self.world = own_link_world(link) if link in OWN_LINKS else World()
+        env = {}
+        if link == "loopback":
+            self.client_side, self.ip = "s", "127.0.0.1"
+        elif link == "af_packet":
+            env = {**PRELOAD, "SOCK7_INTERFACE": self.world.dev["s"]}
+        elif link in OWN_LINKS:
+            conf_s, conf_c = link_confs(self.world, link)
+            env = {**PRELOAD, "SOCK7_CONF": conf_s}
+            self.client_env = {**PRELOAD, "SOCK7_CONF": conf_c}
+        self.program, port = start(self.world, env)
+        if link in OWN_LINKS or port in SILENT_PORTS:
+            time.sleep(1)
+        else:
+            self.world.wait_port(self.client_side, self.ip, port, self.program)
+
+    def run(self, *cmd):
+        """A client command, on its core."""
+        if self.program.poll() is not None:
+            raise Failed("the server ended: " + open(self.program.log_path).read()[-200:])
+        return self.world.run(self.client_side, *cmd, core=CLIENT_CORE, env=self.client_env)
 
     def measure(self, client):
-        """client(world) -> dict of figures; RUNS times, interleaved. Returns (kernel figures, sock7 figures)."""
-        got = ([], [])
-        for _ in range(RUNS):
-            for i, (world, program) in enumerate(self.sides):
-                before = cpu_seconds(program.pid)
-                figures = client(world)
-                figures["cpu"] = cpu_seconds(program.pid) - before
-                got[i].append(figures)
-        return got
+        before = cpu_seconds(self.program.pid)
+        figures = client(self)
+        figures["cpu"] = cpu_seconds(self.program.pid) - before
+        return figures
 
     def close(self):
-        for world, _ in self.sides:
-            world.close()
+        self.world.close()
 
 
-def rows_of(scenario, link, kernel, ours, key, unit, lower=False, per=None):
-    yield report.row(scenario, link, unit, [f[key] for f in ours], [f[key] for f in kernel], lower)
+def measure_all(links, start, client):
+    """{link: [figures]} of RUNS runs each, interleaved."""
+    sides, got = [], {link: [] for link in links}
+    try:
+        for link in links:
+            sides.append(Side(link, start))
+        for _ in range(RUNS):
+            for side in sides:
+                got[side.link].append(side.measure(client))
+    finally:
+        for side in sides:
+            side.close()
+    return got
+
+
+def rows_of(scenario, link, kernel, ours, key, unit, lower=False, per=None, note=""):
+    yield report.row(scenario, link, unit, [f[key] for f in ours], [f[key] for f in kernel], lower, note)
     if per:
         yield report.row(scenario, link, f"server CPU us/{per}", [f["cpu"] * 1e6 / max(f["count"], 1) for f in ours],
-                         [f["cpu"] * 1e6 / max(f["count"], 1) for f in kernel], True)
+                         [f["cpu"] * 1e6 / max(f["count"], 1) for f in kernel], True, note)
 
 
 # ---- clients ----------------------------------------------------------------------------------------------------
 
 def wrk(path, connections, close=False):
-    def run(world):
+    def run(side):
         extra = ["-H", "Connection: close"] if close else []
-        out = world.run("c", "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}", *extra, f"http://{IP_S}/{path}",
-                        core=CLIENT_CORE)
+        out = side.run("wrk", "-t1", f"-c{connections}", f"-d{SECONDS}", *extra, f"http://{side.ip}/{path}")
         count = int(re.search(r"(\d+) requests in", out).group(1))
         rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
         if not count:
@@ -128,58 +151,62 @@ def wrk(path, connections, close=False):
 
 
 def redis_benchmark(pipeline):
-    def run(world):
-        count = 200000 * (4 if pipeline > 1 else 1)
-        out = world.run("c", "redis-benchmark", "-h", IP_S, "-c", "50", "-n", str(count), "-t", "get", "-P",
-                        str(pipeline), "--csv", core=CLIENT_CORE)
+    def run(side):
+        count = 100000 * SECONDS * (4 if pipeline > 1 else 1)
+        out = side.run("redis-benchmark", "-h", side.ip, "-c", "50", "-n", str(count), "-t", "get", "-P",
+                       str(pipeline), "--csv")
         rate = float(out.strip().splitlines()[-1].split(",")[1].strip('"'))
         return {"count": count, "rate": rate}
     return run
 
 
-def rr_client(proto, side_env=None, count=20000):
-    def run(world):
-        out = world.run("c", RR, "client", proto, IP_S, "7000", str(count), "1", core=CLIENT_CORE,
-                        env=side_env)
+def rr_client(proto, count=20000):
+    def run(side):
+        out = side.run(RR, "client", proto, side.ip, "7000", str(count), "1")
         return {"count": count, "median": float(re.search(r"median[ =:]+([\d.]+)", out).group(1))}
     return run
 
 
 def bulk_client(streams, direction):
-    def run(world):
-        out = world.run("c", BULK, "client", IP_S, "7001", str(SECONDS), str(streams), direction, core=CLIENT_CORE)
+    def run(side):
+        out = side.run(BULK, "client", side.ip, "7001", str(SECONDS), str(streams), direction)
         rate = float(re.search(r"([\d.]+)\s*Gbit/s", out).group(1))
         return {"count": rate * SECONDS, "rate": rate}
     return run
 
 
-# ---- scenarios over a veth, kernel clients -----------------------------------------------------------------------
+# ---- scenarios: one workload on a link of sock7's beside the kernel -----------------------------------------------
 
-def on_pair(start, client, scenario, key, unit, lower=False, per=None, udp=False):
+def beside_kernel(link, start, client, scenario, key, unit, lower=False, per=None):
+    """Over af_packet the client is the kernel's, as on the veth beside it; over a link of its own both ends are sock7's,
+    beside the kernel over a veth and over its loopback."""
+    others = ("veth", "loopback") if link in OWN_LINKS else ("veth",)
+    name = f"both ends, {link}" if link in OWN_LINKS else "af_packet, kernel client"
+
     def scene():
-        pair = Pair(start, udp)
-        try:
-            kernel, ours = pair.measure(client)
-            yield from rows_of(scenario, "veth, kernel client", kernel, ours, key, unit, lower, per)
-        finally:
-            pair.close()
+        got = measure_all((*others, link), start, client)
+        for other in others:
+            yield from rows_of(scenario, name, got[other], got[link], key, unit, lower, per, f"kernel: {other}")
     return scene
 
 
 def idle():
-    pair = Pair(start_nginx)
+    sides = []
     try:
-        for world, _ in pair.sides:
-            wrk("100", 10)(world)
+        for link in ("veth", "af_packet"):
+            sides.append(Side(link, start_nginx))
+        for side in sides:
+            wrk("100", 10)(side)
         figures = []
-        for _, program in pair.sides:
-            before = cpu_seconds(program.pid)
+        for side in sides:
+            before = cpu_seconds(side.program.pid)
             time.sleep(10)
-            figures.append((cpu_seconds(program.pid) - before) * 10)
-        yield report.row("idle nginx", "veth, kernel client", "% of a core", [figures[1]], [figures[0]], True,
+            figures.append((cpu_seconds(side.program.pid) - before) * 10)
+        yield report.row("idle nginx", "af_packet, kernel client", "% of a core", [figures[1]], [figures[0]], True,
                          "a tick of 10 ms is the smallest unit")
     finally:
-        pair.close()
+        for side in sides:
+            side.close()
 
 
 # ---- links of sock7's own: memif, virtio_user <-> vhost ----------------------------------------------------------
@@ -211,31 +238,6 @@ def own_link_world(link):
     return world
 
 
-def rr_own_link(link, proto):
-    """Round trip of one message, both ends on sock7, beside the kernel's loopback."""
-    def scene():
-        world = own_link_world(link)
-        kernel_world = World()
-        try:
-            conf_s, conf_c = link_confs(world, link)
-            server = world.start("s", RR, "server", proto, "0.0.0.0", "7000", core=SERVER_CORE,
-                                 env={**PRELOAD, "SOCK7_CONF": conf_s}, log="rr")
-            kernel_world.start("s", RR, "server", proto, "0.0.0.0", "7000", core=SERVER_CORE, log="rr")
-            time.sleep(2)
-            ours, kernel = [], []
-            for _ in range(RUNS):
-                if server.poll() is not None:
-                    raise Failed("the server ended: " + open(server.log_path).read()[-200:])
-                ours.append(rr_client(proto, {**PRELOAD, "SOCK7_CONF": conf_c})(world)["median"])
-                kernel.append(rr_client(proto)(kernel_world)["median"])
-            yield report.row(f"{proto} round trip", f"sock7 both ends, {link}", "us", ours, kernel, True,
-                             "kernel: over veth")
-        finally:
-            world.close()
-            kernel_world.close()
-    return scene
-
-
 def loadgen_device(world, link):
     sock = os.path.join(world.tmp, link + ".sock")
     if link == "memif":
@@ -247,12 +249,10 @@ def capacity(link, start, mode, kernel_client, scenario, conns, pipeline=1, path
     """Requests per second of one server core under the DPDK load generator; the kernel's from its CPU per request."""
     def scene():
         world = own_link_world(link)
-        kernel_world = World()
+        kernel = Side("veth", start)
         try:
             conf_s, _ = link_confs(world, link)
             server, port = start(world, {**PRELOAD, "SOCK7_CONF": conf_s})
-            kernel, kernel_port = start(kernel_world, {})
-            kernel_world.wait_port("c", IP_S, kernel_port, kernel)
             time.sleep(2)
             ours, other, ours_cpu, other_cpu = [], [], [], []
             for _ in range(RUNS):
@@ -265,18 +265,16 @@ def capacity(link, start, mode, kernel_client, scenario, conns, pipeline=1, path
                 rate = got.get("requests_per_s") or got["rate"]
                 ours.append(rate)
                 ours_cpu.append((cpu_seconds(server.pid) - before) * 1e6 / (rate * (SECONDS + 1)))
-                before = cpu_seconds(kernel.pid)
-                figures = kernel_client(kernel_world)
-                used = cpu_seconds(kernel.pid) - before
-                other_cpu.append(used * 1e6 / figures["count"])
-                other.append(figures["count"] / used if used else 0)
+                figures = kernel.measure(kernel_client)
+                other_cpu.append(figures["cpu"] * 1e6 / figures["count"])
+                other.append(figures["count"] / figures["cpu"] if figures["cpu"] else 0)
             yield report.row(scenario, f"{link}, DPDK load generator", "requests/s of a server core", ours, other,
                              note="kernel: capacity computed from its CPU per request over veth")
             yield report.row(scenario, f"{link}, DPDK load generator", "server CPU us/request", ours_cpu, other_cpu,
                              True)
         finally:
             world.close()
-            kernel_world.close()
+            kernel.close()
     return scene
 
 
@@ -292,30 +290,30 @@ def filters():
                          True, note=f"interpreted {statistics.median(got['interp']):.1f} ns")
 
 
-SCENARIOS = {
+WORKLOADS = {
+    "http-1": (start_nginx, wrk("mem", 1), "nginx 100 B, 1 connection", "rate", "requests/s", False, "request"),
+    "http-10": (start_nginx, wrk("mem", 10), "nginx 100 B, 10 connections", "rate", "requests/s", False, "request"),
+    "http-100": (start_nginx, wrk("mem", 100), "nginx 100 B, 100 connections", "rate", "requests/s", False, "request"),
+    "http-100-file": (start_nginx, wrk("100", 100), "nginx 100 B file, 100 connections", "rate", "requests/s", False,
+                      "request"),
+    "http-close": (start_nginx, wrk("mem", 50, close=True), "nginx, a connection per request", "rate", "requests/s",
+                   False, "request"),
+    "http-100k": (start_nginx, wrk("100k", 10), "nginx 100 KB", "rate", "requests/s", False, "request"),
+    "redis": (start_redis, redis_benchmark(1), "redis GET, -c 50", "rate", "requests/s", False, "request"),
+    "redis-p16": (start_redis, redis_benchmark(16), "redis GET, -c 50 -P 16", "rate", "requests/s", False, "request"),
+    "rr-tcp": (start_rr("tcp"), rr_client("tcp"), "tcp round trip", "median", "us", True),
+    "rr-udp": (start_rr("udp"), rr_client("udp"), "udp round trip", "median", "us", True),
+    "bulk-1": (start_bulk, bulk_client(1, "--rx"), "bulk out, 1 stream", "rate", "Gbit/s"),
+    "bulk-8": (start_bulk, bulk_client(8, "--rx"), "bulk out, 8 streams", "rate", "Gbit/s"),
+    "bulk-in-1": (start_bulk, bulk_client(1, "--tx"), "bulk in, 1 stream", "rate", "Gbit/s"),
+}
+
+SCENARIOS = {name: beside_kernel("af_packet", *workload) for name, workload in WORKLOADS.items()}
+SCENARIOS |= {f"{name}-{link}": beside_kernel(link, *workload) for link in OWN_LINKS
+              for name, workload in WORKLOADS.items()}
+SCENARIOS |= {
     "filter": filters,
-    "http-1": on_pair(start_nginx, wrk("mem", 1), "nginx 100 B, 1 connection", "rate", "requests/s", per="request"),
-    "http-10": on_pair(start_nginx, wrk("mem", 10), "nginx 100 B, 10 connections", "rate", "requests/s",
-                       per="request"),
-    "http-100": on_pair(start_nginx, wrk("mem", 100), "nginx 100 B, 100 connections", "rate", "requests/s",
-                        per="request"),
-    "http-100-file": on_pair(start_nginx, wrk("100", 100), "nginx 100 B file, 100 connections", "rate", "requests/s",
-                             per="request"),
-    "http-close": on_pair(start_nginx, wrk("mem", 50, close=True), "nginx, a connection per request", "rate",
-                          "requests/s", per="request"),
-    "http-100k": on_pair(start_nginx, wrk("100k", 10), "nginx 100 KB", "rate", "requests/s", per="request"),
-    "redis": on_pair(start_redis, redis_benchmark(1), "redis GET, -c 50", "rate", "requests/s", per="request"),
-    "redis-p16": on_pair(start_redis, redis_benchmark(16), "redis GET, -c 50 -P 16", "rate", "requests/s",
-                         per="request"),
-    "rr-tcp": on_pair(start_rr("tcp"), rr_client("tcp"), "tcp round trip", "median", "us", lower=True),
-    "rr-udp": on_pair(start_rr("udp"), rr_client("udp"), "udp round trip", "median", "us", lower=True, udp=True),
-    "bulk-1": on_pair(start_bulk, bulk_client(1, "--rx"), "bulk out, 1 stream", "rate", "Gbit/s"),
-    "bulk-8": on_pair(start_bulk, bulk_client(8, "--rx"), "bulk out, 8 streams", "rate", "Gbit/s"),
-    "bulk-in-1": on_pair(start_bulk, bulk_client(1, "--tx"), "bulk in, 1 stream", "rate", "Gbit/s"),
     "idle": idle,
-    "rr-tcp-memif": rr_own_link("memif", "tcp"),
-    "rr-udp-memif": rr_own_link("memif", "udp"),
-    "rr-tcp-vhost": rr_own_link("vhost", "tcp"),
     "cap-http-memif": capacity("memif", start_nginx, "http", wrk("mem", 100), "nginx 100 B, 100 connections", 100),
     "cap-http-file-memif": capacity("memif", start_nginx, "http", wrk("100", 100),
                                     "nginx 100 B file, 100 connections", 100, path="/100"),
