@@ -77,6 +77,9 @@ int kern_neigh_get(int ifindex, const struct s7_ip *ip, uint8_t ret_mac[6]);
 int kern_sysctl_u32(const char *name, uint32_t *ret_value);
 /* Three numbers: "ipv4/tcp_rmem" (min, default, max). */
 int kern_sysctl_triple(const char *name, uint32_t ret_values[3]);
+/* "ipv4/tcp_fastopen_key" as TCP_FASTOPEN_KEY has it: bytes (one key of 16 or two), or -errno. */
+#define KERN_FASTOPEN_KEYS 32
+int kern_fastopen_keys(uint8_t ret_keys[KERN_FASTOPEN_KEYS]);
 
 /* Plain numbers, so that a child by fork may use a copy. All descriptors are close-on-exec. */
 struct kern_silencer {

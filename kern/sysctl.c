@@ -75,3 +75,37 @@ int kern_sysctl_triple(const char *name, uint32_t ret_values[3])
 {
 	return read_numbers(name, ret_values, 3);
 }
+
+/* "WORD-WORD-WORD-WORD", each 32 bits in hexadecimal, lowest byte of the key first. */
+static int read_key(const char *at, uint8_t *key, const char **ret_end)
+{
+	for (int word = 0; word < 4; word++) {
+		char *end;
+		unsigned long value = strtoul(at, &end, 16);
+
+		if (end == at || value > UINT32_MAX || (word < 3 && *end != '-'))
+			return -EINVAL;
+		for (int i = 0; i < 4; i++)
+			key[word * 4 + i] = (uint8_t)(value >> (8 * i));
+		at = word < 3 ? end + 1 : end;
+	}
+	*ret_end = at;
+	return 0;
+}
+
+int kern_fastopen_keys(uint8_t ret_keys[KERN_FASTOPEN_KEYS])
+{
+	char text[SYSCTL_TEXT_MAX];
+	const char *end;
+	int err;
+
+	err = read_text("ipv4/tcp_fastopen_key", text);
+	if (!err)
+		err = read_key(text, ret_keys, &end);
+	if (err)
+		return err;
+	if (*end != ',')
+		return 16;
+	err = read_key(end + 1, ret_keys + 16, &end);
+	return err ? err : 32;
+}

@@ -121,7 +121,10 @@ static int listen_stack(struct s7_sock *sk, int fd, int backlog)
 	err = kernel_side_listen(sk, fd, backlog);
 	if (err)
 		return err;
+	fastopen_refresh(sk, -1);
 	err = sock_listen(sk, backlog, host_now());
+	if (!err && sk->inst->params.tcp_fastopen & FASTOPEN_SERVER)
+		fastopen_refresh(sk, fd);
 	if (sk->file.side != SIDE_DUAL)
 		return err;
 	if (!err)
@@ -157,7 +160,7 @@ static int connect_outcome(struct s7_sock *sk, int fd)
 	return err;
 }
 
-static int connect_finish(struct s7_sock *sk, int fd)
+int conn_finish(struct s7_sock *sk, int fd)
 {
 	s7_time timeout = sk->sndtimeo;
 	int err;
@@ -172,6 +175,7 @@ static int connect_finish(struct s7_sock *sk, int fd)
 struct peer_name {
 	const struct sockaddr *addr;
 	socklen_t len;
+	struct s7_msg *data; /* for the SYN, or NULL */
 };
 
 /* The destination is the stack's. */
@@ -180,7 +184,9 @@ static int connect_stack(struct s7_sock *sk, int fd, const struct s7_ip *ip, uin
 {
 	int err = kernel_side_source(sk, fd, ip, port);
 
-	if (!err)
+	if (!err && s7_unlikely(name->data != NULL))
+		err = sock_connect_data(sk, ip, port, name->data, host_now());
+	else if (!err)
 		err = sock_connect(sk, ip, port, host_now());
 	if (!err && sock_is_raw(sk))
 		return kernel_side_connect_raw(sk, fd, name->addr, name->len);
@@ -189,9 +195,9 @@ static int connect_stack(struct s7_sock *sk, int fd, const struct s7_ip *ip, uin
 		epoll_side_changed(sk, fd);
 	}
 	keeper_need();
-	if (err != -EINPROGRESS || is_nonblocking(sk))
+	if (err != -EINPROGRESS || name->data || is_nonblocking(sk))
 		return err;
-	return connect_finish(sk, fd);
+	return conn_finish(sk, fd);
 }
 
 /*
@@ -255,24 +261,24 @@ static int connect_disconnect(struct s7_sock *sk, int fd, const struct sockaddr 
 	return err;
 }
 
-/* Returns 1 when the socket is the kernel's now and the kernel shall connect it. */
-static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len)
+int conn_connect(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len,
+		 struct s7_msg *data)
 {
+	sa_family_t family = sk->domain;
 	uint32_t scope, device;
-	sa_family_t family;
 	struct s7_ip ip;
 	uint16_t port;
 	int owner, err;
 
 	cancel_point();
-	err = sock_addr_family(addr, len, &family);
+	err = data && !addr ? 0 : sock_addr_family(addr, len, &family);
 	if (err)
 		return err;
 	if (family == AF_UNSPEC)
 		return connect_disconnect(sk, fd, addr, len);
 	err = connect_outcome(sk, fd);
-	if (err == -EALREADY && !is_nonblocking(sk))
-		return connect_finish(sk, fd);
+	if (err == -EALREADY && !data && !is_nonblocking(sk))
+		return conn_finish(sk, fd);
 	if (err != 1)
 		return err;
 	/* a datagram socket has a port before anybody looks at the address */
@@ -287,7 +293,7 @@ static int connect_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr,
 	if (owner == ROUTE_STACK) {
 		if (ip_needs_scope(&ip) && device != sk->bound_iface)
 			sock_set_device(sk, device, host_now());
-		return connect_stack(sk, fd, &ip, port, &(struct peer_name){ addr, len });
+		return connect_stack(sk, fd, &ip, port, &(struct peer_name){ addr, len, data });
 	}
 	if (owner < 0)
 		return owner;
@@ -305,7 +311,7 @@ static int connect_held(struct s7_sock_at at, int fd, const struct sockaddr *add
 	if (ret)
 		return ret;
 	pthread_cleanup_push(wait_hold_end, &hold);
-	ret = connect_sock(at.sk, fd, addr, len);
+	ret = conn_connect(at.sk, fd, addr, len, NULL);
 	pthread_cleanup_pop(1);
 	return ret;
 }

@@ -14,6 +14,7 @@
  * Defines: setsockopt getsockopt getsockname getpeername shutdown ioctl fcntl fcntl64.
  */
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -174,8 +175,14 @@ static int set_option(struct s7_sock *sk, int fd, int level, int name, const voi
 	if (s7_unlikely(sock_is_raw(sk)) && is_device_option(level, name))
 		return set_device(sk, fd, name, val, len);
 
-	if (sock_option_is_behind(sk, level, name))
-		return set_behind(sk, fd, level, name, val, len);
+	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_CONNECT)
+		fastopen_refresh(sk, fd); /* whether clients may */
+	if (sock_option_is_behind(sk, level, name)) {
+		err = set_behind(sk, fd, level, name, val, len);
+		if (!err && level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY)
+			fastopen_refresh(sk, fd);
+		return err;
+	}
 	if (sock_option_is_group(sk, level, name))
 		return set_group(sk, fd, level, name, val, len);
 	if (own)
@@ -185,6 +192,8 @@ static int set_option(struct s7_sock *sk, int fd, int level, int name, const voi
 	if (err < 0)
 		return err;
 	err = sock_setsockopt(sk, level, name, val, len, host_now());
+	if (!err && level == IPPROTO_TCP && name == TCP_FASTOPEN)
+		fastopen_refresh(sk, fd); /* its keys */
 	if (!err && level == IPPROTO_IPV6 && name == IPV6_ADDRFORM)
 		kernel_side_new_family(sk, fd);
 	return err == OPT_ASK_KERNEL ? only_kernel(sk, fd, level, name, val, len) : err;

@@ -73,6 +73,20 @@ void kernel_side_new_family(struct s7_sock *sk, int fd);
 /* The kernel's part of a listener listens first, if it serves too: it may refuse. */
 int kernel_side_listen(struct s7_sock *sk, int fd, int backlog);
 
+/* ---- fastopen.c ---- */
+/* Asks the kernel whether clients and servers may, and for a server's keys; fd -1: no keys. */
+void fastopen_refresh(struct s7_sock *sk, int fd);
+
+/* ---- calls_conn.c ---- */
+/*
+ * connect(); with data (MSG_FASTOPEN) it does not wait, and what left in the SYN is in data->skip.
+ * 1: the socket is the kernel's now and the kernel shall do it. Else 0, -errno.
+ */
+int conn_connect(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len,
+		 struct s7_msg *data);
+/* Waits for the outcome, SO_SNDTIMEO at most: then -EINPROGRESS. */
+int conn_finish(struct s7_sock *sk, int fd);
+
 /* ---- boot.c ---- */
 #define S7_PROCESS_SLOT_NONE UINT32_MAX
 

@@ -265,10 +265,42 @@ static ssize_t send_more(struct send_op *op, ssize_t n)
 			n > 0 ? n : 0);
 }
 
+/* The connection first, as connect() waits for it; then what the SYN did not take. */
+static ssize_t fast_wait(void *arg, ssize_t done)
+{
+	struct send_op *op = arg;
+	int err = conn_finish(op->sk, op->fd);
+
+	if (err == -EINPROGRESS && done)
+		return done;
+	if (err)
+		return err;
+	return (uint64_t)done < op->msg.len ? send_wait(op, done) : done;
+}
+
+static bool is_nonblocking(const struct send_op *op)
+{
+	return op->flags & MSG_DONTWAIT ||
+	       atomic_load_explicit(&op->sk->file.status, memory_order_relaxed) & O_NONBLOCK;
+}
+
+/* The SYN is out, with the first bytes. */
+static ssize_t fast_finish(struct send_op *op)
+{
+	ssize_t done = (ssize_t)op->msg.skip;
+
+	op->msg.out_flags = 0;
+	if (is_nonblocking(op))
+		return done ? done : -EINPROGRESS;
+	return run_held((struct s7_sock_at){ op->sk, op->msg.cookie }, fast_wait, op, done);
+}
+
 static ssize_t send_run(struct send_op *op)
 {
 	ssize_t n = sock_send(op->sk, &op->msg, host_now());
 
+	if (s7_unlikely(op->msg.out_flags & MSG_FASTOPEN)) /* connect() had been put off */
+		return fast_finish(op);
 	if (s7_unlikely(n == -EAGAIN ||
 			(n >= 0 && (uint64_t)n < op->msg.len && op->msg.seen.stream)))
 		n = send_more(op, n);
@@ -314,6 +346,37 @@ static int raw_addr(const struct s7_sock *sk, const struct msghdr *hdr, sa_famil
 	return 0;
 }
 
+/* The kernel sends it: what conn_connect, kernel_side_for_send and sock_control_read say. */
+#define SEND_BY_KERNEL 1
+static_assert(CONTROL_KERNEL == SEND_BY_KERNEL, "one test for both");
+
+/* MSG_FASTOPEN: connect() and send in one. Bytes, -errno, 0 with *ret_kernel: the kernel's. */
+static ssize_t send_fast(struct send_op *op, bool *ret_kernel)
+{
+	const struct sockaddr *addr = op->hdr->msg_name;
+	socklen_t len = op->hdr->msg_namelen;
+	sa_family_t family;
+	int err;
+
+	*ret_kernel = false;
+	op->msg.flags &= ~(uint32_t)MSG_FASTOPEN;
+	fastopen_refresh(op->sk, -1);
+	if (!(op->sk->inst->params.tcp_fastopen & FASTOPEN_CLIENT) ||
+	    (addr && !sock_addr_family(addr, len, &family) && family == AF_UNSPEC))
+		return -EOPNOTSUPP;
+	if (sock_is_deferred(op->sk))
+		return send_run(op);
+	err = conn_connect(op->sk, op->fd, addr, len, &op->msg);
+	*ret_kernel = err == SEND_BY_KERNEL;
+	if (err == -EINPROGRESS)
+		return fast_finish(op);
+	if (err == -EALREADY && !is_nonblocking(op))
+		err = conn_finish(op->sk, op->fd);
+	if (err)
+		return *ret_kernel ? 0 : err;
+	return send_run(op);
+}
+
 /* How Linux reads a datagram's destination, where that differs from connect(). 0, -errno. */
 static int send_addr(const struct s7_sock *sk, const struct msghdr *hdr, struct s7_ip *ret_ip,
 		     uint16_t *ret_port, uint32_t *ret_scope)
@@ -340,9 +403,6 @@ static int send_addr(const struct s7_sock *sk, const struct msghdr *hdr, struct 
 	return err;
 }
 
-/* The kernel sends it: what kernel_side_for_send and sock_control_read say. */
-#define SEND_BY_KERNEL 1
-static_assert(CONTROL_KERNEL == SEND_BY_KERNEL, "one test for both");
 #define SEND_HELD 2 /* to be done again with the file held: the kernel's side has a say */
 
 /* Destination and side of a datagram: 0, -errno, SEND_BY_KERNEL, SEND_HELD. */
@@ -401,6 +461,7 @@ static ssize_t send_held(void *arg, ssize_t done)
 	struct send_op *op = arg;
 	const struct msghdr *hdr = op->hdr;
 	struct s7_msg_ask ask;
+	bool by_kernel;
 	int err;
 
 	(void)done;
@@ -411,6 +472,13 @@ static ssize_t send_held(void *arg, ssize_t done)
 		err = sock_control_read(op->sk, hdr, &op->msg);
 		if (!ask.has)
 			op->msg.ask = NULL;
+	}
+	if (s7_unlikely(op->flags & MSG_FASTOPEN) && !err && op->sk->type == SOCK_STREAM) {
+		ssize_t n = send_fast(op, &by_kernel);
+
+		if (!by_kernel)
+			return n;
+		err = SEND_BY_KERNEL;
 	}
 	if (s7_unlikely(err == SEND_BY_KERNEL)) {
 		ssize_t n = real.sendmsg(op->fd, hdr, op->flags);
@@ -430,7 +498,7 @@ ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flag
 	if (err)
 		return err;
 	op.msg.cookie = at.cookie;
-	if (s7_likely(!hdr->msg_control)) {
+	if (s7_likely(!hdr->msg_control && !(flags & MSG_FASTOPEN))) {
 		if (s7_likely(!send_to(&op, hdr)))
 			return send_run(&op);
 		op.msg.name = (struct s7_msg_name){ .valid = false };
@@ -442,9 +510,12 @@ ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flag
 ssize_t io_send_buf(struct s7_sock_at at, int fd, const void *buf, size_t len, int flags)
 {
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct send_op op;
 	int err;
 
+	if (s7_unlikely(flags & MSG_FASTOPEN))
+		return io_send(at, fd, &hdr, flags);
 	cancel_point();
 	op.sk = at.sk;
 	op.fd = fd;

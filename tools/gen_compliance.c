@@ -4,11 +4,13 @@
  *
  * Idea: the names that the manual pages have stand here, in their order; what becomes of each is
  * looked up in the tables that the stack itself uses (stack/sock/opt_*.c), so the page cannot
- * promise what the code does not do, and what the differential test found (test/diff/results.txt).
- * A row of those tables without a name here is an error: the page would hide it. `s7_compliancegen
- * INTERCEPT_DEF RESULTS JUSTIFIED` writes to standard output; a test compares that with the file
- * that is committed. Context: a build-time program of one thread.
+ * promise what the code does not do, what the differential test found (test/diff/results.txt), and
+ * which test shows the effect (test/effects.txt). A row of those tables without a name here is an
+ * error, since the page would hide it, and so is one that can be set without a test of its effect.
+ * `s7_compliancegen INTERCEPT_DEF RESULTS JUSTIFIED EFFECTS` writes to standard output; a test
+ * compares that with the file that is committed. Context: a build-time program of one thread.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +73,11 @@ static const char head[] =
 	"of "
 	"`test/diff/gen_values.c`):\n"
 	"equal, and those that differ for a reason given below. `test/diff/run.sh -u` writes the "
-	"numbers.\n";
+	"numbers. Before\n"
+	"it stands which test shows the effect on the wire or by behaviour (`test/effects.txt`); "
+	"an "
+	"option\n"
+	"that can be set without one is an error of the build.\n";
 
 /* ---- what the differential test found: "LEVEL NUMBER EQUAL JUSTIFIED DIFFERENT" a line ---- */
 
@@ -127,6 +133,73 @@ static const char *result_text(int level, int name)
 					 r->justified);
 	}
 	return text;
+}
+
+/* ---- which tests show an option's effect: "NAME FILE:TEST..." a line ---- */
+
+#define EFFECTS_MAX 512
+
+static struct effect {
+	char name[40], tests[256];
+	bool used;
+} effects[EFFECTS_MAX];
+static size_t effect_count;
+
+static int read_effects(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char line[512];
+
+	if (!file) {
+		perror(path);
+		return -1;
+	}
+	while (effect_count < EFFECTS_MAX && fgets(line, sizeof(line), file)) {
+		struct effect *e = &effects[effect_count];
+
+		if (*line != '#' && sscanf(line, "%39s %255[^\n]", e->name, e->tests) == 2)
+			effect_count++;
+	}
+	fclose(file);
+	return 0;
+}
+
+/* "TEST, TEST" without their files, or NULL. */
+static const char *effect_text(const char *name)
+{
+	static char text[512];
+	char tests[256], *at, *save;
+
+	for (size_t i = 0; i < effect_count; i++) {
+		if (strcmp(effects[i].name, name))
+			continue;
+		effects[i].used = true;
+		strcpy(tests, effects[i].tests);
+		text[0] = 0;
+		for (at = strtok_r(tests, " ", &save); at; at = strtok_r(NULL, " ", &save)) {
+			const char *test = strrchr(at, ':');
+
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%.*s %s",
+				 *text ? ", " : "", (int)strcspn(at, "/"), at,
+				 test ? test + 1 : "");
+		}
+		return text;
+	}
+	return NULL;
+}
+
+static int missing_effects;
+
+/* A line of the list that is about no option. */
+static int unused_effects(void)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < effect_count; i++)
+		if (!effects[i].used && ++count)
+			fprintf(stderr, "test/effects.txt: %s is no option of the stack's\n",
+				effects[i].name);
+	return count;
 }
 
 static void print_results(void)
@@ -215,23 +288,25 @@ static void print_option(int level, const struct opt_name *name)
 {
 	const struct s7_opt *row = row_of(level, name->value);
 	const char *note = name->note ? name->note : "", *result = result_text(level, name->value);
+	const char *effect = row ? effect_text(name->name) : NULL;
+	bool behind = row && row->access & OPT_BEHIND;
 
-	if (row && row->access & OPT_BEHIND)
-		printf("| %s | behind | %s | %s | %s%s%s | %s |\n", name->name, sockets_of(row),
-		       access_of(row), row->text, *note ? "; " : "", note, result);
-	else if (row)
-		printf("| %s | **done** | %s | %s | %s%s%s | %s |\n", name->name, sockets_of(row),
-		       access_of(row), row->text, *note ? "; " : "", note, result);
+	if (row && row->access & OPT_WR && !behind && !effect && ++missing_effects)
+		fprintf(stderr, "test/effects.txt: no test shows what %s does\n", name->name);
+	if (row)
+		printf("| %s | %s | %s | %s | %s%s%s | %s | %s |\n", name->name,
+		       behind ? "behind" : "**done**", sockets_of(row), access_of(row), row->text,
+		       *note ? "; " : "", note, effect ? effect : "", result);
 	else
-		printf("| %s | kernel | | | %s | %s |\n", name->name, note, result);
+		printf("| %s | kernel | | | %s | | %s |\n", name->name, note, result);
 }
 
 static void print_page(const struct page *page)
 {
 	const struct opt_name *name;
 
-	printf("\n## %s\n\n| option | fate | sockets | access | note | transcripts |\n"
-	       "|---|---|---|---|---|---|\n",
+	printf("\n## %s\n\n| option | fate | sockets | access | note | effect shown by | "
+	       "transcripts |\n|---|---|---|---|---|---|---|\n",
 	       page->title);
 	for (name = page->names; name->name; name++)
 		print_option(page->level, name);
@@ -316,9 +391,9 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
-	if (argc != 4 || read_results(argv[2]))
-		return fputs("usage: s7_compliancegen INTERCEPT_DEF RESULTS JUSTIFIED\n", stderr),
-		       2;
+	if (argc != 5 || read_results(argv[2]) || read_effects(argv[4]))
+		return fputs("usage: s7_compliancegen INTERCEPT_DEF RESULTS JUSTIFIED EFFECTS\n",
+			     stderr), 2;
 	fputs(head, stdout);
 	for (i = 0; i < S7_ARRAY_LEN(pages); i++)
 		print_page(&pages[i]);
@@ -330,5 +405,5 @@ int main(int argc, char **argv)
 	print_facts("ioctl and fcntl", "request", request_facts);
 	print_facts("Signals", "signal", signal_facts);
 	print_facts("CPython's own network tests, loopback = stack", "suite", cpython_facts);
-	return print_calls(argv[1]) || unnamed_rows();
+	return print_calls(argv[1]) || unnamed_rows() || missing_effects || unused_effects();
 }

@@ -72,6 +72,15 @@ struct s7_env {
 
 static_assert(sizeof(struct s7_env) <= 4096, "the private window is one page");
 
+/* Bits of net.ipv4.tcp_fastopen. */
+enum s7_fastopen {
+	FASTOPEN_CLIENT = 1,
+	FASTOPEN_SERVER = 2,
+	FASTOPEN_CLIENT_FREE = 4,     /* data in a SYN without a cookie */
+	FASTOPEN_SERVER_FREE = 0x200, /* ... is taken */
+	FASTOPEN_LISTENERS = 0x400,   /* all of them, also without TCP_FASTOPEN */
+};
+
 /* Settings that packets obey, copied from conf at boot. */
 struct s7_params {
 	uint32_t tcp_init_cwnd; /* segments */
@@ -84,7 +93,7 @@ struct s7_params {
 	uint32_t max_sockets, max_time_wait;
 	uint32_t igmp_max_memberships, igmp_max_msf; /* 0: Linux's */
 	uint32_t port_lo, port_hi; /* ephemeral range, inclusive */
-	uint32_t tcp_fastopen; /* net.ipv4.tcp_fastopen */
+	uint32_t tcp_fastopen; /* enum s7_fastopen, as the kernel had it when it was last asked */
 	uint32_t tcp_info_len; /* of the kernel's struct tcp_info; 0: what we know of it */
 	uint32_t tick_us; /* of the kernel's clock: its time-outs are multiples of this; 0: 4000 */
 	bool loopback_stack;	   /* 127/8 and own addresses by sock7's lo */

@@ -105,6 +105,7 @@ struct s7_msg {
 	struct s7_msg_seen seen;
 	struct s7_msg_name name; /* send: destination if valid; recv: filled with the source */
 	uint32_t out_flags;	 /* recv: MSG_TRUNC, MSG_OOB ... for msg_flags */
+	uint32_t drops; /* recv: datagrams lost before this one */
 	bool bad;	 /* some of iov turned out to be no memory: -EFAULT, nothing was moved */
 	/* recv, datagrams: what ancillary data reports */
 	struct s7_ip local;

@@ -55,6 +55,8 @@ static void sockets_mend(struct s7_inst *inst)
 			continue;
 		tcb->accept_len = list_mend(&tcb->accept_queue);
 		tcb->request_count = list_mend(&tcb->requests);
+		if (tcb->tfo)
+			tcb->tfo->pending = list_mend(&tcb->tfo->children);
 	}
 	list_mend(&inst->udp->socks);
 	inst->raw_count = list_mend(&inst->raw->socks);
@@ -81,8 +83,8 @@ static void slabs_mend(struct s7_inst *inst)
 {
 	struct s7_slab *const slabs[] = {
 		&inst->waits,	   &inst->exts,	     &inst->owners,    &inst->tcp->socks,
-		&inst->tcp->reqs, &inst->tcp->tws, &inst->udp->slab, &inst->frags->slab,
-		&inst->raw->slab,
+		&inst->tcp->reqs, &inst->tcp->tws, &inst->tcp->tfos, &inst->udp->slab,
+		&inst->frags->slab, &inst->raw->slab,
 	};
 
 	for (size_t i = 0; i < S7_ARRAY_LEN(slabs); i++)

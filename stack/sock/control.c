@@ -184,7 +184,7 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 			uint32_t call_flags)
 {
 	struct cmsg_out out = { hdr->msg_control, hdr->msg_control ? hdr->msg_controllen : 0, 0 };
-	uint32_t drops = (uint32_t)sk->drops;
+	uint32_t drops = msg->drops;
 
 	if ((sk->bits & (SKB_TIMESTAMP | SKB_TIMESTAMPNS) || sk->ext) && msg->rx_time)
 		put_times(sk, msg, &out);

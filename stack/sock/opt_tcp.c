@@ -3,7 +3,7 @@
  * opt_tcp.c - level IPPROTO_TCP, in the order of tcp(7)
  *
  * The values and their ranges are TCP's (stack/tcp/tcp_opt_api.c); here they only get their names.
- * Fast Open, MD5 signatures, ULP and their like have no row: the kernel socket is asked.
+ * MD5 signatures, ULP and their like have no row: the kernel socket is asked.
  * Context: instance lock. Callers: sockopt.c.
  */
 #include <errno.h>
@@ -31,6 +31,8 @@
 TCP_INT(cork)
 TCP_INT(delack_max)
 TCP_INT(defer_accept)
+TCP_INT(fastopen)
+TCP_INT(fastopen_connect)
 TCP_INT(keepcnt)
 TCP_INT(keepidle)
 TCP_INT(keepintvl)
@@ -145,18 +147,10 @@ static int get_refused(struct s7_sock *sk, struct opt_value *ret)
 	return -EINVAL;
 }
 
-/* Only before the connection; then it is the kernel that knows how. */
-static int set_before_connect(struct s7_sock *sk, const struct opt_value *value)
-{
-	if (tcp_tcb(sk)->state != TCPS_CLOSED)
-		return -EINVAL;
-	return value->num ? OPT_ASK_KERNEL : 0;
-}
-
 static int set_no_cookie(struct s7_sock *sk, const struct opt_value *value)
 {
-	if (tcp_tcb(sk)->state != TCPS_LISTEN)
-		return set_before_connect(sk, value);
+	if (tcp_tcb(sk)->state != TCPS_LISTEN && tcp_tcb(sk)->state != TCPS_CLOSED)
+		return -EINVAL;
 	sk->more = value->num ? sk->more | SKM_TFO_NO_COOKIE :
 				sk->more & ~(uint32_t)SKM_TFO_NO_COOKIE;
 	return 0;
@@ -175,25 +169,6 @@ static int set_ao_repair(struct s7_sock *sk, const struct opt_value *value)
 {
 	(void)value;
 	return get_ao_repair(sk, NULL);
-}
-
-#define FASTOPEN_SERVER 2 /* in net.ipv4.tcp_fastopen */
-
-/*
- * As long as the system does not let servers have Fast Open (the default) a queue length is a
- * number and no more, in Linux too; else the kernel has to serve the socket.
- */
-static int set_fastopen(struct s7_sock *sk, const struct opt_value *value)
-{
-	if (sk->inst->params.tcp_fastopen & FASTOPEN_SERVER && value->num > 0)
-		return OPT_ASK_KERNEL;
-	return tcp_set_fastopen(sk, value->num);
-}
-
-static int get_fastopen(struct s7_sock *sk, struct opt_value *ret)
-{
-	ret->num = tcp_get_fastopen(sk);
-	return 0;
 }
 
 #define ROW(name_, type_, access_, ...) \
@@ -222,17 +197,15 @@ static const struct s7_opt tcp7_opts[] = {
 	INT_ROW(TCP_DEFER_ACCEPT, defer_accept, "seconds to wait for data before accept sees it"),
 	ROW(TCP_DELACK_MAX_US, OPT_INT, OPT_RW | OPT_ASK, .set = set_delack_max,
 	    .get = get_delack_max, .text = "an ACK is delayed no longer"),
-	ROW(TCP_FASTOPEN, OPT_INT, OPT_RW, .set = set_fastopen, .get = get_fastopen,
-	    .text = "kept while net.ipv4.tcp_fastopen allows it no server, as in Linux; else the "
-		    "kernel gets the socket"),
-	ROW(TCP_FASTOPEN_CONNECT, OPT_INT, OPT_RW, .set = set_before_connect, .get = get_zero,
-	    .min = 0, .max = 1, .text = "0; the kernel gets a socket that wants it"),
+	INT_ROW(TCP_FASTOPEN, fastopen,
+		"listener: connections that a SYN with data may open before its SYN-ACK is seen"),
+	INT_ROW(TCP_FASTOPEN_CONNECT, fastopen_connect,
+		"connect leaves the SYN to the first send, which goes in it"),
 	ROW(TCP_FASTOPEN_KEY, OPT_BYTES, OPT_RW | OPT_BEHIND,
-	    .text = "kept by the kernel socket, which gets what uses it"),
+	    .text = "kept by the kernel socket; the stack's cookies are made with it"),
 	ROW(TCP_FASTOPEN_NO_COOKIE, OPT_INT, OPT_RW, .set = set_no_cookie, .min = 0, .max = 1,
 	    .bit = SKM_TFO_NO_COOKIE, .bits_at = offsetof(struct s7_sock, more),
-	    .text = "kept by a listener as TCP_FASTOPEN is; the kernel gets a socket that "
-		    "connects"),
+	    .text = "Fast Open without cookies, either end"),
 	ROW(TCP_INFO, OPT_BYTES, OPT_RD, .get = get_info, .text = "struct tcp_info"),
 	ROW(TCP_INQ, OPT_INT, OPT_RW, .min = 0, .max = 1, .bit = SKM_INQ,
 	    .bits_at = offsetof(struct s7_sock, more),

@@ -232,6 +232,33 @@ int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_t
 	return err;
 }
 
+int sock_connect_data(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+		      struct s7_msg *msg, s7_time now)
+{
+	int err = sock_enter(sk, 0, now);
+
+	if (err)
+		return err;
+	err = tcp_connect_data(sk, ip, port, msg);
+	sock_leave(sk->inst);
+	return err;
+}
+
+bool sock_is_deferred(const struct s7_sock *sk)
+{
+	return tcp_is_deferred(sk);
+}
+
+void sock_fastopen(struct s7_sock *sk, uint32_t sysctl, const void *keys, uint32_t len,
+		   s7_time now)
+{
+	if (sock_enter(sk, 0, now))
+		return;
+	sk->inst->params.tcp_fastopen = sysctl;
+	tcp_set_fastopen_keys(sk, keys, len);
+	sock_leave(sk->inst);
+}
+
 int sock_disconnect(struct s7_sock *sk, s7_time now)
 {
 	int err = sock_enter(sk, 0, now);

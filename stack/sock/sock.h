@@ -84,6 +84,14 @@ void sock_set_device(struct s7_sock *sk, uint32_t device, s7_time now);
 
 /* -EINPROGRESS ... */
 int sock_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
+/* ... with MSG_FASTOPEN: what left in the SYN is in msg->skip. */
+int sock_connect_data(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+		      struct s7_msg *msg, s7_time now);
+/* connect() was told 0 and sent nothing: the SYN waits for the first bytes. */
+bool sock_is_deferred(const struct s7_sock *sk);
+/* Fast Open as the kernel has it now: net.ipv4.tcp_fastopen, and a listener's keys (or len 0). */
+void sock_fastopen(struct s7_sock *sk, uint32_t sysctl, const void *keys, uint32_t len,
+		   s7_time now);
 int sock_disconnect(struct s7_sock *sk, s7_time now); /* connect(AF_UNSPEC) */
 /* What connect() says before it looks at the address, see tcp_connect_state; 1: go on. */
 int sock_connect_state(struct s7_sock *sk, s7_time now);

@@ -57,6 +57,8 @@ enum tcp_bits {
 	TCB_LATER_OUT = 1 << 25,  /* in inst->later.out */
 	TCB_THIN_TIMEOUTS = 1 << 22, /* TCP_THIN_LINEAR_TIMEOUTS */
 	TCB_FIN_IN = 1 << 20,	  /* the peer's FIN was taken: reads end before errors are told */
+	/* what the program set, which outlives a connection */
+	TCB_SETTINGS = TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_THIN_TIMEOUTS,
 };
 
 /* Deadlines that share tcb->timer. */
@@ -184,6 +186,44 @@ struct s7_tcb {
 	uint8_t save_syn;	   /* 1 network and TCP header, 2 the link header too */
 	uint32_t rto_min_us, rto_max_us, delack_max_us;
 	uint32_t fastopen_qlen;
+	struct s7_tcp_tfo *tfo; /* Fast Open, NULL: none of it */
+};
+
+/* Fast Open (RFC 7413), for the few that use it: tcp_fastopen.c, tcp_fastopen_out.c */
+struct s7_tcp_tfo {
+	/* who connects */
+	bool wanted;	 /* TCP_FASTOPEN_CONNECT */
+	bool once;	 /* MSG_FASTOPEN: for the connect() under way */
+	bool deferred;	 /* SYN_SENT, but the SYN waits for the first bytes */
+	bool data;	 /* bytes were in the SYN */
+	uint8_t failure; /* tcpi_fastopen_client_fail */
+	/* both */
+	bool taken; /* bytes of the SYN were taken */
+	uint8_t option; /* of the next SYN or SYN-ACK: TCPO_FASTOPEN..., 0 none */
+	struct tcp_cookie cookie; /* with it */
+	/* a listener */
+	uint8_t keys; /* how many of key[]; the first makes cookies, all are good */
+	uint64_t key[2][2];
+	uint32_t pending; /* children whose SYN-ACK is not acknowledged */
+	uint32_t resets;  /* of them, lately reset */
+	s7_time reset_at;
+	struct s7_list children; /* the pending ones, by `list` */
+	/* a child that was made of a SYN */
+	bool child;
+	struct s7_list list;
+	struct s7_tcp_sock *listener; /* while it is pending there */
+	s7_time synack_at;
+};
+
+#define TCP_TFO_PEERS 1024
+#define TCP_TFO_WAYS 4
+
+/* What a client knows of a server. */
+struct s7_tcp_tfo_peer {
+	struct s7_ip local, remote;
+	struct tcp_cookie cookie; /* len 0: this is nobody's */
+	uint16_t mss;
+	s7_time used_at;
 };
 
 struct s7_tcp_sock {
@@ -228,7 +268,8 @@ struct s7_tcp_tw {
 
 /* TCP of one instance. */
 struct s7_tcp_inst {
-	struct s7_slab socks, reqs, tws;
+	struct s7_slab socks, reqs, tws, tfos;
+	struct s7_tcp_tfo_peer *tfo_peers; /* TCP_TFO_PEERS of them, sets of TCP_TFO_WAYS */
 	uint64_t key[2][2]; /* ISN and cookies; timestamps */
 	s7_time challenge_at; /* start of the second that challenge_left belongs to */
 	uint32_t challenge_left;
@@ -316,6 +357,18 @@ int tcp_get_thin_timeouts(const struct s7_sock *sk);
 int tcp_get_timestamp(const struct s7_sock *sk);
 int tcp_set_fastopen(struct s7_sock *sk, int qlen);
 int tcp_get_fastopen(const struct s7_sock *sk);
+int tcp_set_fastopen_connect(struct s7_sock *sk, int on);
+int tcp_get_fastopen_connect(const struct s7_sock *sk);
+/* A listener's keys as TCP_FASTOPEN_KEY shows them: 16 or 32 bytes, else its own stays. */
+void tcp_set_fastopen_keys(struct s7_sock *sk, const void *keys, uint32_t len);
+/* connect() was told 0, and the SYN waits for the first bytes. */
+bool tcp_is_deferred(const struct s7_sock *sk);
+/*
+ * connect() with MSG_FASTOPEN: what of msg left in the SYN is in msg->skip. -EINPROGRESS, or what
+ * connect says.
+ */
+int tcp_connect_data(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+		     struct s7_msg *msg);
 /* SO_MAX_PACING_RATE changed. */
 void tcp_pacing_changed(struct s7_sock *sk);
 /* SO_CNX_ADVICE: the next segment looks its route up anew. */

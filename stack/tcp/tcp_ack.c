@@ -155,8 +155,7 @@ static void confirm_neighbour(struct s7_tcp_sock *ts)
 		neigh_confirm(inst, dst->neigh);
 }
 
-/* What is newly acknowledged: queue, RTT, timers. */
-static void ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, uint32_t acked)
+void tcp_ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, uint32_t acked)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	s7_time sent_at, rtx_at = 0;
@@ -204,7 +203,7 @@ bool tcp_ack(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 		return true; /* an old one: nothing to learn */
 	}
 	if (acked)
-		ack_advance(ts, seg, acked);
+		tcp_ack_advance(ts, seg, acked);
 	wnd_changed = ack_window(ts, seg, acked);
 	if (tcb->at[TCPD_PERSIST])
 		tcb->retries = 0; /* the peer lives, however small its window */

@@ -5,9 +5,9 @@
  * Idea: the child inherits from its listener what Linux lets it inherit (socket options, buffer
  * sizes, TCP settings), takes the numbers from the request and the request's place in the flow
  * table. What the program set nowhere is the interface's by which the SYN came. It has one
- * reference, which accept() hands out. A request of a cookie lies on the caller's stack and is in
- * no table.
- * Context: instance lock. Called by: tcp_req.c, tcp_cookie.c.
+ * reference, which accept() hands out. A request of a cookie, or of a SYN that opens at once
+ * (tcp_fastopen.c), lies on the caller's stack and is in no table.
+ * Context: instance lock. Called by: tcp_req.c, tcp_cookie.c, tcp_fastopen.c.
  */
 #include "stack/bpf/filter.h"
 #include "stack/core/ext.h"
@@ -83,7 +83,9 @@ static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req,
 	tcb->rcv_wnd = req->rcv_wnd;
 	tcb->snd_wscale = req->snd_wscale;
 	tcb->rcv_wscale = req->rcv_wscale;
-	tcb->snd_wnd = (uint32_t)seg->h.wnd << tcb->snd_wscale;
+	tcb->snd_wnd = (uint32_t)seg->h.wnd;
+	if (!(seg->h.flags & TCPF_SYN)) /* where it is never scaled */
+		tcb->snd_wnd <<= tcb->snd_wscale;
 	tcb->snd_max_wnd = (uint32_t)s7_max(tcb->snd_wnd, req->snd_wnd);
 	tcb->snd_wl1 = seg->h.seq;
 	tcb->peer_mss = req->mss;
@@ -98,7 +100,8 @@ static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req,
 	tcb->saved_syn_len = req->syn_len;
 }
 
-struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg)
+struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg,
+				   struct s7_tcp_tfo *tfo)
 {
 	struct s7_tcp_sock *listener = req->listener, *ts;
 	struct s7_inst *inst = listener->sk.inst;
@@ -126,12 +129,19 @@ struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg 
 		req->syn = NULL; /* the child's now */
 		tcp_req_free(inst, req);
 	} else if (flow_insert(&inst->flows, &sk->flow)) {
+		req->syn = NULL; /* goes with it */
 		sk_free(sk);
 		return NULL;
 	}
 	ts->tcb.bits |= TCB_CHILD;
+	ts->tcb.tfo = tfo;
 	tcp_own_port(ts);
-	tcp_established(ts);
+	if (s7_unlikely(tfo != NULL)) {
+		tcp_begin(ts);
+		tcp_set_state(ts, TCPS_SYN_RCVD);
+	} else {
+		tcp_established(ts);
+	}
 	ts->tcb.listener = listener;
 	list_add_tail(&listener->tcb.accept_queue, &sk->owner_list);
 	listener->tcb.accept_len++;

@@ -54,6 +54,10 @@ void tcp_done(struct s7_tcp_sock *ts)
 	if (tcp_synchronized(&ts->tcb) && !ts->tcb.window_clamp)
 		ts->tcb.window_clamp = sk->rcvbuf / 2; /* what TCP_WINDOW_CLAMP goes on to show */
 	tcp_timers_stop(ts);
+	if (s7_unlikely(ts->tcb.tfo != NULL)) {
+		tcp_fastopen_settled(ts, false);
+		ts->tcb.tfo->deferred = false;
+	}
 	flow_remove(&sk->inst->flows, &sk->flow);
 	tcp_disown_port(ts);
 	sendq_purge(ts);
@@ -97,6 +101,8 @@ static void listener_stop(struct s7_tcp_sock *ts)
 			tcp_send_rst(tcp_sk(child));
 		tcp_done(tcp_sk(child));
 	}
+	if (s7_unlikely(tcb->tfo != NULL))
+		tcp_fastopen_listener_gone(ts);
 	ts->sk.bind.listening = false;
 	ts->sk.bits &= ~(uint32_t)SKB_LISTENING;
 	tcp_done(ts);
@@ -254,7 +260,7 @@ int tcp_disconnect(struct s7_sock *sk)
 	sk->flow.rport = 0;
 	sk->flow.iface = S7_IFACE_LO; /* not known: tcp_iface */
 	sk->shut = 0;
-	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_NOSPACE | TCB_ACCEPTED;
+	tcb->bits &= TCB_SETTINGS | TCB_NOSPACE | TCB_ACCEPTED;
 	tcb->urg_state = TCPU_NONE;
 	tcb->soft_err = 0;
 	tcb->window_clamp = 0;

@@ -64,6 +64,8 @@ int tcp_connect_state(struct s7_sock *sk)
 		return -EISCONN;
 	if (!(tcb->bits & TCB_CONNECTING))
 		return 1;
+	if (s7_unlikely(tcp_is_deferred(sk)))
+		return -EISCONN; /* as it was told */
 	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD)
 		return -EALREADY;
 	if (tcb->state == TCPS_CLOSED) { /* the attempt failed meanwhile */
@@ -132,7 +134,7 @@ int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 		return err;
 	}
 	sk->err = 0;
-	tcb->bits &= TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_ACCEPTED;
+	tcb->bits &= TCB_SETTINGS | TCB_ACCEPTED;
 	tcb->bits |= TCB_CONNECTING;
 	tcp_take_iface(ts);
 	tcp_own_port(ts);
@@ -150,6 +152,8 @@ int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 	tcb->ssthresh = TCP_CWND_MAX;
 	tcp_set_state(ts, TCPS_SYN_SENT);
 	stat_add(sk->inst, STAT_TCP_ACTIVE_OPENS, 1);
+	if (s7_unlikely(tcb->tfo != NULL) && tcp_fastopen_defers(ts))
+		return 0;
 	tcp_send_syn(ts);
 	tcp_rtx_arm(ts);
 	return -EINPROGRESS;
@@ -179,6 +183,10 @@ int tcp_listen(struct s7_sock *sk, int backlog)
 		return 0;
 	if (!sk->bind.linked)
 		return -EINVAL; /* the caller binds first, the kernel chose the port */
+	if ((sk->inst->params.tcp_fastopen & (FASTOPEN_SERVER | FASTOPEN_LISTENERS)) ==
+		    (FASTOPEN_SERVER | FASTOPEN_LISTENERS) &&
+	    !ts->tcb.fastopen_qlen)
+		tcp_set_fastopen(sk, (int)ts->tcb.backlog); /* without room: as if it were off */
 	sk->shut = 0;
 	sk->bind.listening = true;
 	sk->bits |= SKB_LISTENING;

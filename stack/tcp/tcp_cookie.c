@@ -72,7 +72,7 @@ void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx,
 	req.iss = cookie_make(inst, &req, (uint32_t)(inst->now / COOKIE_TICK_NS), mss);
 	listener->tcb.cookies_at = inst->now;
 	stat_add(inst, STAT_TCP_COOKIES_SENT, 1);
-	tcp_req_synack(inst, &req, cookie_ts(inst, &req));
+	tcp_req_synack(inst, &req, cookie_ts(inst, &req), NULL);
 }
 
 static bool cookie_check(struct s7_inst *inst, const struct s7_tcp_req *req, uint32_t cookie,
@@ -136,7 +136,7 @@ bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 		pkt_drop(inst, pkt, DROP_TCP_LISTEN_OVERFLOW);
 		return true;
 	}
-	child = tcp_child_make(&req, seg);
+	child = tcp_child_make(&req, seg, NULL);
 	if (child)
 		tcp_rx(child, pkt, seg);
 	else

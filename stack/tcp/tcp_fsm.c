@@ -5,7 +5,8 @@
  * Idea: a table says which state may follow which; tcp_set_state() asserts it, so a wrong path is
  * found where it is taken. TIME_WAIT has no row of its own: the socket goes to CLOSED while a
  * TIME_WAIT entry (tcp_tw.c) takes its place in the flow table. Passive opens arrive here as
- * CLOSED -> ESTABLISHED, their half-open time was a request's.
+ * CLOSED -> ESTABLISHED, their half-open time was a request's; those of Fast Open as CLOSED ->
+ * SYN-RECEIVED.
  * Context: instance lock. Called by: everything in stack/tcp.
  */
 #include "stack/tcp/tcp_int.h"
@@ -13,7 +14,8 @@
 #define TO(state) (1u << TCPS_##state)
 
 static const uint16_t tcp_next_states[TCPS_COUNT] S7_ASSERTED = {
-	[TCPS_CLOSED] = TO(LISTEN) | TO(SYN_SENT) | TO(ESTABLISHED) | TO(CLOSED),
+	[TCPS_CLOSED] = TO(LISTEN) | TO(SYN_SENT) | TO(SYN_RCVD) | TO(ESTABLISHED) |
+			TO(CLOSED),
 	[TCPS_LISTEN] = TO(CLOSED),
 	[TCPS_SYN_SENT] = TO(SYN_RCVD) | TO(ESTABLISHED) | TO(CLOSED),
 	[TCPS_SYN_RCVD] = TO(ESTABLISHED) | TO(FIN_WAIT_1) | TO(CLOSED),

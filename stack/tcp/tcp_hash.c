@@ -3,11 +3,12 @@
  * tcp_hash.c - numbers that an outsider cannot guess: initial sequence numbers, timestamp
  * offsets, cookies
  *
- * Idea: SipHash-1-3 (a keyed hash for short inputs) under keys drawn from the instance's secret.
+ * Idea: SipHash-1-3 (a keyed hash for short inputs) under keys drawn from the instance's secret;
+ * SipHash-2-4 where the kernel must come to the same number (Fast Open).
  * The ISN is RFC 6528's: a clock plus a hash of the four-tuple, so a reused tuple continues above
  * its last incarnation. The timestamp offset depends on the two addresses only, so that
  * timestamps stay monotonic between two hosts (TIME_WAIT reuse, RFC 6191).
- * Context: any. Called by: tcp_conn.c, tcp_req.c, tcp_cookie.c.
+ * Context: any. Called by: tcp_conn.c, tcp_req.c, tcp_cookie.c, tcp_fastopen*.c.
  */
 #include "stack/tcp/tcp_int.h"
 
@@ -34,8 +35,8 @@ static void sip_round(struct sip *s)
 	s->v2 = rotl(s->v2, 32);
 }
 
-/* `len` is a multiple of 8. */
-uint64_t tcp_keyed_hash(const uint64_t key[2], const void *data, uint32_t len)
+/* SipHash with c rounds a word and d at the end; `len` is a multiple of 8. */
+static inline uint64_t siphash(const uint64_t key[2], const void *data, uint32_t len, int c, int d)
 {
 	struct sip s = { key[0] ^ 0x736f6d6570736575ull, key[1] ^ 0x646f72616e646f6dull,
 			 key[0] ^ 0x6c7967656e657261ull, key[1] ^ 0x7465646279746573ull };
@@ -47,13 +48,24 @@ uint64_t tcp_keyed_hash(const uint64_t key[2], const void *data, uint32_t len)
 		if (at < len)
 			memcpy(&m, p + at, 8);
 		s.v3 ^= m;
-		sip_round(&s);
+		for (int i = 0; i < c; i++)
+			sip_round(&s);
 		s.v0 ^= m;
 	}
 	s.v2 ^= 0xff;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < d; i++)
 		sip_round(&s);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+uint64_t tcp_keyed_hash(const uint64_t key[2], const void *data, uint32_t len)
+{
+	return siphash(key, data, len, 1, 3);
+}
+
+uint64_t tcp_siphash24(const uint64_t key[2], const void *data, uint32_t len)
+{
+	return siphash(key, data, len, 2, 4);
 }
 
 uint32_t tcp_isn(struct s7_inst *inst, const struct s7_flow *flow)

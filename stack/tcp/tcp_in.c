@@ -95,6 +95,7 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 	struct s7_inst *inst = listener->sk.inst;
 	struct s7_tcb *tcb = &listener->tcb;
 	struct s7_tcp_req *req = NULL;
+	struct tcp_opts grant = { .bits = 0 };
 
 	if (seg->h.flags & TCPF_RST) {
 		pkt_drop(inst, pkt, DROP_TCP_RST);
@@ -117,8 +118,11 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 	}
 	if (tcb->request_count >= inst->params.tcp_syn_backlog)
 		tcp_cookie_send(listener, rx, seg);
+	else if (s7_unlikely(tcb->fastopen_qlen) &&
+		 tcp_fastopen_rx(listener, pkt, rx, seg, &grant))
+		return;
 	else
-		req = tcp_req_make(listener, rx, seg, 0);
+		req = tcp_req_make(listener, rx, seg, 0, grant.bits ? &grant : NULL);
 	if (req && s7_unlikely(tcb->save_syn))
 		tcp_syn_keep(req, pkt, seg);
 	pkt_free(inst, pkt);

@@ -159,12 +159,15 @@ void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *r
 
 /* ---- tcp_req.c, tcp_cookie.c, tcp_child.c ---- */
 /* The request, or NULL: not to be had (counted). */
+/* grant: a Fast Open cookie for the first SYN-ACK, or NULL. */
 struct s7_tcp_req *tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx,
-				const struct tcp_seg *seg, uint32_t iss);
+				const struct tcp_seg *seg, uint32_t iss,
+				const struct tcp_opts *grant);
 void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx,
 		struct tcp_seg *seg);
 void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req);
-int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val);
+int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val,
+		   const struct tcp_opts *grant);
 /* Fills all fields of a request from a SYN. 0 or -errno (no route back). */
 int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
 		 struct s7_tcp_req *ret_req);
@@ -173,8 +176,12 @@ void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx,
 /* An ACK without flow on a listener: true when its cookie was right and pkt was consumed. */
 bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
 		   struct tcp_seg *seg);
-/* A full socket from a request whose ACK has come, in the listener's accept queue; or NULL. */
-struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg);
+/*
+ * A full socket in the listener's accept queue, or NULL: from a request whose ACK has come, or
+ * (tfo, which becomes the child's) from a SYN.
+ */
+struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg,
+				   struct s7_tcp_tfo *tfo);
 /* For a connection that came by `iface`. */
 static inline bool tcp_accept_full(const struct s7_tcp_sock *listener, uint32_t iface)
 {
@@ -185,19 +192,25 @@ static inline bool tcp_accept_full(const struct s7_tcp_sock *listener, uint32_t 
 }
 uint32_t tcp_isn(struct s7_inst *inst, const struct s7_flow *flow);
 uint32_t tcp_ts_offset(struct s7_inst *inst, const struct s7_ip *local, const struct s7_ip *remote);
+/* `len` is a multiple of 8. */
 uint64_t tcp_keyed_hash(const uint64_t key[2], const void *data, uint32_t len);
+uint64_t tcp_siphash24(const uint64_t key[2], const void *data, uint32_t len);
 /* For a connection by the interface with `tcp`. */
 uint8_t tcp_pick_wscale(const struct s7_sock *sk, const struct s7_iface_tcp *tcp);
 
 /* ---- tcp_rx.c, tcp_syn_sent.c: consume pkt ---- */
 void tcp_rx(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg);
 void tcp_rx_syn_sent(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg);
-/* Enters ESTABLISHED: windows, buffers, timers. */
+/* Windows, buffers, congestion control: data may flow. The state is the caller's. */
+void tcp_begin(struct s7_tcp_sock *ts);
+/* tcp_begin, and enters ESTABLISHED. */
 void tcp_established(struct s7_tcp_sock *ts);
 void tcp_urg_rx(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tcp_seg *seg);
 
 /* ---- tcp_ack.c: what an acceptable ACK does. false: the segment is to be dropped ---- */
 bool tcp_ack(struct s7_tcp_sock *ts, const struct tcp_seg *seg);
+/* The part of it for what is newly acknowledged: queue, RTT, timers. */
+void tcp_ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, uint32_t acked);
 /* EPOLLOUT if room came about. */
 void tcp_space_check(struct s7_tcp_sock *ts);
 
@@ -260,8 +273,50 @@ void tcp_send_probe(struct s7_tcp_sock *ts);
 /* Forces out up to the window, or one byte beyond nothing: the persist timer. */
 void tcp_output_persist(struct s7_tcp_sock *ts);
 void tcp_send_syn(struct s7_tcp_sock *ts);
+/* A SYN with the bytes of a chunk. */
+void tcp_send_syn_data(struct s7_tcp_sock *ts, struct s7_pkt *chunk);
 /* RST of a connection we give up. */
 void tcp_send_rst(struct s7_tcp_sock *ts);
+
+/* ---- tcp_send.c ---- */
+/* An empty chunk at write_seq, not in the queue yet. NULL: no packets (counted). */
+struct s7_pkt *tcp_chunk_new(struct s7_tcp_sock *ts);
+/* Copies the next `len` bytes of the message behind the chunk's; msg->bad: none. */
+void tcp_chunk_fill(struct s7_tcp_sock *ts, struct s7_pkt *chunk, struct s7_msg *msg, uint32_t len);
+
+/* ---- tcp_fastopen.c: servers, options ---- */
+/* The socket's, made when it has none. NULL: none left. */
+struct s7_tcp_tfo *tcp_tfo(struct s7_tcp_sock *ts);
+void tcp_tfo_free(struct s7_tcp_sock *ts);
+/* A child made of a SYN whose SYN-ACK is not acknowledged yet. */
+static inline bool tcp_is_early_child(const struct s7_tcb *tcb)
+{
+	return tcb->state == TCPS_SYN_RCVD && tcb->tfo && tcb->tfo->child;
+}
+/*
+ * A SYN to a listener with TCP_FASTOPEN. true: it became a child, and pkt is consumed. Else grant
+ * is what the SYN-ACK shall carry.
+ */
+bool tcp_fastopen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
+		     struct tcp_seg *seg, struct tcp_opts *ret_grant);
+/* An early child's SYN-ACK is acknowledged. false: by a number that cannot be. */
+bool tcp_fastopen_acked(struct s7_tcp_sock *ts, const struct tcp_seg *seg);
+/* Its listener need not count it any more. */
+void tcp_fastopen_settled(struct s7_tcp_sock *ts, bool by_reset);
+void tcp_fastopen_listener_gone(struct s7_tcp_sock *ts);
+/* The option of a SYN or SYN-ACK, if there is one and room for it. */
+void tcp_fastopen_option(const struct s7_tcp_sock *ts, struct tcp_opts *opts);
+
+/* ---- tcp_fastopen_out.c: clients ---- */
+int tcp_fastopen_inst_init(struct s7_inst *inst);
+/* connect() has come to the SYN: its option is decided. true: it waits for the first bytes. */
+bool tcp_fastopen_defers(struct s7_tcp_sock *ts);
+/* They are here: the SYN leaves with them. Bytes, or -EINPROGRESS: none went. */
+ssize_t tcp_fastopen_go(struct s7_tcp_sock *ts, struct s7_msg *msg);
+/* The SYN-ACK came; the connection is ESTABLISHED with snd_una behind the SYN. */
+void tcp_fastopen_answered(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bool first_try);
+/* What the SYN carried counts as never sent. */
+void tcp_fastopen_unsend(struct s7_tcp_sock *ts);
 
 /* ---- tcp_later.c ---- */
 /* tcp_output, now or, while the batch is open and less than a segment waits, with the flush. */

@@ -313,6 +313,10 @@ uint32_t tcp_get_info(const struct s7_sock *sk, void *buf, uint32_t len)
 	info.tcpi_options = (tcb->bits & TCB_TS ? TCPI_OPT_TIMESTAMPS : 0) |
 			    (tcb->bits & TCB_SACK ? TCPI_OPT_SACK : 0) |
 			    (tcb->bits & TCB_WSCALE ? TCPI_OPT_WSCALE : 0);
+	if (tcb->tfo && tcb->tfo->taken)
+		info.tcpi_options |= TCPI_OPT_SYN_DATA;
+	if (tcb->tfo)
+		info.tcpi_fastopen_client_fail = tcb->tfo->failure & 3;
 	info.tcpi_snd_wscale = tcb->snd_wscale & 15;
 	info.tcpi_rcv_wscale = tcb->rcv_wscale & 15;
 	if (tcb->state == TCPS_LISTEN) {

@@ -208,21 +208,3 @@ void tcp_forget_route(struct s7_sock *sk)
 	if (tcp_synchronized(tcb))
 		tcb->dst.generation--; /* stale: the next segment asks again */
 }
-
-/* ---- Fast Open ---- */
-
-/* A listener's queue of connections that carried data in their SYN; only before and in LISTEN. */
-int tcp_set_fastopen(struct s7_sock *sk, int qlen)
-{
-	struct s7_tcb *tcb = &tcp_sk(sk)->tcb;
-
-	if (qlen < 0 || (tcb->state != TCPS_CLOSED && tcb->state != TCPS_LISTEN))
-		return -EINVAL;
-	tcb->fastopen_qlen = (uint32_t)s7_min(qlen, sk->inst->params.backlog_max);
-	return 0;
-}
-
-int tcp_get_fastopen(const struct s7_sock *sk)
-{
-	return (int)tcp_tcb(sk)->fastopen_qlen;
-}

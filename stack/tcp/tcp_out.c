@@ -112,33 +112,41 @@ void tcp_send_rst(struct s7_tcp_sock *ts)
 	tcp_seg_send_bare(ts->sk.inst, &out);
 }
 
-/* SYN, or SYN-ACK of a simultaneous open; the window of a SYN is never scaled. */
-void tcp_send_syn(struct s7_tcp_sock *ts)
+/* SYN, or SYN-ACK of a simultaneous or a fast open; the window of a SYN is never scaled. */
+static void syn_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	struct tcp_out_seg out;
 	bool ack = tcb->state == TCPS_SYN_RCVD;
 	uint32_t mss;
 
-	if (tcp_dst_refresh(ts))
-		return;
-	out_prepare(ts, &out, tcb->iss, (uint8_t)(TCPF_SYN | (ack ? TCPF_ACK : 0)));
+	out_prepare(ts, out, tcb->iss, (uint8_t)(TCPF_SYN | (ack ? TCPF_ACK : 0)));
 	tcb->rcv_wnd = (uint32_t)s7_min(tcp_window_free(ts), 65535);
-	out.wnd = (uint16_t)tcb->rcv_wnd;
+	out->wnd = (uint16_t)tcb->rcv_wnd;
 	mss = tcp_mss_of_dst(ts->sk.inst, &tcb->dst);
 	if (tcb->user_mss)
 		mss = (uint32_t)s7_min(mss, tcb->user_mss);
-	out.ack = ack ? tcb->rcv_nxt : 0;
-	out.opts.mss = (uint16_t)mss;
-	out.opts.wscale = tcb->rcv_wscale;
-	out.opts.bits = TCPO_MSS;
-	out.opts.bits |= !ack || tcb->bits & TCB_SACK ? TCPO_SACK_OK : 0;
-	out.opts.bits |= !ack || tcb->bits & TCB_WSCALE ? TCPO_WSCALE : 0;
-	out.opts.bits |= !ack || tcb->bits & TCB_TS ? TCPO_TS : 0;
-	out.opts.ts_val = tcp_ms(ts->sk.inst) + tcb->ts_offset;
-	out.opts.ts_ecr = ack ? tcb->ts_recent : 0;
+	out->ack = ack ? tcb->rcv_nxt : 0;
+	out->opts.mss = (uint16_t)mss;
+	out->opts.wscale = tcb->rcv_wscale;
+	out->opts.bits = TCPO_MSS;
+	out->opts.bits |= !ack || tcb->bits & TCB_SACK ? TCPO_SACK_OK : 0;
+	out->opts.bits |= !ack || tcb->bits & TCB_WSCALE ? TCPO_WSCALE : 0;
+	out->opts.bits |= !ack || tcb->bits & TCB_TS ? TCPO_TS : 0;
+	out->opts.ts_val = tcp_ms(ts->sk.inst) + tcb->ts_offset;
+	out->opts.ts_ecr = ack ? tcb->ts_recent : 0;
+	if (s7_unlikely(tcb->tfo != NULL))
+		tcp_fastopen_option(ts, &out->opts);
 	out_acked(tcb);
 	tcb->last_tx = ts->sk.inst->now;
+}
+
+void tcp_send_syn(struct s7_tcp_sock *ts)
+{
+	struct tcp_out_seg out;
+
+	if (tcp_dst_refresh(ts))
+		return;
+	syn_prepare(ts, &out);
 	tcp_seg_send_bare(ts->sk.inst, &out);
 }
 
@@ -151,6 +159,20 @@ static void chunk_ready(struct s7_pkt *chunk)
 	chunk->nsegs = 1;
 	chunk->flags = 0;
 	chunk->tso_mss = 0;
+}
+
+void tcp_send_syn_data(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
+{
+	struct tcp_out_seg out;
+
+	if (tcp_dst_refresh(ts))
+		return;
+	syn_prepare(ts, &out);
+	chunk_ready(chunk);
+	pkt_hold(chunk);
+	chunk->tcp.sent_at = ts->sk.inst->now;
+	ts->tcb.bytes_sent += chunk->tcp.len;
+	tcp_seg_send(ts->sk.inst, &out, chunk, chunk->tcp.sum, chunk->tcp.has_sum);
 }
 
 #define PKT_STAMPED (PKT_TX_STAMP | PKT_TX_STAMP_CHUNKS)
@@ -405,7 +427,8 @@ static void output(struct s7_tcp_sock *ts, bool force)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
-	if (tcp_dst_refresh(ts) || tcb->state < TCPS_ESTABLISHED)
+	if (tcp_dst_refresh(ts) ||
+	    (s7_unlikely(tcb->state < TCPS_ESTABLISHED) && !tcp_is_early_child(tcb)))
 		return;
 	if (s7_unlikely(tcb->sq.lost > tcb->sq.retrans))
 		output_lost(ts);

@@ -31,6 +31,8 @@ int tcp_inst_init(struct s7_inst *inst)
 	if (!err)
 		err = slab_init(&tcp->tws, inst->arena, sizeof(struct s7_tcp_tw),
 				(uint32_t)s7_max(params->max_time_wait, 1));
+	if (!err)
+		err = tcp_fastopen_inst_init(inst);
 	memcpy(tcp->key[0], inst->secret, sizeof(tcp->key[0]));
 	memcpy(tcp->key[1], inst->secret + 2, sizeof(tcp->key[1]));
 	return err;
@@ -58,6 +60,7 @@ static void tcp_free(struct s7_sock *sk)
 	tcp_reass_purge(ts);
 	rcvq_purge(ts);
 	tcp_syn_forget(sk);
+	tcp_tfo_free(ts);
 	if (ts->tcb.listener)
 		ts->tcb.listener->tcb.accept_len--;
 	slab_free(&sk->inst->tcp->socks, ts);
@@ -89,7 +92,10 @@ uint32_t tcp_poll(struct s7_sock *sk)
 		events |= EPOLLHUP;
 	if (sk->shut & SK_SHUT_RD)
 		events |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
-	if (tcb->state != TCPS_SYN_SENT && tcb->state != TCPS_SYN_RCVD) {
+	if (s7_unlikely(tcb->state == TCPS_SYN_SENT && tcp_is_deferred(sk)))
+		events |= EPOLLOUT | EPOLLWRNORM; /* to send the SYN */
+	if ((tcb->state != TCPS_SYN_SENT && tcb->state != TCPS_SYN_RCVD) ||
+	    tcp_is_early_child(tcb)) {
 		if (tcp_readable(sk))
 			events |= EPOLLIN | EPOLLRDNORM;
 		if (sk->shut & SK_SHUT_WR || tcp_writeable(sk))
@@ -109,6 +115,9 @@ static uint32_t tcp_inq(struct s7_sock *sk)
 {
 	const struct s7_tcb *tcb = tcp_tcb(sk);
 	uint32_t to_mark = tcb->rcv_up - tcb->copied_seq;
+
+	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD)
+		return 0; /* as Linux, although Fast Open may have brought some */
 
 	if (tcb->urg_state == TCPU_NONE || sk->bits & SKB_OOBINLINE || to_mark >= tcb->rq_bytes)
 		return tcb->rq_bytes;

@@ -72,7 +72,8 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	return 0;
 }
 
-int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val)
+int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val,
+		   const struct tcp_opts *grant)
 {
 	struct tcp_out_seg out = {
 		.flow = &req->flow,
@@ -93,10 +94,14 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 	out.opts.wscale = req->rcv_wscale;
 	out.opts.ts_val = ts_val;
 	out.opts.ts_ecr = req->ts_recent;
+	if (s7_unlikely(grant != NULL)) {
+		out.opts.bits |= grant->bits;
+		out.opts.cookie = grant->cookie;
+	}
 	return tcp_seg_send_bare(inst, &out);
 }
 
-static void req_send(struct s7_inst *inst, struct s7_tcp_req *req)
+static void req_send(struct s7_inst *inst, struct s7_tcp_req *req, const struct tcp_opts *grant)
 {
 	uint32_t bound = req->listener->sk.bound_iface;
 
@@ -106,7 +111,7 @@ static void req_send(struct s7_inst *inst, struct s7_tcp_req *req)
 		dst_lookup(inst, &req->flow.remote, &req->flow.local, bound, &req->dst);
 		tcp_label(&req->listener->sk, &req->flow, &req->dst);
 	}
-	tcp_req_synack(inst, req, tcp_ms(inst) + req->ts_offset);
+	tcp_req_synack(inst, req, tcp_ms(inst) + req->ts_offset, grant);
 }
 
 static void req_arm(struct s7_inst *inst, struct s7_tcp_req *req)
@@ -117,7 +122,8 @@ static void req_arm(struct s7_inst *inst, struct s7_tcp_req *req)
 }
 
 struct s7_tcp_req *tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx *rx,
-				const struct tcp_seg *seg, uint32_t iss)
+				const struct tcp_seg *seg, uint32_t iss,
+				const struct tcp_opts *grant)
 {
 	struct s7_inst *inst = listener->sk.inst;
 	struct s7_tcp_req *req = slab_alloc(&inst->tcp->reqs);
@@ -136,7 +142,7 @@ struct s7_tcp_req *tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx
 	req->iss = iss ? iss : tcp_isn(inst, &req->flow);
 	list_add_tail(&listener->tcb.requests, &req->list);
 	listener->tcb.request_count++;
-	req_send(inst, req);
+	req_send(inst, req, grant);
 	req_arm(inst, req);
 	return req;
 }
@@ -168,7 +174,7 @@ void tcp_req_timer(void *ctx, struct s7_timer *timer, s7_time now)
 	}
 	if (!req->acked || now - req->made_at >= defer) {
 		stat_add(inst, STAT_TCP_RETRANS_SEGS, 1);
-		req_send(inst, req);
+		req_send(inst, req, NULL);
 	}
 	req->retries++;
 	req_arm(inst, req);
@@ -211,13 +217,13 @@ void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *
 	struct s7_tcp_sock *child;
 
 	if (seg->h.flags & TCPF_SYN && !(seg->h.flags & TCPF_ACK) && seg->h.seq == req->irs) {
-		req_send(inst, req);
+		req_send(inst, req, NULL);
 		pkt_drop(inst, pkt, DROP_TCP_OLD);
 		return;
 	}
 	if (!req_in_window(inst, req, seg)) {
 		if (!(seg->h.flags & TCPF_RST))
-			req_send(inst, req);
+			req_send(inst, req, NULL);
 		pkt_drop(inst, pkt, DROP_TCP_WINDOW);
 		return;
 	}
@@ -240,7 +246,7 @@ void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *
 		pkt_free(inst, pkt);
 		return;
 	}
-	child = tcp_child_make(req, seg);
+	child = tcp_child_make(req, seg, NULL);
 	if (!child) {
 		pkt_drop(inst, pkt, DROP_TCP_NO_MEMORY);
 		return;

@@ -167,7 +167,7 @@ static bool step_sequence(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const stru
 
 static int reset_error(const struct s7_tcb *tcb)
 {
-	if (tcb->state == TCPS_SYN_RCVD)
+	if (tcb->state == TCPS_SYN_RCVD && !tcp_is_early_child(tcb))
 		return ECONNREFUSED;
 	return tcb->state == TCPS_CLOSE_WAIT ? EPIPE : ECONNRESET;
 }
@@ -182,8 +182,21 @@ static bool step_rst(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tc
 		return drop(ts, pkt, DROP_TCP_RST);
 	}
 	pkt_free(ts->sk.inst, pkt);
+	if (s7_unlikely(ts->tcb.tfo != NULL))
+		tcp_fastopen_settled(ts, true);
 	tcp_done_error(ts, reset_error(&ts->tcb));
 	return false;
+}
+
+/* The client of an early child has not seen its SYN-ACK. */
+static bool syn_again(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tcp_seg *seg)
+{
+	if ((seg->h.flags & (TCPF_SYN | TCPF_ACK | TCPF_RST)) != TCPF_SYN ||
+	    seg->h.seq != ts->tcb.irs)
+		return false;
+	tcp_send_syn(ts);
+	drop(ts, pkt, DROP_TCP_OLD);
+	return true;
 }
 
 /* Fourth: SYN (RFC 5961 4.2); in SYN-RECEIVED it is the peer's, seen again, or its SYN-ACK of a
@@ -207,12 +220,14 @@ static bool step_syn(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg 
 	return drop(ts, pkt, DROP_TCP_SYN_IN_WINDOW);
 }
 
-/* SYN-RECEIVED: an acceptable ACK completes a simultaneous open. */
+/* SYN-RECEIVED: an acceptable ACK completes a simultaneous or a fast open. */
 static bool syn_rcvd_ack(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
-	if (seg->h.ack != tcb->snd_nxt) {
+	bool early = tcp_is_early_child(tcb);
+
+	if (early ? !tcp_fastopen_acked(ts, seg) : seg->h.ack != tcb->snd_nxt) {
 		struct s7_rx rx = { .src = ts->sk.flow.remote,
 				    .dst = ts->sk.flow.local,
 				    .iface = &ts->sk.inst->iface[tcb->dst.iface] };
@@ -220,6 +235,8 @@ static bool syn_rcvd_ack(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struc
 		tcp_reply_rst(ts->sk.inst, &rx, seg);
 		return drop(ts, pkt, DROP_TCP_BAD_ACK);
 	}
+	if (early)
+		return true;
 	tcb->snd_una = seg->h.ack;
 	tcb->snd_wnd = tcb->snd_max_wnd = (uint32_t)seg->h.wnd << tcb->snd_wscale;
 	tcb->snd_wl1 = seg->h.seq;
@@ -406,6 +423,8 @@ static void rx_steps(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg 
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
+	if (s7_unlikely(tcp_is_early_child(tcb)) && syn_again(ts, pkt, seg))
+		return;
 	if (!step_sequence(ts, pkt, seg) || !step_rst(ts, pkt, seg) || !step_syn(ts, pkt, seg))
 		return;
 	if (!step_ack(ts, pkt, seg))

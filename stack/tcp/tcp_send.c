@@ -26,7 +26,7 @@ static int send_state(struct s7_sock *sk)
 	if (tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT)
 		return 0;
 	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD)
-		return -EAGAIN;
+		return tcp_is_early_child(tcb) ? 0 : -EAGAIN;
 	return -EPIPE;
 }
 
@@ -44,6 +44,21 @@ static struct s7_pkt *no_packet(struct s7_tcp_sock *ts)
 	return NULL;
 }
 
+struct s7_pkt *tcp_chunk_new(struct s7_tcp_sock *ts)
+{
+	struct s7_pkt *chunk = pkt_alloc(ts->sk.inst);
+
+	if (!chunk) {
+		ts->sk.inst->drop[DROP_NO_PKT]++;
+		return NULL;
+	}
+	memset(&chunk->tcp, 0, sizeof(chunk->tcp));
+	chunk->tcp.seq = ts->tcb.write_seq;
+	chunk->tcp.payload_off = S7_PKT_HEADROOM;
+	chunk->tcp.has_sum = 1;
+	return chunk;
+}
+
 /*
  * The unsent tail if it has room, else a fresh chunk. NULL: sndbuf is full, or no packets. `share`:
  * so many chunks this socket may hold.
@@ -59,21 +74,14 @@ static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts, uint32_t share)
 		return NULL;
 	if (tcb->sq.count >= share)
 		return no_packet(ts);
-	chunk = pkt_alloc(ts->sk.inst);
-	if (!chunk) {
-		ts->sk.inst->drop[DROP_NO_PKT]++;
+	chunk = tcp_chunk_new(ts);
+	if (!chunk)
 		return no_packet(ts);
-	}
-	memset(&chunk->tcp, 0, sizeof(chunk->tcp));
-	chunk->tcp.seq = tcb->write_seq;
-	chunk->tcp.payload_off = S7_PKT_HEADROOM;
-	chunk->tcp.has_sum = 1;
 	sendq_append(ts, chunk);
 	return chunk;
 }
 
-static void chunk_fill(struct s7_tcp_sock *ts, struct s7_pkt *chunk, struct s7_msg *msg,
-		       uint32_t len)
+void tcp_chunk_fill(struct s7_tcp_sock *ts, struct s7_pkt *chunk, struct s7_msg *msg, uint32_t len)
 {
 	uint8_t *at = chunk->buf + chunk->tcp.payload_off + chunk->tcp.len;
 	uint32_t sum;
@@ -111,7 +119,7 @@ static ssize_t queue_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 			break;
 		}
 		len = (uint32_t)s7_min(left, chunk_max(tcb) - chunk->tcp.len);
-		chunk_fill(ts, chunk, msg, len);
+		tcp_chunk_fill(ts, chunk, msg, len);
 		if (s7_unlikely(msg->bad)) {
 			sendq_drop_empty(ts);
 			return done ? done : -EFAULT;
@@ -149,6 +157,8 @@ ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg)
 
 	err = send_state(sk);
 	if (s7_unlikely(err)) {
+		if (err == -EAGAIN && tcp_is_deferred(sk))
+			return tcp_fastopen_go(ts, msg);
 		if (err == -EAGAIN)
 			tcb->bits |= TCB_NOSPACE;
 		return err;

@@ -8,14 +8,13 @@
  */
 #include "stack/tcp/tcp_int.h"
 
-void tcp_established(struct s7_tcp_sock *ts)
+void tcp_begin(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	struct s7_sock *sk = &ts->sk;
 	s7_time now = sk->inst->now;
 
 	tcp_mss_sync(ts);
-	tcp_set_state(ts, TCPS_ESTABLISHED);
 	tcb->cwnd = tcp_cwnd_init(ts);
 	tcb->ca_state = TCPCA_OPEN;
 	tcp_cc(tcb)->init(tcb);
@@ -36,6 +35,15 @@ void tcp_established(struct s7_tcp_sock *ts)
 	}
 	sk->bits |= SKB_CONNECTED;
 	tcb->bits |= TCB_DONE;
+}
+
+void tcp_established(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct s7_sock *sk = &ts->sk;
+
+	tcp_begin(ts);
+	tcp_set_state(ts, TCPS_ESTABLISHED);
 	if (sk->bits & SKB_KEEPALIVE)
 		tcp_keep_arm(ts);
 	if (tcb->bits & TCB_FIN_QUEUED)
@@ -83,11 +91,13 @@ static void open_done(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg
 	struct s7_tcb *tcb = &ts->tcb;
 	bool first_try = !tcb->retries;
 
-	tcb->snd_una = seg->h.ack;
+	tcb->snd_una = tcb->iss + 1;
 	take_syn(ts, seg);
 	if (first_try)
 		tcp_rtt_sample(ts, (ts->sk.inst->now - tcb->last_tx) / S7_US);
 	tcp_established(ts);
+	if (s7_unlikely(tcb->tfo != NULL))
+		tcp_fastopen_answered(ts, seg, first_try);
 	if (seg->len ||
 	    seg->h.flags & TCPF_FIN) { /* data on the SYN-ACK: walk on as if it came behind it */
 		seg->h.flags &= (uint8_t)~TCPF_SYN;
@@ -138,6 +148,8 @@ void tcp_rx_syn_sent(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg 
 	}
 	/* both sides sent a SYN (RFC 9293 3.5, figure 7) */
 	take_syn(ts, seg);
+	if (s7_unlikely(tcb->tfo != NULL))
+		tcp_fastopen_unsend(ts);
 	tcp_set_state(ts, TCPS_SYN_RCVD);
 	tcb->retries = tcb->backoff = 0;
 	tcp_send_syn(ts);

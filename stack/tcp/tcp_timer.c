@@ -97,8 +97,11 @@ static bool is_hopeless(struct s7_tcp_sock *ts)
 static bool rtx_syn(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t most = tcb->syn_retries	 ? tcb->syn_retries :
+			tcp_is_early_child(tcb) ? TCP_SYNACK_RETRIES + 1 :
+						  TCP_SYN_RETRIES;
 
-	if (tcb->retries >= (tcb->syn_retries ? tcb->syn_retries : TCP_SYN_RETRIES) ||
+	if (tcb->retries >= most ||
 	    (tcb->user_timeout_ms && is_hopeless(ts)))
 		return give_up(ts);
 	tcb->retries++;

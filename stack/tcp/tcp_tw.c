@@ -117,7 +117,7 @@ static void tw_reopen(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_tcp_
 	else if (listener->tcb.request_count >= inst->params.tcp_syn_backlog)
 		tcp_cookie_send(listener, rx, seg);
 	else
-		tcp_req_make(listener, rx, seg, iss ? iss : 1);
+		tcp_req_make(listener, rx, seg, iss ? iss : 1, NULL);
 }
 
 void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt,

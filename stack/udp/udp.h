@@ -60,6 +60,12 @@ static inline struct s7_udp_meta *udp_meta(struct s7_pkt *pkt)
 	return (struct s7_udp_meta *)pkt->scratch;
 }
 
+/* What the socket had lost when this was queued (SO_RXQ_OVFL): no hash is needed any more then. */
+static inline uint32_t *udp_drops_before(struct s7_pkt *pkt)
+{
+	return &pkt->hash;
+}
+
 /* Makes slab and list in the arena. 0, -ENOMEM. */
 int udp_inst_init(struct s7_inst *inst);
 

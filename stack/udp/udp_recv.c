@@ -94,6 +94,7 @@ void udp_queue(struct s7_udp_sock *us, struct s7_pkt *pkt)
 
 	us->rx_truesize += udp_truesize(us, pkt);
 	us->rx_count++;
+	*udp_drops_before(pkt) = (uint32_t)sk->drops;
 	pkt->next = NULL;
 	if (us->rx_head)
 		us->rx_tail->next = pkt;
@@ -150,6 +151,7 @@ static void udp_report(struct s7_pkt *pkt, struct s7_msg *msg)
 	msg->ttl = meta->ttl;
 	msg->tos = meta->tos;
 	msg->rx_time = meta->at;
+	msg->drops = *udp_drops_before(pkt);
 	if (s7_unlikely(msg->more != NULL)) {
 		msg->more->mark = meta->mark;
 		msg->more->priority = meta->priority;

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint8_t out[TCP_OPTS_MAX + 64];
+	uint8_t out[TCP_OPTS_MAX + 96];
 	struct tcp_opts o, again;
 	struct tcp_hdr h;
 	uint32_t len;
@@ -34,6 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (tcp_opts_read(out, len, data[0] & 1, &again) || again.bits != o.bits ||
 	    again.sack_count != o.sack_count)
+		abort();
+	if (o.bits & TCPO_FASTOPEN && (again.cookie.len != o.cookie.len ||
+				       memcmp(again.cookie.bytes, o.cookie.bytes, o.cookie.len)))
 		abort();
 	return 0;
 }

@@ -356,7 +356,8 @@ static uint32_t host_leaks(struct sim_host *host)
 	struct s7_inst *inst = host->inst;
 
 	return bed_missing(&host->bed, inst) + inst->tcp->socks.used +
-		inst->tcp->reqs.used + inst->tcp->tws.used + inst->flows.count + inst->ports.count;
+		inst->tcp->reqs.used + inst->tcp->tws.used + inst->tcp->tfos.used +
+		inst->flows.count + inst->ports.count;
 }
 
 uint32_t sim_end(struct sim *sim)

@@ -106,7 +106,7 @@ void sim_check(const struct s7_sock *sk)
 		CHECK(!tcb->sq.head && !tcb->oo_head && !sk->flow.linked &&
 		      !timer_armed(&tcb->timer) && !timer_armed(&tcb->delack_timer));
 	} else {
-		CHECK(tcb->at[TCPD_RTX]);
+		CHECK(tcb->at[TCPD_RTX] || tcp_is_deferred(sk));
 	}
 	for (uint32_t i = 0; i < TCPD_COUNT; i++)
 		if (tcb->at[i])

@@ -75,6 +75,26 @@ void sig_run_deferred(void)
 {
 }
 
+/* nothing here opens a connection */
+int conn_connect(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len,
+		 struct s7_msg *data)
+{
+	(void)sk, (void)fd, (void)addr, (void)len, (void)data;
+	abort();
+}
+
+int conn_finish(struct s7_sock *sk, int fd)
+{
+	(void)sk, (void)fd;
+	abort();
+}
+
+void fastopen_refresh(struct s7_sock *sk, int fd)
+{
+	(void)sk, (void)fd;
+	abort();
+}
+
 int kernel_side_autobind(struct s7_sock *sk, int fd)
 {
 	(void)sk;

@@ -157,7 +157,7 @@ Test(sock_io, control_is_written_in_order)
 	size_t n = 0;
 
 	sk->bits |= SKB_TIMESTAMP | SKB_RXQ_OVFL | SKB_PKTINFO | SKB_RECVTTL | SKB_RECVTOS;
-	sk->drops = 5;
+	msg.drops = 5;
 	sock_control_write(sk, &msg, &hdr, 0);
 	for (cmsg = CMSG_FIRSTHDR(&hdr); cmsg; cmsg = CMSG_NXTHDR(&hdr, cmsg))
 		cr_expect_eq(cmsg->cmsg_type, types[n++]);

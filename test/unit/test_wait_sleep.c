@@ -9,7 +9,21 @@
 #include "shim/wait.c"
 #include "shim/wait_hold.c"
 #include "shim/wait_role.c"
+
+/* what is polled without is counted */
+static _Atomic uint32_t yields;
+
+static long counted_sys0(long number)
+{
+	yields += number == SYS_sched_yield;
+	return s7_sys0(number);
+}
+
+#pragma push_macro("s7_sys0")
+#undef s7_sys0
+#define s7_sys0 counted_sys0
 #include "shim/wait_sock.c"
+#pragma pop_macro("s7_sys0")
 
 #include <criterion/criterion.h>
 #include <time.h>
@@ -341,4 +355,91 @@ Test(wait, who_stayed_away_hands_the_ports_on)
 Test(wait, an_event_loop_wakes_nobody_when_it_leaves)
 {
 	cr_expect_eq(leave_ports(bed(), false), 0);
+}
+
+/* ---- SO_BUSY_POLL and kin ---- */
+
+static void opt(struct s7_sock *sk, int name, int value)
+{
+	cr_assert_eq(sock_setsockopt(sk, SOL_SOCKET, name, &value, sizeof(value), host_now()), 0);
+}
+
+/* A thread waits for data that comes 30 ms after it began to look; how often anybody slept. */
+static uint64_t sleeps_until_data(struct mini *m, struct s7_sock *sk)
+{
+	struct s7_sock *tx = udp(m, 10);
+	uint64_t before = m->inst->stat[STAT_SLEEPS];
+	pthread_t thread;
+	void *ret;
+
+	yields = 0;
+	m->inst->stat[STAT_DRIVES] = 0;
+	pthread_create(&thread, NULL, wait_for_data, sk);
+	while (!*(volatile uint64_t *)&m->inst->stat[STAT_DRIVES])
+		nap(1);
+	nap(30);
+	say(tx, 9);
+	pthread_join(thread, &ret);
+	cr_expect_eq((intptr_t)ret, 0);
+	return m->inst->stat[STAT_SLEEPS] - before;
+}
+
+Test(wait, polls_before_it_sleeps)
+{
+	struct mini *m = bed();
+	struct s7_sock *sk = udp(m, 9);
+
+	opt(sk, SO_BUSY_POLL, 1900000); /* nearly as long as it waits */
+	cr_expect_eq(sleeps_until_data(m, sk), 0);
+}
+
+Test(wait, without_busy_poll_it_sleeps)
+{
+	struct mini *m = bed();
+
+	cr_expect_geq(sleeps_until_data(m, udp(m, 9)), 1);
+}
+
+Test(wait, busy_polling_yields)
+{
+	struct mini *m = bed();
+	struct s7_sock *sk = udp(m, 9);
+
+	opt(sk, SO_BUSY_POLL, 1900000);
+	sleeps_until_data(m, sk);
+	cr_expect_gt(yields, 0);
+}
+
+Test(wait, keeps_the_core)
+{
+	struct mini *m = bed();
+	struct s7_sock *sk = udp(m, 9);
+
+	opt(sk, SO_BUSY_POLL, 1900000);
+	opt(sk, SO_PREFER_BUSY_POLL, 1);
+	sleeps_until_data(m, sk);
+	cr_expect_eq(yields, 0);
+}
+
+/* One turn takes no more packets than SO_BUSY_POLL_BUDGET. */
+Test(wait, budget_of_a_turn)
+{
+	struct mini *m = bed();
+	struct s7_sock *sk = udp(m, 9), *tx = udp(m, 10);
+
+	opt(sk, SO_BUSY_POLL_BUDGET, 3);
+	inst_lock(m->inst, host_now());
+	for (int i = 0; i < 10; i++) {
+		struct iovec iov = { (char[]){ "x" }, 1 };
+		struct s7_msg msg;
+
+		sock_msg_init(&msg, &iov, 1, 0);
+		msg.name = (struct s7_msg_name){ .ip = mini_addr("127.0.0.1"), .port = 11,
+						 .valid = true };
+		cr_assert_eq(sk_ops(tx)->send(tx, &msg), 1);
+	}
+	inst_unlock(m->inst);
+	cr_assert_eq(m->inst->lo_count, 10);
+	cr_expect_eq(sock_look(sk, EPOLLIN, NULL, host_now()), LOOK_NOTHING);
+	cr_expect_eq(m->inst->iface[S7_IFACE_LO].rx_pkts, 3);
 }

@@ -3,8 +3,9 @@
  * effects.c - options by what they do, not by what getsockopt shows
  *
  * The peek offset byte for byte, what stands beside a message, what an accepted connection has of
- * its listener, how fast a paced sender is. Options whose effect only the stack can have (busy
- * polling) are in test/app, those that need a clock that stands still (timers) in test/sim.
+ * its listener, how fast a paced sender is. test/effects.txt says which test shows which option:
+ * what needs a clock that stands still (timers) is in test/sim, what only the stack can have (busy
+ * polling) or only the wire shows in test/unit.
  */
 #include "test/diff/diff.h"
 
@@ -365,16 +366,24 @@ CASE(effect_incoming_cpu)
 	say("%d", get_int(c, SOL_SOCKET, SO_INCOMING_CPU));
 }
 
-/* Linux has no effect for it, but a program may set it, and the socket goes on. */
+/* Linux has no effect for it here, but a program may set it, and the socket goes on. */
 CASE(effect_none)
 {
-	static const int names[] = { SO_BSDCOMPAT, SO_NOFCS, SO_WIFI_STATUS, 53 /* CNX_ADVICE */ };
+	static const struct {
+		int level, name;
+	} opts[] = {
+		{ SOL_SOCKET, SO_BSDCOMPAT },	{ SOL_SOCKET, SO_NOFCS },
+		{ SOL_SOCKET, SO_WIFI_STATUS }, { SOL_SOCKET, 53 /* CNX_ADVICE */ },
+		{ SOL_SOCKET, SO_DEBUG },	{ SOL_SOCKET, 73 /* RESERVE_MEM */ },
+		{ SOL_SOCKET, 74 /* TXREHASH */ }, { IPPROTO_IP, IP_CHECKSUM },
+		{ IPPROTO_IP, IP_PASSSEC },	{ IPPROTO_TCP, TCP_THIN_DUPACK },
+	};
 	int c, s;
 
 	tcp_pair(&c, &s);
-	for (size_t i = 0; i < COUNT(names); i++) {
-		T(set_int(c, SOL_SOCKET, names[i], 1));
-		say("%d", get_int(c, SOL_SOCKET, names[i]));
+	for (size_t i = 0; i < COUNT(opts); i++) {
+		T(set_int(c, opts[i].level, opts[i].name, 1));
+		say("%d", get_int(c, opts[i].level, opts[i].name));
 		T(send(c, "x", 1, 0));
 		settle();
 		say_bytes("goes on", buf, recv(s, buf, 10, MSG_DONTWAIT));
