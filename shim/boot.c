@@ -32,14 +32,6 @@ static struct s7_lock boot_lock;
 static _Atomic int boot_is = BOOT_NOT_YET;
 static _Atomic bool conf_known;
 
-s7_time host_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (s7_time)ts.tv_sec * S7_SEC + (s7_time)ts.tv_nsec;
-}
-
 static void host_random(void *buf, size_t len)
 {
 	if (getrandom(buf, len, 0) != (ssize_t)len)

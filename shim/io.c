@@ -185,11 +185,17 @@ static ssize_t recv_told(void *arg, ssize_t done)
 
 ssize_t io_recv(struct s7_sock_at at, int fd, struct msghdr *hdr, int flags)
 {
-	struct recv_op op = { .sk = at.sk, .fd = fd, .flags = flags, .hdr = hdr };
+	struct recv_op op;
 	ssize_t n;
 	int err;
 
 	cancel_point();
+	/* not all of it by an initialiser: sock_msg_init sets the message */
+	op.sk = at.sk;
+	op.fd = fd;
+	op.flags = flags;
+	op.hdr = hdr;
+	op.by_kernel = false;
 	if ((int32_t)hdr->msg_namelen < 0)
 		return -EINVAL;
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
@@ -490,10 +496,15 @@ static ssize_t send_held(void *arg, ssize_t done)
 
 ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flags)
 {
-	struct send_op op = { .sk = at.sk, .fd = fd, .flags = flags, .hdr = hdr };
+	struct send_op op;
 	int err;
 
 	cancel_point();
+	op.sk = at.sk;
+	op.fd = fd;
+	op.flags = flags;
+	op.held = false;
+	op.hdr = hdr;
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
 	if (err)
 		return err;

@@ -43,15 +43,17 @@ static inline struct s7_file *fd_get(int fd)
  */
 static inline struct s7_file *fd_get_at(int fd, uint64_t *ret_cookie)
 {
-	struct s7_file *file = fd_get(fd), *seen = NULL;
+	struct s7_file *file, **at;
 
-	while (file != seen) {
-		seen = file;
-		*ret_cookie = atomic_load_explicit(&file->cookie, memory_order_acquire);
-		file = fd_get(fd);
+	if (s7_likely((uint32_t)fd >= s7_fds.limit))
+		return NULL;
+	at = &s7_fds.fd[fd];
+	do {
+		file = __atomic_load_n(at, __ATOMIC_ACQUIRE);
 		if (!file)
-			break;
-	}
+			return NULL;
+		*ret_cookie = atomic_load_explicit(&file->cookie, memory_order_acquire);
+	} while (s7_unlikely(file != __atomic_load_n(at, __ATOMIC_ACQUIRE)));
 	return file;
 }
 

@@ -55,6 +55,8 @@ uint32_t pkt_share(struct s7_inst *inst, uint32_t part)
 
 	if (s7_unlikely(free > inst->pkts_most))
 		inst->pkts_most = free;
+	if (s7_likely((uint64_t)free * part >= 2ull * inst->pkts_most))
+		return UINT32_MAX; /* what follows, without its division */
 	kept = inst->pkts_most / part;
 	if (s7_likely(free >= 2 * kept))
 		return UINT32_MAX;
