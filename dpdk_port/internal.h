@@ -50,7 +50,8 @@ struct port_queue {
 struct packet_ring {
 	int fd;
 	uint8_t *map;
-	struct packet_batch *batch; /* packet_tx.c's, in frame memory: callers' stacks may be small */
+	/* packet_tx.c's, in frame memory: callers' stacks may be small */
+	struct packet_batch *batch;
 	uint32_t frame_bytes;
 	uint32_t count; /* a power of two */
 };
