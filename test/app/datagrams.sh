@@ -3,6 +3,8 @@
 # Options of datagram sockets on the wire, beside a kernel: groups, UDP_SEGMENT, the error queue, time stamps.
 . "$(dirname "$0")/lib/net.sh"
 net_up
+in_s ip addr add fd77::1/64 dev "$S7_DEV_S" nodad
+in_c ip addr add fd77::2/64 dev "$S7_DEV_C" nodad
 prog=$S7_TOP/test/app/lib/datagrams.py
 cat >"$S7_TMP/s.conf" <<-CONF
 	[global]
@@ -21,4 +23,5 @@ said() { grep -q "^$1\$" "$S7_TMP/us.log" && ok "$2" || not_ok "$2: $(tail -2 "$
 said heard "a member hears the group, and by which address"
 said stamped "the time of sending comes by the error queue"
 said refused "so does the peer's ICMP error, with the datagram"
+said refused6 "and over IPv6, for who asked for it (IPV6_RECVERR)"
 finish

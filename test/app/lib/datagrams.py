@@ -12,6 +12,8 @@ import sys
 GROUP, BACK = "239.5.5.5", "239.5.5.6"
 PORT, BACK_PORT, DEAD = 7777, 7778, 9
 IP_RECVERR, IP_RECVORIGDSTADDR, UDP_SEGMENT, SO_TIMESTAMPING = 11, 20, 103, 37
+IPV6_RECVERR = 25
+OWN6, PEER6 = "fd77::1", "fd77::2"
 STAMP_TX, STAMP, STAMP_ID, STAMP_ONLY = 2, 16, 128, 2048
 inet = socket.inet_aton
 
@@ -65,6 +67,24 @@ def us(own, peer):
     assert data == b"dead letter" and told[:4] == (111, 2, 3, 3), (data, told)
     assert offender == peer and name == (peer, DEAD), (offender, name)
     print("refused", flush=True)
+    refused6()
+
+
+def refused6():
+    """The same over IPv6; and without the option nothing is queued."""
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.bind((OWN6, 0))
+    s.sendto(b"not asked for", (PEER6, DEAD))
+    assert not select.select([], [], [s], 0.3)[2]
+    s.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+    s.sendto(b"dead letter", (PEER6, DEAD))
+    wait_error(s)
+    data, control, _, name = s.recvmsg(2000, 512, socket.MSG_ERRQUEUE)
+    told = [c for level, kind, c in control if (level, kind) == (41, IPV6_RECVERR)][0]
+    assert data == b"dead letter" and name[:2] == (PEER6, DEAD), (data, name)
+    assert struct.unpack("IBBB", told[:7]) == (111, 3, 1, 4), told
+    assert socket.inet_ntop(socket.AF_INET6, told[24:40]) == PEER6, told
+    print("refused6", flush=True)
 
 
 def far(own, peer):
