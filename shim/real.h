@@ -9,6 +9,7 @@
 #ifndef S7_REAL_H
 #define S7_REAL_H
 
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>

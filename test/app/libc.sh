@@ -44,5 +44,23 @@ print(len(got), set(got))
 PY
 is "16 threads resolve at once" "16 {'10.20.30.1'}" "$(resolving /usr/bin/python3 "$S7_TMP/threads.py")"
 
+# the kernel has an IPv6 address here, only sock7 an IPv4 one: AI_ADDRCONFIG must not hide it
+in_c ip link add s7ac type veth peer name s7bc
+in_c ip link set s7ac up
+in_c ip addr add fd78::1/64 dev s7ac nodad
+cat >"$S7_TMP/addrconfig.py" <<'PY'
+import socket, sys
+for family in socket.AF_UNSPEC, socket.AF_INET:
+    try:
+        found = socket.getaddrinfo(sys.argv[1], 80, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        print(found[0][4][0], end=" ")
+    except socket.gaierror:
+        print("hidden", end=" ")
+PY
+is "AI_ADDRCONFIG knows addresses that are sock7's alone" "10.1.2.3 10.1.2.3" \
+	"$(resolving /usr/bin/python3 "$S7_TMP/addrconfig.py" 10.1.2.3 | sed 's/ $//')"
+is "... which the kernel alone would hide" "hidden hidden" \
+	"$(in_c /usr/bin/python3 "$S7_TMP/addrconfig.py" 10.1.2.3 | sed 's/ $//')"
+
 stop dns
 finish
