@@ -89,5 +89,7 @@ done
 for name in pass_fd inetd; do
 	[ ${#only[@]} = 0 ] || [[ " ${only[*]} " == *" $name "* ]] || continue
 	ends pat_py $name
+	[ $name != pass_fd ] || check "a socket passed over a UNIX socket is told in the log" \
+		grep -q SCM_RIGHTS "$S7_TMP/pat_py.pass_fd.sock7"
 done
 finish

@@ -4,6 +4,8 @@
  */
 #include "pat.h"
 
+#include <dlfcn.h>
+
 #define PREFORK 4
 
 static void answer(int fd, const char *text)
@@ -393,6 +395,58 @@ static void full_parent(void)
 	printf("ended with %d\n", status);
 }
 
+static int handler_fd = -1, spare_fd = -1;
+
+static void close_spare(void)
+{
+	close(spare_fd);
+	spare_fd = -1;
+}
+
+static void close_in_child(void)
+{
+	close(handler_fd);
+}
+
+/* Handlers of pthread_atfork close sockets, on both sides of a fork that libc does by itself. */
+static void libc_forks(void)
+{
+	pid_t (*libc_fork)(void) = (pid_t(*)(void))dlsym(dlopen("libc.so.6", RTLD_LAZY), "fork");
+	int lfd = server(), other = accepted(lfd), status;
+	pid_t pid;
+
+	handler_fd = accepted(lfd);
+	spare_fd = accepted(lfd);
+	pthread_atfork(close_spare, NULL, close_in_child);
+	pid = libc_fork();
+	if (!pid) {
+		say("closed in the child", write(handler_fd, "x", 1));
+		close(lfd);
+		answer(other, "child\n");
+		_exit(0);
+	}
+	peer("send 0 go");
+	printf("child: %s\n", peer("recv 0"));
+	waitpid(pid, &status, 0);
+	peer("send 1 go");
+	answer(handler_fd, "parent\n");
+	printf("parent: %s\n", peer("recv 1"));
+	printf("closed before: %s\n", peer("recv 2"));
+	peer("conn %d", PORT);
+	peer("send 3 go");
+	answer(accept(lfd, NULL, NULL), "still listening\n");
+	printf("%s\n", peer("recv 3"));
+	pid = fork();
+	if (!pid) {
+		say("closed in the child", write(handler_fd, "x", 1));
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	peer("send 1 go");
+	answer(handler_fd, "parent\n");
+	printf("parent: %s\n", peer("recv 1"));
+}
+
 /* An epoll set made before the fork is one set for both. */
 static void epoll_across_fork(void)
 {
@@ -458,6 +512,7 @@ static const struct scenario table[] = {
 	{ "shared_flags", shared_flags },
 	{ "killed_child", killed_child },
 	{ "full_parent", full_parent },
+	{ "libc_forks", libc_forks },
 	{ "epoll_across_fork", epoll_across_fork },
 	{ "udp_workers", udp_workers },
 };
