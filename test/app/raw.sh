@@ -48,6 +48,11 @@ check "loopback = stack: a ping socket to 127.0.0.1" server /usr/bin/python3 "$p
 range "1 0"
 traced "loopback = stack: traceroute -I" server -I 127.0.0.1
 traced "loopback = stack: traceroute by UDP" server 127.0.0.1
+bg_server idle /usr/bin/python3 "$prog" idle
+for _ in $(seq 50); do grep -q ready "$S7_TMP/idle.log" && break; sleep 0.1; done
+shown=$(in_s "$S7_CLI" ss 2>/dev/null)
+grep -q '^raw  *UNCONN  *2496 .* python' <<<"$shown" && ok "sock7 ss tells what waits in a socket" || not_ok "sock7 ss: $shown"
+stop idle
 in_s ip link set lo up
 
 # ---- a link that no kernel knows ----
@@ -56,11 +61,11 @@ echo "address = $IP6_S/64" >>"$S7_TMP/s.conf"
 echo "address = $IP6_C/64" >>"$S7_TMP/c.conf"
 bg_server far /usr/bin/python3 "$prog" echo
 sleep 1
-check "memif: python RAW both ways over IPv4" client timeout 40 /usr/bin/python3 "$prog" ask $S7_IP_S
+check "memif: python RAW both ways over IPv4" client timeout 40 /usr/bin/python3 "$prog" ask $S7_IP_S memif0
 stop far
 bg_server far /usr/bin/python3 "$prog" echo
 sleep 1
-check "memif: python RAW both ways over IPv6" client timeout 40 /usr/bin/python3 "$prog" ask $IP6_S
+check "memif: python RAW both ways over IPv6" client timeout 40 /usr/bin/python3 "$prog" ask $IP6_S memif0
 stop far
 bg_server far /usr/bin/python3 "$prog" echo
 sleep 1
@@ -81,7 +86,8 @@ grep -q 'Destination Host Unreachable' <<<"$out" && ok "memif: ping hears of a h
 	not_ok "memif: a host that is not there: $(tr '\n' ' ' <<<"$out")"
 client timeout 20 ping -c 20 -i 0.2 $S7_IP_S >/dev/null 2>&1 &
 sleep 1.5
-in_c "$S7_CLI" ss | grep -q '^raw ' && ok "sock7 ss shows the raw socket" || not_ok "sock7 ss shows no raw socket: $(in_c "$S7_CLI" ss | head -3)"
+shown=$(in_c "$S7_CLI" ss 2>/dev/null)
+grep -q '^raw .* ping/' <<<"$shown" && ok "sock7 ss shows the raw socket" || not_ok "sock7 ss shows no raw socket: $shown"
 wait $!
 stop far
 
@@ -92,11 +98,11 @@ in_c ip addr add $IP6_C/64 dev "$S7_DEV_C" nodad
 conf_write s "$S7_DEV_S" af_packet "" "" adopt
 bg_c kernel /usr/bin/python3 "$prog" echo
 sleep 0.5
-check "af_packet: python RAW asks a kernel" server timeout 40 /usr/bin/python3 "$prog" ask $S7_IP_C
+check "af_packet: python RAW asks a kernel" server timeout 40 /usr/bin/python3 "$prog" ask $S7_IP_C "$S7_DEV_S"
 stop kernel
 bg_server ours /usr/bin/python3 "$prog" echo
 sleep 1
-check "af_packet: a kernel asks python RAW" in_c timeout 40 /usr/bin/python3 "$prog" ask $S7_IP_S
+check "af_packet: a kernel asks python RAW" in_c timeout 40 /usr/bin/python3 "$prog" ask $S7_IP_S "$S7_DEV_C"
 stop ours
 for kind in "1 0" "0 0"; do
 	range "$kind"

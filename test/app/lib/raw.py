@@ -2,7 +2,9 @@
 """Two programs with RAW sockets, for test/app/raw.sh.
 
 usage: raw.py echo             hears protocol 253 over both families and answers, until told to end
-       raw.py ask PEER         asks it: small, long (fragments), with its own header; each answer comes once
+       raw.py ask PEER DEVICE  asks it: small, long (fragments), with its own header, connected, bound to the
+                               device; each answer comes once
+       raw.py idle             leaves what it sent itself unread for a minute
        raw.py ping PEER        by a ping socket: three requests, each answered once
 """
 import select
@@ -50,7 +52,7 @@ def answers(s, seconds=0.4):
             found.append(text)
 
 
-def ask(peer):
+def ask(peer, device):
     v6 = ":" in peer
     s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, RAW, PROTO)
     to = socket.getaddrinfo(peer, 0, proto=socket.IPPROTO_UDP)[0][4]
@@ -65,6 +67,18 @@ def ask(peer):
         s.sendto(text, to)
         got = answers(s)
         assert got == [b"re:" + text], (len(text), [len(g) for g in got])
+    c = socket.socket(s.family, RAW, PROTO)
+    c.connect(to)
+    d = socket.socket(s.family, RAW, PROTO)
+    d.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    lo = socket.socket(s.family, RAW, PROTO)
+    lo.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+    c.send(b"connected")
+    heard = [answers(x) for x in (c, s, d, lo)]
+    assert heard == [[b"re:connected"]] * 3 + [[]], heard
+    d.sendto(b"bound", to)
+    heard = [answers(x) for x in (c, s, d, lo)]
+    assert heard == [[b"re:bound"]] * 3 + [[]], heard
     if not v6:
         r = socket.socket(socket.AF_INET, RAW, socket.IPPROTO_RAW)
         header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 0, 0, 0, 9, PROTO, 0, bytes(4),
@@ -90,4 +104,12 @@ def ping(peer):
     assert not select.select([s], [], [], 0.3)[0], "a reply came twice"
 
 
-{"echo": echo, "ask": ask, "ping": ping}[sys.argv[1]](*sys.argv[2:])
+def idle():
+    s = socket.socket(socket.AF_INET, RAW, PROTO)
+    for _ in range(3):
+        s.sendto(b"for later", ("127.0.0.1", 0))
+    print("ready", flush=True)
+    time.sleep(60)
+
+
+{"echo": echo, "ask": ask, "idle": idle, "ping": ping}[sys.argv[1]](*sys.argv[2:])
