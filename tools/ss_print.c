@@ -163,8 +163,10 @@ static void print_sock(const struct s7_arena *arena, const struct s7_sock *sk,
 	if (sk->proto == PROTO_TCP && (sk->bits & SKB_LISTENING)) {
 		tcp_accept_stats(sk, &line.recv_q, &line.send_q);
 	} else {
-		/* datagrams: the memory that they are charged, as ss(8); they themselves lie where this
-		 * process sees nothing */
+		/*
+		 * datagrams: the memory that they are charged, as ss(8); they themselves lie where
+		 * this process sees nothing
+		 */
 		line.recv_q = sk->proto == PROTO_TCP ? ops->inq((struct s7_sock *)sk) : sk_rmem(sk);
 		line.send_q = ops->outq((struct s7_sock *)sk);
 	}
