@@ -49,7 +49,8 @@ static int kernel_families(void)
 		if (!at->ifa_addr)
 			continue;
 		if (at->ifa_addr->sa_family == AF_INET) {
-			ip = ip_from_v4(((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr.s_addr);
+			ip = ip_from_v4(
+				((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr.s_addr);
 			has |= ip_is_loopback(&ip) ? 0 : HAS_V4;
 		} else if (at->ifa_addr->sa_family == AF_INET6) {
 			memcpy(ip.b, &((struct sockaddr_in6 *)(void *)at->ifa_addr)->sin6_addr,
