@@ -59,6 +59,8 @@ static int kernel_allows(const struct s7_sock *sk, int level, int name, const vo
 	}
 	if (sk->more & SKM_LOCK_FILTER)
 		kernel_set((int)fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one));
+	if (level == SOL_SOCKET && name == SO_ATTACH_REUSEPORT_CBPF) /* the rest is the stack's */
+		kernel_set((int)fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	err = kernel_set((int)fd, level, name, val, len);
 	s7_sys1(SYS_close, fd);
 	return (int)err;

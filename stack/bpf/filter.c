@@ -95,7 +95,7 @@ static int filter_build(struct s7_inst *inst, const struct sock_filter *user, ui
 	return *ret_filter ? 0 : -ENOMEM;
 }
 
-static int filter_load(struct s7_inst *inst, const struct sock_filter *user, uint32_t len,
+int filter_load(struct s7_inst *inst, const struct sock_filter *user, uint32_t len,
 		       struct s7_filter **ret_filter)
 {
 	struct scratch scratch;
@@ -113,7 +113,7 @@ static int filter_load(struct s7_inst *inst, const struct sock_filter *user, uin
 
 /* ---- owners ---- */
 
-static void filter_put(struct s7_inst *inst, struct s7_filter *filter)
+void filter_put(struct s7_inst *inst, struct s7_filter *filter)
 {
 	if (filter && !--filter->refs)
 		area_free(inst->filters, filter, filter->bytes);
@@ -164,6 +164,18 @@ void filter_drop(struct s7_sock *sk)
 	filter_set(sk, NULL);
 }
 
+static void forget_refs(struct s7_filter *filter)
+{
+	if (filter)
+		filter->refs = 0;
+}
+
+static void count_ref(struct s7_inst *inst, struct s7_filter *filter)
+{
+	if (filter && !filter->refs++)
+		area_keep(inst->filters, filter, filter->bytes);
+}
+
 void filter_mend(struct s7_inst *inst)
 {
 	struct s7_list *pos;
@@ -171,17 +183,17 @@ void filter_mend(struct s7_inst *inst)
 	area_clear(inst->filters);
 	list_for_each(pos, &inst->socks)
 	{
-		struct s7_filter *filter = list_entry(pos, struct s7_sock, all)->filter;
+		const struct s7_sock *sk = list_entry(pos, struct s7_sock, all);
 
-		if (filter)
-			filter->refs = 0;
+		forget_refs(sk->filter);
+		forget_refs(sk->bind.steer);
 	}
 	list_for_each(pos, &inst->socks)
 	{
-		struct s7_filter *filter = list_entry(pos, struct s7_sock, all)->filter;
+		const struct s7_sock *sk = list_entry(pos, struct s7_sock, all);
 
-		if (filter && !filter->refs++)
-			area_keep(inst->filters, filter, filter->bytes);
+		count_ref(inst, sk->filter);
+		count_ref(inst, sk->bind.steer);
 	}
 }
 
@@ -254,19 +266,23 @@ void filter_view(struct bpf_view *view, const struct s7_inst *inst, const struct
 		fill_meta(view, inst, pkt, uses);
 }
 
+uint32_t filter_exec(const struct s7_inst *inst, const struct s7_filter *filter,
+		     struct bpf_view *view)
+{
+	const char *native = area_native(inst, inst->filters, filter);
+
+	if (s7_likely(filter->native && native))
+		return (uint32_t)((bpf_native)(uintptr_t)(native + filter->native))(view, view);
+	return (uint32_t)bpf_interp(&filter->code, view, view);
+}
+
 uint32_t filter_run(const struct s7_sock *sk, const struct s7_pkt *pkt, uint32_t least)
 {
-	const struct s7_inst *inst = sk->inst;
 	const struct s7_filter *filter = sk->filter;
-	const void *native = area_native(inst, inst->filters, filter);
 	struct bpf_view view;
 	uint32_t keep;
 
-	filter_view(&view, inst, pkt, filter->code.uses);
-	if (s7_likely(filter->native && native))
-		keep = (uint32_t)((bpf_native)(uintptr_t)((const char *)native + filter->native))(
-			&view, &view);
-	else
-		keep = (uint32_t)bpf_interp(&filter->code, &view, &view);
+	filter_view(&view, sk->inst, pkt, filter->code.uses);
+	keep = filter_exec(sk->inst, filter, &view);
 	return keep ? (uint32_t)s7_min(s7_max(keep, least), pkt->total) : 0;
 }

@@ -41,6 +41,15 @@ void filter_mend(struct s7_inst *inst);
  */
 uint32_t filter_run(const struct s7_sock *sk, const struct s7_pkt *pkt, uint32_t least);
 
+/* A filter without a reference, from a program of the caller's memory. As filter_attach. */
+int filter_load(struct s7_inst *inst, const struct sock_filter *user, uint32_t len,
+		struct s7_filter **ret_filter);
+/* Gives a reference back. NULL is legal. */
+void filter_put(struct s7_inst *inst, struct s7_filter *filter);
+/* Runs it by the engine there is. */
+uint32_t filter_exec(const struct s7_inst *inst, const struct s7_filter *filter,
+		     struct bpf_view *view);
+
 /* The view of a packet whose data is at the transport header. */
 void filter_view(struct bpf_view *ret_view, const struct s7_inst *inst, const struct s7_pkt *pkt,
 		 uint32_t uses);

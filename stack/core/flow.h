@@ -54,6 +54,7 @@ struct s7_flow *flow_find(const struct s7_flow_table *table, uint8_t proto,
 			  uint16_t rport);
 
 struct s7_sock;
+struct s7_filter;
 
 /* A bound port: embedded in s7_sock. */
 struct s7_bind {
@@ -65,9 +66,13 @@ struct s7_bind {
 	bool v6only;
 	bool reuseaddr, reuseport;
 	bool listening; /* TCP: may match a SYN */
+	bool grouped;	/* in a group of SO_REUSEPORT, number `slot` of it */
+	uint32_t slot;
 	uint32_t iface; /* SO_BINDTODEVICE: index + 1, 0 = any */
 	uint32_t uid;	/* effective user at bind, for SO_REUSEPORT */
 	int32_t cpu;	/* SO_INCOMING_CPU: of a group this one is for packets there; -1 any */
+	/* of slot 0: which of the group gets a packet; NULL: the hash says */
+	struct s7_filter *steer;
 };
 
 #define PORT_BUCKETS 4096
@@ -82,6 +87,18 @@ int port_table_init(struct s7_port_table *table, struct s7_arena *arena);
 /* Linux's conflict rules (SO_REUSEADDR, SO_REUSEPORT, wildcard, v4-mapped). 0 or -EADDRINUSE. */
 int port_insert(struct s7_port_table *table, struct s7_bind *bind);
 void port_remove(struct s7_port_table *table, struct s7_bind *bind);
+/* Whether it would be in conflict with another if it had no SO_REUSEPORT. */
+bool port_is_shared(const struct s7_port_table *table, const struct s7_bind *bind);
+
+/*
+ * Groups of SO_REUSEPORT: all of one address, port and device, numbered as they came. Who leaves
+ * (port_remove does) is replaced by the last one, with what slot 0 holds.
+ */
+void port_join(struct s7_port_table *table, struct s7_bind *bind);
+void port_leave(struct s7_port_table *table, struct s7_bind *bind);
+/* Number `slot` of the group that `bind` is in, or NULL. */
+struct s7_bind *port_member(const struct s7_port_table *table, const struct s7_bind *bind,
+			    uint32_t slot);
 /* As flow_mend. */
 void port_mend(struct s7_port_table *table);
 /*

@@ -23,6 +23,7 @@ int port_table_init(struct s7_port_table *table, struct s7_arena *arena)
 {
 	table->bucket = arena_take(arena, PORT_BUCKETS * sizeof(*table->bucket), S7_CACHELINE);
 	table->count = 0;
+	table->cpu = -1; /* not known yet: nobody's */
 	return table->bucket ? 0 : -ENOMEM;
 }
 
@@ -74,12 +75,76 @@ int port_insert(struct s7_port_table *table, struct s7_bind *bind)
 	return 0;
 }
 
+bool port_is_shared(const struct s7_port_table *table, const struct s7_bind *bind)
+{
+	const struct s7_bind *other;
+
+	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
+		if (other != bind && other->port == bind->port && other->proto == bind->proto &&
+		    overlaps(other, bind) &&
+		    !(other->reuseaddr && bind->reuseaddr && !other->listening))
+			return true;
+	return false;
+}
+
+/* ---- groups ---- */
+
+static bool same_group(const struct s7_bind *a, const struct s7_bind *b)
+{
+	return a != b && b->grouped && a->port == b->port && a->proto == b->proto &&
+	       a->iface == b->iface && a->v6only == b->v6only && ip_equal(&a->ip, &b->ip);
+}
+
+void port_join(struct s7_port_table *table, struct s7_bind *bind)
+{
+	const struct s7_bind *other;
+
+	if (!bind->reuseport || bind->grouped)
+		return;
+	bind->slot = 0;
+	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
+		bind->slot += same_group(bind, other);
+	bind->grouped = true;
+}
+
+void port_leave(struct s7_port_table *table, struct s7_bind *bind)
+{
+	struct s7_bind *other, *last = NULL;
+
+	if (!bind->grouped)
+		return;
+	bind->grouped = false;
+	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
+		if (same_group(bind, other) && (!last || other->slot > last->slot))
+			last = other;
+	if (!last)
+		return;
+	if (last->slot > bind->slot)
+		last->slot = bind->slot;
+	if (!bind->slot) {
+		last->steer = bind->steer;
+		bind->steer = NULL;
+	}
+}
+
+struct s7_bind *port_member(const struct s7_port_table *table, const struct s7_bind *bind,
+			    uint32_t slot)
+{
+	struct s7_bind *other;
+
+	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
+		if (other->slot == slot && (other == bind || same_group(bind, other)))
+			return other;
+	return NULL;
+}
+
 void port_remove(struct s7_port_table *table, struct s7_bind *bind)
 {
 	struct s7_bind **link = &table->bucket[bucket_of(bind->proto, bind->port)];
 
 	if (!bind->linked)
 		return;
+	port_leave(table, bind);
 	while (*link && *link != bind)
 		link = &(*link)->next;
 	if (s7_likely(*link)) { /* else who took it out died before it said so */

@@ -125,6 +125,8 @@ void sk_free(struct s7_sock *sk)
 	sk_ext_free(sk);
 	if (s7_unlikely(sk->filter != NULL))
 		s7_filter_drop(sk);
+	if (s7_unlikely(sk->bind.steer != NULL))
+		s7_steer_drop(sk);
 	sk_ops(sk)->free(sk);
 }
 
@@ -152,6 +154,15 @@ static void disown_bound(struct s7_sock *sk)
 		sk_disown_port(sk->inst, sk->bind.proto, &any4, sk->bind.port);
 }
 
+void sk_group_join(struct s7_sock *sk)
+{
+	if (s7_likely(!sk->bind.reuseport))
+		return;
+	port_join(&sk->inst->ports, &sk->bind);
+	if (sk->bind.slot && sk->bind.steer)
+		s7_steer_drop(sk);
+}
+
 int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 {
 	int err;
@@ -177,6 +188,8 @@ int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 		sk->bits |= SKB_OWNS_PORT;
 		own_bound(sk);
 	}
+	if (sk->proto == PROTO_UDP)
+		sk_group_join(sk);
 	return 0;
 }
 

@@ -257,8 +257,9 @@ static inline uint32_t sk_rmem(const struct s7_sock *sk)
 typedef bool (*s7_wait_fn)(struct s7_inst *inst, struct s7_wait *node, uint32_t events);
 extern const s7_wait_fn s7_wait_epoll;
 
-/* Gives a socket's filter back: stack/bpf's, filled in stack/run/tables.c. */
+/* Gives a socket's programs back: stack/bpf's, filled in stack/run/tables.c. */
 extern void (*const s7_filter_drop)(struct s7_sock *sk);
+extern void (*const s7_steer_drop)(struct s7_sock *sk);
 
 /* Makes the table of owned ports. */
 int sk_inst_init(struct s7_inst *inst);
@@ -294,6 +295,8 @@ void sk_free(struct s7_sock *sk);
  */
 int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port);
 void sk_unbind(struct s7_sock *sk);
+/* Bound with SO_REUSEPORT (TCP: listening now): a member of its group, whose program counts. */
+void sk_group_join(struct s7_sock *sk);
 /* A free ephemeral port for local/remote (either may be any). 0 when none is free. */
 uint16_t sk_pick_port(struct s7_sock *sk, const struct s7_ip *local, const struct s7_ip *remote,
 		      uint16_t rport);

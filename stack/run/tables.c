@@ -9,6 +9,7 @@
 
 #include "stack/bpf/area.h"
 #include "stack/bpf/filter.h"
+#include "stack/bpf/steer.h"
 #include "stack/core/ext.h"
 #include "stack/ip/group.h"
 #include "stack/ip/ip.h"
@@ -48,6 +49,7 @@ const struct s7_proto_ops *const s7_protos[PROTO_COUNT] = {
 const s7_wait_fn s7_wait_epoll = epoll_node_event;
 
 void (*const s7_filter_drop)(struct s7_sock *sk) = filter_drop;
+void (*const s7_steer_drop)(struct s7_sock *sk) = steer_drop;
 
 uint64_t inst_layout(void)
 {

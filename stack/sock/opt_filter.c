@@ -9,17 +9,35 @@
 #include <errno.h>
 
 #include "stack/base/user.h"
-#include "stack/bpf/filter.h"
+#include "stack/bpf/steer.h"
 #include "stack/sock/sock_int.h"
 
-static int set_filter(struct s7_sock *sk, const struct opt_value *value)
+typedef int (*attach)(struct s7_sock *sk, const struct sock_filter *user, uint32_t len);
+
+static int attach_by(attach function, struct s7_sock *sk, const struct opt_value *value)
 {
 	struct sock_fprog prog;
 
 	if (value->len != sizeof(prog))
 		return -EINVAL;
 	memcpy(&prog, value->bytes, sizeof(prog));
-	return filter_attach(sk, prog.filter, prog.len);
+	return function(sk, prog.filter, prog.len);
+}
+
+static int set_filter(struct s7_sock *sk, const struct opt_value *value)
+{
+	return attach_by(filter_attach, sk, value);
+}
+
+static int set_steer(struct s7_sock *sk, const struct opt_value *value)
+{
+	return attach_by(steer_attach, sk, value);
+}
+
+static int set_steer_detach(struct s7_sock *sk, const struct opt_value *value)
+{
+	(void)value;
+	return steer_detach(sk);
 }
 
 /* `room` counts instructions, and 0 asks for their number. */
@@ -61,6 +79,11 @@ static const struct s7_opt filter_opts[] = {
 	{ SOL_SOCKET, SO_ATTACH_FILTER, OPT_BYTES, OPT_RW | OPT_ASK, ON_ANY, .set = set_filter,
 	  .copy = copy_filter,
 	  .text = "a classic program keeps, cuts or drops what comes; read back as SO_GET_FILTER" },
+	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, OPT_BYTES, OPT_WR | OPT_ASK, ON_ANY,
+	  .set = set_steer,
+	  .text = "a classic program says which member of the group gets a packet, else the hash" },
+	{ SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, OPT_INT, OPT_WR, ON_ANY, .set = set_steer_detach,
+	  .text = "the hash chooses again" },
 	{ SOL_SOCKET, SO_DETACH_FILTER, OPT_INT, OPT_WR, ON_ANY, .set = set_detach,
 	  .text = "takes the filter off (SO_DETACH_BPF is the same number)" },
 	{ SOL_SOCKET, SO_LOCK_FILTER, OPT_BOOL, OPT_RW, ON_ANY, .set = set_lock, .get = get_lock,

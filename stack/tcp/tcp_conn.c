@@ -183,12 +183,16 @@ int tcp_listen(struct s7_sock *sk, int backlog)
 		return 0;
 	if (!sk->bind.linked)
 		return -EINVAL; /* the caller binds first, the kernel chose the port */
+	/* as Linux: with a program for a group of its own it does not join another */
+	if (s7_unlikely(sk->bind.steer != NULL) && port_is_shared(&sk->inst->ports, &sk->bind))
+		return -EADDRINUSE;
 	if ((sk->inst->params.tcp_fastopen & (FASTOPEN_SERVER | FASTOPEN_LISTENERS)) ==
 		    (FASTOPEN_SERVER | FASTOPEN_LISTENERS) &&
 	    !ts->tcb.fastopen_qlen)
 		tcp_set_fastopen(sk, (int)ts->tcb.backlog); /* without room: as if it were off */
 	sk->shut = 0;
 	sk->bind.listening = true;
+	sk_group_join(sk);
 	sk->bits |= SKB_LISTENING;
 	tcp_set_state(ts, TCPS_LISTEN);
 	return 0;

@@ -12,6 +12,7 @@
  * Context: instance lock. Called by: ip4_input.
  */
 #include "stack/bpf/filter.h"
+#include "stack/bpf/steer.h"
 #include "stack/core/ext.h"
 #include "stack/ip/chain.h"
 #include "stack/tcp/tcp_int.h"
@@ -62,8 +63,8 @@ static enum s7_drop seg_read(struct s7_inst *inst, const struct s7_pkt *pkt, con
 	return DROP_NONE;
 }
 
-struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *rx,
-				      const struct tcp_hdr *h)
+struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_pkt *pkt,
+				      const struct s7_rx *rx, const struct tcp_hdr *h)
 {
 	uint32_t hash = flow_hash(&inst->flows, IPPROTO_TCP, &rx->dst, h->dst, &rx->src, h->src);
 	struct s7_bind *bind =
@@ -72,6 +73,8 @@ struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *
 
 	if (!bind || !bind->listening)
 		return NULL;
+	if (s7_unlikely(bind->grouped))
+		bind = steer_pick(inst, bind, pkt, h->hdr_len);
 	sk = s7_container(bind, struct s7_sock, bind);
 	return tcp_tcb(sk)->state == TCPS_LISTEN ? tcp_sk(sk) : NULL;
 }
@@ -198,7 +201,7 @@ static void deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx
 		}
 		return;
 	}
-	listener = tcp_find_listener(inst, rx, &seg->h);
+	listener = tcp_find_listener(inst, pkt, rx, &seg->h);
 	if (!listener)
 		tcp_no_flow(inst, pkt, rx, seg);
 	else if (!refused(&listener->sk, pkt, rx, seg))

@@ -150,9 +150,9 @@ static inline bool tcp_may_receive(const struct s7_tcb *tcb)
 /* ---- tcp_in.c ---- */
 void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
 		   struct tcp_seg *seg);
-/* The listener a segment to (dst, port) belongs to, or NULL. */
-struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_rx *rx,
-				      const struct tcp_hdr *h);
+/* The listener a segment to (dst, port) belongs to, or NULL; pkt's data is at the header. */
+struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_pkt *pkt,
+				      const struct s7_rx *rx, const struct tcp_hdr *h);
 /* No connection: RST, unless the kernel may own the port. Consumes pkt. */
 void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx,
 		 const struct tcp_seg *seg);

@@ -137,7 +137,7 @@ void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt,
 	}
 	if ((seg->h.flags & (TCPF_SYN | TCPF_ACK)) == TCPF_SYN && !old_ts &&
 	    syn_is_newer(tw, seg)) {
-		listener = tcp_find_listener(inst, rx, &seg->h);
+		listener = tcp_find_listener(inst, pkt, rx, &seg->h);
 		if (listener) {
 			tw_reopen(inst, tw, listener, rx, seg);
 			pkt_free(inst, pkt);

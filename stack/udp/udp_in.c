@@ -10,6 +10,7 @@
  * alone is accepted from a shared one. Context: instance lock. Called by: ip4_in.c.
  */
 #include "stack/bpf/filter.h"
+#include "stack/bpf/steer.h"
 #include "stack/ip/chain.h"
 #include "stack/ip/group.h"
 #include "stack/udp/udp.h"
@@ -78,8 +79,8 @@ static bool device_fits(const struct s7_sock *sk, const struct s7_rx *rx)
 	return !sk->bound_iface || sk->bound_iface == rx->iface->index + 1u;
 }
 
-static struct s7_udp_sock *udp_find(struct s7_inst *inst, const struct s7_rx *rx,
-				    const struct s7_udp_hdr *h)
+static struct s7_udp_sock *udp_find(struct s7_inst *inst, const struct s7_pkt *pkt,
+				    const struct s7_rx *rx, const struct s7_udp_hdr *h)
 {
 	struct s7_flow *flow =
 		flow_find(&inst->flows, IPPROTO_UDP, &rx->dst, h->dport, &rx->src, h->sport);
@@ -94,6 +95,8 @@ static struct s7_udp_sock *udp_find(struct s7_inst *inst, const struct s7_rx *rx
 	}
 	hash = flow_hash(&inst->flows, IPPROTO_UDP, &rx->dst, h->dport, &rx->src, h->sport);
 	bind = port_find(&inst->ports, IPPROTO_UDP, &rx->dst, h->dport, rx->iface->index, hash);
+	if (bind && s7_unlikely(bind->grouped))
+		bind = steer_pick(inst, bind, pkt, UDP_LEN);
 	return bind ? udp_sock(s7_container(bind, struct s7_sock, bind)) : NULL;
 }
 
@@ -187,7 +190,7 @@ void udp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 			pkt_drop(inst, pkt, DROP_UDP_NO_PORT);
 		return;
 	}
-	us = udp_find(inst, rx, &h);
+	us = udp_find(inst, pkt, rx, &h);
 	if (!us) {
 		udp_refuse(inst, pkt, rx, &h);
 		return;

@@ -194,6 +194,8 @@ void udp_disconnect(struct s7_sock *sk)
 	 * SO_REUSE* keeps it out */
 	if (was_connected && port_insert(&sk->inst->ports, &sk->bind))
 		sk->err = EADDRINUSE;
+	else if (was_connected)
+		sk_group_join(sk);
 }
 
 /* As udp_poll of Linux. A datagram needs room in the device alone: what is sent is the device's. */

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "stack/bpf/area.h"
-#include "stack/bpf/filter.h"
+#include "stack/bpf/steer.h"
 #include "stack/sock/sock.h"
 #include "test/support/engines.h"
 #include "test/support/mini_udp.h"
@@ -227,5 +227,45 @@ Test(bpf, options_are_linux_s)
 		cr_expect_eq(SET(SO_ATTACH_FILTER, &fprog, sizeof(fprog)), -EPERM);
 		cr_expect_eq(SET(SO_DETACH_FILTER, &zero, 4), -EPERM);
 		done(sk);
+	}
+}
+
+/* ---- groups ---- */
+
+static void say_digit(struct mini *m, char digit)
+{
+	mini_in_udp(m, 7, 53, &digit, 1);
+}
+
+Test(bpf, a_group_is_steered_by_number)
+{
+	struct sock_filter by_digit[] = { LD(BPF_B, 0), BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, '0'),
+					  BPF_STMT(BPF_RET | BPF_A, 0) };
+	char buf[4];
+
+	ON_BOTH(m) {
+		struct s7_sock *sk[4];
+
+		for (int i = 0; i < 4; i++)
+			sk[i] = open_at(m, MINI_US, 53, SKB_REUSEPORT);
+		cr_assert_eq(steer_attach(sk[3], by_digit, 3), 0);
+		for (int i = 3; i >= 0; i--) {
+			say_digit(m, (char)('0' + i));
+			cr_expect_eq(take(sk[i], buf, 4), 1);
+		}
+		done(sk[0]); /* the last one has its number and the program */
+		say_digit(m, '0');
+		cr_expect_eq(take(sk[3], buf, 4), 1);
+		say_digit(m, '3'); /* nobody's: the hash chooses */
+		cr_expect_eq(take(sk[1], buf, 4) + take(sk[2], buf, 4) + take(sk[3], buf, 4),
+			     1 - 2 * EAGAIN);
+		cr_expect_eq(steer_detach(sk[1]), 0);
+		cr_expect_eq(steer_detach(sk[2]), -ENOENT);
+		cr_expect_eq(steer_attach(sk[1], by_digit, 3), 0);
+		filter_mend(m->inst);
+		say_digit(m, '2');
+		cr_expect_eq(take(sk[2], buf, 4), 1);
+		for (int i = 1; i < 4; i++)
+			done(sk[i]);
 	}
 }
