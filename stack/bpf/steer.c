@@ -14,7 +14,7 @@
 /* Linux: in no table by which packets are found. */
 static bool is_unhashed(const struct s7_sock *sk)
 {
-	if (sk->flow.linked)
+	if (sk->flow.linked || sk->proto == PROTO_RAW)
 		return false;
 	return sk->proto == PROTO_TCP ? !sk->bind.listening : !(sk->bits & SKB_BOUND);
 }
