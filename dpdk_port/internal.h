@@ -155,6 +155,8 @@ uint16_t packet_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16
 extern const struct s7_netdev_ops port_netdev_ops;
 /* Drops one reference of every buffer of the packet, as a driver would. */
 void packet_release(struct s7_pkt *pkt);
+/* port.c */
+void port_rx_mode(void *dev, enum s7_netdev_rx_mode mode, bool on);
 /* recover.c */
 void port_recover(void *dev, uint16_t queue);
 void port_rx_seek(struct s7_port *port, uint16_t queue);

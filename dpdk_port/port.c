@@ -340,6 +340,23 @@ const struct s7_netdev_ops *port_ops(const struct s7_port *port)
 	return port->ops;
 }
 
+/* Links in memory pass every frame as it is. */
+void port_rx_mode(void *dev, enum s7_netdev_rx_mode mode, bool on)
+{
+	const struct s7_port *port = dev;
+
+	if (port->driver != CONF_DRV_PCI && port->driver != CONF_DRV_AF_XDP)
+		return;
+	if (mode == NETDEV_PROMISC && on)
+		rte_eth_promiscuous_enable(port->id);
+	else if (mode == NETDEV_PROMISC)
+		rte_eth_promiscuous_disable(port->id);
+	else if (on) /* a NIC of ours has it from the start, and keeps it */
+		rte_eth_allmulticast_enable(port->id);
+	else if (port->driver != CONF_DRV_PCI)
+		rte_eth_allmulticast_disable(port->id);
+}
+
 int port_kernel_ifindex(const struct s7_port *port)
 {
 	return port->kernel_ifindex;

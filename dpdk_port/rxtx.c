@@ -301,4 +301,5 @@ const struct s7_netdev_ops port_netdev_ops = {
 	.link = port_link,
 	.stats = port_stats,
 	.recover = port_recover,
+	.rx_mode = port_rx_mode,
 };

@@ -12,7 +12,7 @@
  */
 #include <stdio.h>
 
-#include "shim/internal.h"
+#include "shim/packet.h"
 
 static int port_start(uint32_t index)
 {
@@ -56,7 +56,7 @@ static int iface_add(struct s7_inst *inst, uint32_t index)
 		.tso_segs_max = boot->info.tso_segs_max,
 		.spin_us = conf->spin_us,
 		.tcp = params_of_iface(conf, &inst->params),
-		.ifindex = boot->ifindex ? boot->ifindex : (int)(0x7000 + index),
+		.ifindex = boot->ifindex ? boot->ifindex : (int)(IFINDEX_OWN + index),
 	};
 	uint32_t at;
 	int err;
@@ -65,6 +65,8 @@ static int iface_add(struct s7_inst *inst, uint32_t index)
 	memcpy(iface.mac, boot->info.mac, sizeof(iface.mac));
 	if (boot->ifindex)
 		iface.flags |= IFACE_NETDEV;
+	if (ifname_is_tapped(conf))
+		iface.flags |= IFACE_TAPPED;
 	if (conf->rx_checksum == CONF_RX_CSUM_TRUST)
 		iface.flags |= IFACE_TRUST_CSUM;
 	err = inst_add_iface(inst, &iface, &at);

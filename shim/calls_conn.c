@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "shim/internal.h"
+#include "shim/packet.h"
 #include "shim/wait_int.h"
 
 __thread uint32_t s7_inside;
@@ -64,7 +65,11 @@ S7_EXPORT int socket(int domain, int type, int protocol)
 {
 	int fd = real.socket(domain, type, protocol);
 
-	if (fd < 0 || s7_inside || !is_stack_kind(domain, type, protocol))
+	if (fd < 0 || s7_inside)
+		return fd;
+	if (domain == AF_PACKET)
+		return (int)ret_errno(packet_socket(fd, type, protocol));
+	if (!is_stack_kind(domain, type, protocol))
 		return fd;
 	switch (boot_conf()) {
 	case BOOT_RUNNING:
@@ -98,7 +103,8 @@ S7_EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
 			early_forget(fd); /* an address of the kernel's */
 		return ret;
 	}
-	ret = kernel_side_bind(sk, fd, addr, len);
+	ret = is_packet(sk) ? packet_bind_sock(sk, fd, addr, len) :
+			      kernel_side_bind(sk, fd, addr, len);
 	fd_unhold(&sk->file);
 	return (int)ret_errno(ret);
 }
@@ -271,6 +277,8 @@ int conn_connect(struct s7_sock *sk, int fd, const struct sockaddr *addr, sockle
 	int owner, err;
 
 	cancel_point();
+	if (is_packet(sk))
+		return -EOPNOTSUPP;
 	err = data && !addr ? 0 : sock_addr_family(addr, len, &family);
 	if (err)
 		return err;

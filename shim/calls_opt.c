@@ -21,6 +21,7 @@
 
 #include "shim/internal.h"
 #include "shim/io.h"
+#include "shim/packet.h"
 #include "stack/base/sys.h"
 #include "stack/base/user.h"
 
@@ -208,7 +209,8 @@ S7_EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t
 
 	if (!sk)
 		return early_setsockopt(fd, level, name, val, len);
-	err = set_option(sk, fd, level, name, val, len);
+	err = is_packet(sk) ? packet_setsockopt(sk, fd, level, name, val, len) :
+			      set_option(sk, fd, level, name, val, len);
 	fd_unhold(&sk->file);
 	return (int)ret_errno(err);
 }
@@ -258,7 +260,9 @@ S7_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 
 	if (!sk)
 		return real.getsockopt(fd, level, name, val, len);
-	if (s7_unlikely(sock_is_raw(sk)))
+	if (is_packet(sk))
+		err = packet_getsockopt(sk, fd, level, name, val, len);
+	else if (s7_unlikely(sock_is_raw(sk)))
 		err = get_raw(sk, fd, level, name, val, len);
 	else
 		err = sock_getsockopt(sk, level, name, val, len, host_now());
@@ -278,7 +282,9 @@ S7_EXPORT int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	int err = NAME_KERNEL;
 
 	/* unbound: the kernel's answer is the same */
-	if (sk && (sk->file.side != SIDE_OPEN || sk->flow.lport))
+	if (sk && is_packet(sk) && sk->file.side == SIDE_STACK)
+		err = packet_getname(sk, addr, len);
+	else if (sk && !is_packet(sk) && (sk->file.side != SIDE_OPEN || sk->flow.lport))
 		err = sock_getname(sk, false, addr, len);
 	if (sk)
 		fd_unhold(&sk->file);
@@ -290,7 +296,7 @@ S7_EXPORT int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	struct s7_sock *sk = fd_hold_sock(fd);
 	int err = NAME_KERNEL;
 
-	if (sk && sk->file.side != SIDE_OPEN)
+	if (sk && sk->file.side != SIDE_OPEN && !is_packet(sk))
 		err = sock_getname(sk, true, addr, len);
 	if (sk)
 		fd_unhold(&sk->file);
@@ -304,7 +310,7 @@ S7_EXPORT int shutdown(int fd, int how)
 
 	if (!sk)
 		return real.shutdown(fd, how);
-	err = sock_shutdown(sk, how, host_now());
+	err = is_packet(sk) ? -EOPNOTSUPP : sock_shutdown(sk, how, host_now());
 	/* a listener or a receiver stops on the kernel's side too */
 	if ((!err || (err == -ENOTCONN && sock_is_raw(sk))) && io_has_twin(sk))
 		s7_sys2(SYS_shutdown, fd, how);
@@ -392,6 +398,25 @@ static int ioctl_sock(struct s7_sock *sk, int fd, unsigned long request, void *a
 	return sock_ioctl(sk, request, arg, host_now());
 }
 
+/* Interfaces that only sock7 has are what the kernel does not know. */
+static int ioctl_kernel(int fd, unsigned long request, void *arg)
+{
+	int saved = errno, room = 0, ret, err;
+
+	if (s7_unlikely(request == SIOCGIFCONF) && user_readable(arg, sizeof(struct ifconf)))
+		room = ((const struct ifconf *)arg)->ifc_len;
+	ret = real.ioctl(fd, request, arg);
+	if (s7_unlikely(request == SIOCGIFCONF) && !ret)
+		ifname_conf(arg, room);
+	if (s7_likely(ret >= 0 || errno != ENODEV))
+		return ret;
+	err = ifname_ioctl(request, arg);
+	if (err == IFNAME_NOT_OURS)
+		return (int)ret_errno(-ENODEV);
+	errno = saved;
+	return (int)ret_errno(err);
+}
+
 S7_EXPORT int ioctl(int fd, unsigned long request, ...)
 {
 	struct s7_sock *sk = fd_hold_sock(fd);
@@ -403,12 +428,12 @@ S7_EXPORT int ioctl(int fd, unsigned long request, ...)
 	arg = va_arg(args, void *);
 	va_end(args);
 	if (!sk)
-		return real.ioctl(fd, request, arg);
+		return ioctl_kernel(fd, request, arg);
 	err = ioctl_sock(sk, fd, request, arg);
 	fd_unhold(&sk->file);
 	/* interfaces, owners, close-on-exec: the kernel's socket answers */
 	if (err == STACK_NO_IOCTL)
-		return real.ioctl(fd, request, arg);
+		return ioctl_kernel(fd, request, arg);
 	return (int)ret_errno(err);
 }
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,7 +65,7 @@ static const struct {
 	LONG_BY(pwritev2, sys_pwritev2),
 	INT(ppoll), INT_BY(pselect6, sys_pselect6), INT(epoll_create1), INT(epoll_ctl),
 	INT(epoll_pwait), INT(epoll_pwait2),
-	INT_BY(exit_group, _exit),
+	INT_BY(exit_group, _exit), LONG(mmap), INT(munmap),
 #ifdef __x86_64__
 	INT(accept), INT(dup2), INT(poll), INT(select), INT(epoll_create), INT(epoll_wait),
 	INT_BY(fork, fork_process), INT_BY(vfork, fork_process),

@@ -16,7 +16,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 
-#include "shim/internal.h"
+#include "shim/packet.h"
 #include "stack/base/user.h"
 
 #ifndef IP_LOCAL_PORT_RANGE
@@ -145,6 +145,14 @@ static const struct early_opt {
 	{ IPPROTO_IPV6, IPV6_DONTFRAG, 0 },
 	{ IPPROTO_IPV6, IPV6_FREEBIND, 0 },
 	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, 0 },
+	{ SOL_PACKET, PACKET_AUXDATA, 0 },
+	{ SOL_PACKET, PACKET_ORIGDEV, 0 },
+	{ SOL_PACKET, PACKET_VERSION, 0 },
+	{ SOL_PACKET, PACKET_RESERVE, 0 },
+	{ SOL_PACKET, PACKET_LOSS, 0 },
+	{ SOL_PACKET, PACKET_TIMESTAMP, 0 },
+	{ SOL_PACKET, PACKET_QDISC_BYPASS, 0 },
+	{ SOL_PACKET, PACKET_IGNORE_OUTGOING, 0 },
 	{ IPPROTO_TCP, TCP_NODELAY, 0 },
 	{ IPPROTO_TCP, TCP_CORK, 0 },
 	{ IPPROTO_TCP, TCP_MAXSEG, 0 },
@@ -186,12 +194,23 @@ static bool is_heard_now(int level, int name)
 	return sock_option_text(level, name) != NULL;
 }
 
+static int kernel_int(int fd, int name)
+{
+	int val = -1;
+	socklen_t len = sizeof(val);
+
+	if (s7_sys6(SYS_getsockopt, fd, SOL_SOCKET, name, (long)&val, (long)&len, 0) < 0)
+		return -1;
+	return val;
+}
+
 int early_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
 	bool kernels = early_has(fd) && !carries_over(level, name);
 	int err;
 
-	if (kernels && is_heard_now(level, name) && early_adopt(fd, NULL, 0))
+	if (kernels && (is_heard_now(level, name) || kernel_int(fd, SO_DOMAIN) == AF_PACKET) &&
+	    early_adopt(fd, NULL, 0))
 		return setsockopt(fd, level, name, val, len);
 
 	if (kernels && !boot_config()->kernel_fallback) {
@@ -248,16 +267,6 @@ static int import_options(struct s7_sock *sk, int fd)
 	return err;
 }
 
-static int kernel_int(int fd, int name)
-{
-	int val = -1;
-	socklen_t len = sizeof(val);
-
-	if (s7_sys6(SYS_getsockopt, fd, SOL_SOCKET, name, (long)&val, (long)&len, 0) < 0)
-		return -1;
-	return val;
-}
-
 static bool is_bound(int fd)
 {
 	struct sockaddr_storage name;
@@ -276,12 +285,19 @@ static bool is_connected(int fd)
 	return s7_sys3(SYS_getpeername, fd, &name, &len) >= 0;
 }
 
+static void import_packet(struct s7_sock *sk, int fd)
+{
+	import_options(sk, fd); /* the kernel's half keeps what the stack's does not have */
+}
+
 static void adopt(int fd)
 {
 	int domain = kernel_int(fd, SO_DOMAIN), type = kernel_int(fd, SO_TYPE);
 	struct s7_sock *sk;
 	long flags;
 
+	if (domain == AF_PACKET)
+		packet_adopt(fd, type, import_packet);
 	if ((domain != AF_INET && domain != AF_INET6) ||
 	    (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_RAW))
 		return;
@@ -320,6 +336,8 @@ static bool kernels_for_sure(const struct sockaddr *addr, socklen_t len)
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
 	struct s7_ip ip;
 
+	if (addr->sa_family == AF_PACKET)
+		return packet_is_kernels(addr, len);
 	if (addr->sa_family == AF_INET && len >= sizeof(*in)) {
 		ip = ip_from_v4(in->sin_addr.s_addr);
 	} else if (addr->sa_family == AF_INET6 &&

@@ -17,7 +17,7 @@
 #include <limits.h>
 #include <pthread.h>
 
-#include "shim/internal.h"
+#include "shim/packet.h"
 #include "shim/wait_int.h"
 #include "stack/base/sys.h"
 #include "stack/base/user.h"
@@ -55,6 +55,7 @@ struct recv_op {
 	int fd, flags;
 	struct msghdr *hdr;
 	struct s7_msg msg;
+	struct s7_msg_link link;
 	bool by_kernel; /* hdr was filled by the kernel */
 };
 
@@ -146,6 +147,20 @@ int io_vec_in(struct msghdr *hdr, struct iovec fast[IO_FAST])
 	return 0;
 }
 
+/* No internet name: none at all, or that of a link. 0, -EFAULT. */
+static int name_beside(const struct recv_op *op, struct msghdr *hdr)
+{
+	socklen_t room = hdr->msg_namelen;
+
+	hdr->msg_namelen = 0;
+	if (s7_likely(!op->link.told) || !hdr->msg_name)
+		return 0;
+	hdr->msg_namelen = sizeof(op->link.name);
+	return user_put(hdr->msg_name, &op->link.name, s7_min(room, sizeof(op->link.name))) ?
+		       0 :
+		       -EFAULT;
+}
+
 /* Receives, and tells the name. */
 static ssize_t recv_named(struct recv_op *op, struct msghdr *hdr)
 {
@@ -156,7 +171,7 @@ static ssize_t recv_named(struct recv_op *op, struct msghdr *hdr)
 	if (n < 0 || op->by_kernel)
 		return n;
 	if (!name->valid)
-		hdr->msg_namelen = 0;
+		err = name_beside(op, hdr);
 	else if (hdr->msg_name)
 		err = sock_addr_write_as(op->sk->inst, op->msg.seen.domain, &name->ip, name->port,
 					 name->iface + 1u, hdr->msg_name, &hdr->msg_namelen);
@@ -202,6 +217,8 @@ ssize_t io_recv(struct s7_sock_at at, int fd, struct msghdr *hdr, int flags)
 	if (err)
 		return err;
 	op.msg.cookie = at.cookie;
+	op.link.told = false;
+	op.msg.link = &op.link;
 	if (s7_unlikely(hdr->msg_control || at.sk->ext || at.sk->more))
 		return run_held(at, recv_told, &op, 0);
 	n = recv_named(&op, hdr);
@@ -237,6 +254,7 @@ struct send_op {
 	bool held;
 	const struct msghdr *hdr; /* io_send's */
 	struct s7_msg msg;
+	struct s7_msg_link *link; /* packet sockets: where to */
 };
 
 /* Goes on until all bytes are taken; `done` are already. */
@@ -455,6 +473,10 @@ static bool names_nobody(const struct s7_sock *sk, const struct msghdr *hdr)
 /* A datagram's destination, where one is named: as send_name. */
 static int send_to(struct send_op *op, const struct msghdr *hdr)
 {
+	if (is_packet(op->sk)) {
+		op->msg.link = op->link;
+		return sock_packet_way(op->sk, hdr, op->link);
+	}
 	if (op->sk->type == SOCK_STREAM || !hdr->msg_name || !hdr->msg_namelen ||
 	    s7_unlikely(names_nobody(op->sk, hdr)))
 		return 0;
@@ -496,6 +518,7 @@ static ssize_t send_held(void *arg, ssize_t done)
 
 ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flags)
 {
+	struct s7_msg_link link;
 	struct send_op op;
 	int err;
 
@@ -505,6 +528,7 @@ ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flag
 	op.flags = flags;
 	op.held = false;
 	op.hdr = hdr;
+	op.link = &link;
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
 	if (err)
 		return err;
@@ -518,11 +542,19 @@ ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flag
 	return run_held(at, send_held, &op, 0);
 }
 
+static ssize_t send_kernel(int fd, const void *buf, size_t len, int flags)
+{
+	ssize_t n = real.send(fd, buf, len, flags);
+
+	return n < 0 ? -errno : n;
+}
+
 ssize_t io_send_buf(struct s7_sock_at at, int fd, const void *buf, size_t len, int flags)
 {
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct send_op op;
+	ssize_t n;
 	int err;
 
 	if (s7_unlikely(flags & MSG_FASTOPEN))
@@ -535,5 +567,7 @@ ssize_t io_send_buf(struct s7_sock_at at, int fd, const void *buf, size_t len, i
 	if (s7_unlikely(err))
 		return err;
 	op.msg.cookie = at.cookie;
-	return send_run(&op);
+	n = send_run(&op);
+	/* a packet socket that is bound to no interface of the stack */
+	return s7_unlikely(n == -ENXIO) && is_packet(at.sk) ? send_kernel(fd, buf, len, flags) : n;
 }

@@ -48,6 +48,11 @@ static_assert(sizeof(struct s7_real) == sizeof(real_names), "one pointer a name"
 
 static bool resolved;
 
+int real_is_resolved(void)
+{
+	return __atomic_load_n(&resolved, __ATOMIC_ACQUIRE);
+}
+
 void real_resolve(void)
 {
 	void **slot = (void **)&real;

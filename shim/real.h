@@ -20,6 +20,9 @@
 #include <sys/uio.h>
 #include <time.h>
 
+struct ifaddrs;
+struct if_nameindex;
+
 typedef void (*s7_sighandler)(int sig);
 
 struct s7_real {
@@ -32,6 +35,8 @@ extern struct s7_real real;
 
 /* Fills the table. Idempotent; no lock, any thread. */
 void real_resolve(void);
+/* False: a call through the table would resolve it first. */
+int real_is_resolved(void);
 
 /* Names of the table in its order, and how many: for the test and for messages. */
 extern const char *const real_names[];

@@ -32,6 +32,7 @@ static const struct page pages[] = {
 	{ IPPROTO_UDP, "IPPROTO_UDP: udp(7)", udp_names },
 	{ IPPROTO_RAW, "IPPROTO_RAW: raw(7)", raw_names },
 	{ IPPROTO_ICMPV6, "IPPROTO_ICMPV6: ipv6(7)", icmp6_names },
+	{ SOL_PACKET_, "SOL_PACKET: packet(7)", packet_names },
 };
 
 static const char head[] =
@@ -65,6 +66,10 @@ static const char head[] =
 	"  `ENOPROTOOPT`. Reading asks the kernel socket behind. What the kernel refuses is "
 	"refused\n"
 	"  with the kernel's errno.\n"
+	"\n"
+	"A packet socket (docs/packet.md) keeps its kernel socket for life: it judges every value "
+	"first and answers what the\n"
+	"stack's half does not know better.\n"
 	"\n"
 	"The last column counts the transcripts of `test/diff` in which the option was tried on "
 	"the "
@@ -118,7 +123,8 @@ static const char *result_text(int level, int name)
 	} names[] = { { SOL_SOCKET, "SOL_SOCKET" }, { IPPROTO_TCP, "IPPROTO_TCP" },
 		      { IPPROTO_IP, "IPPROTO_IP" }, { IPPROTO_IPV6, "IPPROTO_IPV6" },
 		      { IPPROTO_UDP, "IPPROTO_UDP" }, { IPPROTO_RAW, "IPPROTO_RAW" },
-		      { IPPROTO_ICMPV6, "IPPROTO_ICMPV6" } };
+		      { IPPROTO_ICMPV6, "IPPROTO_ICMPV6" },
+		      { SOL_PACKET_, "SOL_PACKET" } };
 	static char text[64];
 
 	text[0] = 0;
@@ -266,7 +272,7 @@ static const char *sockets_of(const struct s7_opt *row)
 		{ ON_ANY, "all" },	 { ON_DGRAM, "all but TCP" }, { ON_TCP, "TCP" },
 		{ ON_UDP, "UDP" },	 { ON_RAW, "RAW" },	      { ON_PING, "ping" },
 		{ ON_ANY | ON_V6, "IPv6" }, { ON_DGRAM | ON_V6, "IPv6, all but TCP" },
-		{ ON_RAW | ON_V6, "IPv6 RAW" },
+		{ ON_RAW | ON_V6, "IPv6 RAW" }, { ON_PACKET, "packet" },
 	};
 
 	for (size_t i = 0; i < S7_ARRAY_LEN(kinds); i++)

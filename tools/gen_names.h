@@ -33,6 +33,32 @@ struct opt_name {
 	const char *note;
 };
 
+#define SOL_PACKET_ 263
+static const struct opt_name packet_names[] = {
+	{ "PACKET_ADD_MEMBERSHIP", 1, "of a kernel interface: the kernel's half joins" },
+	{ "PACKET_DROP_MEMBERSHIP", 2, NULL },
+	{ "PACKET_AUXDATA", 8, NULL },
+	{ "PACKET_FANOUT", 18, "by a program (CBPF, EBPF) or with DEFRAG: EOPNOTSUPP" },
+	{ "PACKET_FANOUT_DATA", 22, "refused on a socket of the stack" },
+	{ "PACKET_LOSS", 14, NULL },
+	{ "PACKET_RESERVE", 12, NULL },
+	{ "PACKET_RX_RING", 5, "mmap of the descriptor maps it" },
+	{ "PACKET_STATISTICS", 6, "of a dual socket: both halves" },
+	{ "PACKET_TIMESTAMP", 17, NULL },
+	{ "PACKET_TX_RING", 13, NULL },
+	{ "PACKET_VERSION", 10, NULL },
+	{ "PACKET_QDISC_BYPASS", 20, NULL },
+	{ "PACKET_HDRLEN", 11, NULL },
+	{ "PACKET_ORIGDEV", 9, NULL },
+	{ "PACKET_COPY_THRESH", 7, NULL },
+	{ "PACKET_IGNORE_OUTGOING", 23, NULL },
+	{ "PACKET_ROLLOVER_STATS", 21, NULL },
+	{ "PACKET_TX_HAS_OFF", 19, NULL },
+	{ "PACKET_VNET_HDR", 15, "refused on a socket of the stack" },
+	{ "PACKET_VNET_HDR_SZ", 24, "refused on a socket of the stack" },
+	{ NULL, 0, NULL },
+};
+
 struct fact {
 	const char *name, *text;
 };

@@ -32,6 +32,8 @@ enum s7_iface_flags {
 	/* a kernel netdev below: its sender may leave checksums unfinished */
 	IFACE_NETDEV = 1 << 5,
 	IFACE_SUM_PARTIAL = IFACE_SHARED | IFACE_NETDEV,
+	/* packet sockets on it are served here: the kernel does not see its frames */
+	IFACE_TAPPED = 1 << 6,
 };
 
 enum s7_addr_flags {

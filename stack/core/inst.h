@@ -151,6 +151,7 @@ struct s7_group_table; /* stack/ip/group.h */
 struct s7_tcp_inst;    /* stack/tcp/tcp.h: slabs and counters of TCP */
 struct s7_udp_inst;    /* stack/udp/udp.h */
 struct s7_raw_inst;    /* stack/raw/raw.h */
+struct s7_packet_inst; /* stack/packet/packet.h */
 struct s7_epoll_inst;  /* stack/sock/epoll.h */
 struct s7_filter_area; /* stack/bpf/area.h */
 
@@ -173,6 +174,7 @@ struct s7_inst {
 	_Atomic uint32_t standby, last_watcher;
 
 	uint32_t iface_count;
+	uint32_t taps; /* packet sockets that want to see frames */
 	uint32_t pkt_cached;
 	uint32_t pkts_free; /* of the pool, as the last quiet drive saw it */
 	struct s7_pkt *pkt_cache[INST_PKT_CACHE];
@@ -199,6 +201,7 @@ struct s7_inst {
 	struct s7_udp_inst *udp;
 	struct s7_raw_inst *raw;
 	uint32_t raw_count; /* raw and ping sockets: none, and no packet is offered to any */
+	struct s7_packet_inst *packet;
 	struct s7_epoll_inst *epoll;
 	struct s7_filter_area *filters; /* programs of sockets */
 

@@ -40,6 +40,9 @@ struct s7_netdev_stats {
 	uint64_t rx_missed, rx_errors, rx_nombuf, tx_errors;
 };
 
+/* What a device passes beyond its own address and broadcasts. */
+enum s7_netdev_rx_mode { NETDEV_PROMISC, NETDEV_ALL_GROUPS };
+
 struct s7_netdev_ops {
 	const char *name;
 
@@ -75,6 +78,12 @@ struct s7_netdev_ops {
 	 * May be NULL. What the burst had in hand is lost.
 	 */
 	void (*recover)(void *dev, uint16_t queue);
+
+	/*
+	 * Passes frames that are addressed to others too, or no more. NULL: it passes all that
+	 * there are on the link. Slow path.
+	 */
+	void (*rx_mode)(void *dev, enum s7_netdev_rx_mode mode, bool on);
 };
 
 /* Where packets come from. One pool an instance; called under that instance's lock. */

@@ -44,6 +44,8 @@ enum s7_pkt_flags {
 	PKT_TX_STAMP = 1 << 13,	    /* the sender wants to know when: `stamp` says who */
 	/* ... and it stands in each buffer of the chain whose tcp.flags say so */
 	PKT_TX_STAMP_CHUNKS = 1 << 14,
+	/* on lo: a packet socket sent it, and it begins with a link header */
+	PKT_LINK_HEAD = 1 << 15,
 };
 
 /* What TCP notes on a segment it holds (send queue: seq of the first payload byte). Host order. */

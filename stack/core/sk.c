@@ -16,7 +16,7 @@
 static const uint8_t proto_number[PROTO_COUNT] = {
 	[PROTO_TCP] = IPPROTO_TCP,
 	[PROTO_UDP] = IPPROTO_UDP,
-	/* raw and ping: as their init says */
+	/* raw and ping: as their init says; packet sockets have none */
 };
 
 static const uint16_t proto_type[PROTO_COUNT] = {

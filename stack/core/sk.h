@@ -19,7 +19,7 @@
 struct s7_sk_ext; /* stack/core/ext.h */
 struct s7_filter; /* stack/bpf/filter.h */
 
-enum s7_proto { PROTO_TCP, PROTO_UDP, PROTO_RAW, PROTO_PING, PROTO_COUNT };
+enum s7_proto { PROTO_TCP, PROTO_UDP, PROTO_RAW, PROTO_PING, PROTO_PACKET, PROTO_COUNT };
 
 enum s7_sk_shut { SK_SHUT_RD = 1, SK_SHUT_WR = 2 };
 
@@ -82,6 +82,7 @@ struct s7_msg_name {
 
 struct s7_msg_more;
 struct s7_msg_ask;
+struct s7_msg_link; /* stack/core/link.h */
 
 /*
  * What a call must know of its socket when it is not satisfied, as it was under the lock. Of a
@@ -117,6 +118,7 @@ struct s7_msg {
 		/* send: what control messages ask for and few do (ext.h), NULL: nothing */
 		struct s7_msg_ask *ask;
 	};
+	struct s7_msg_link *link; /* packet sockets: the link's address and what is beside it */
 };
 
 enum s7_sk6_bits {

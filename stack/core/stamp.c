@@ -82,7 +82,7 @@ static struct s7_pkt *stamp_frame(struct s7_inst *inst, const struct s7_iface *i
 		inst->drop[DROP_NO_PKT]++;
 		return NULL;
 	}
-	if (iface->index == S7_IFACE_LO)
+	if (iface->index == S7_IFACE_LO && !(pkt->flags & PKT_LINK_HEAD))
 		eth_write(pkt_push(frame, ETH_LEN), nobody, nobody,
 			  frame->data[0] >> 4 == 4 ? ETH_TYPE_IP4 : ETH_TYPE_IP6);
 	return frame;

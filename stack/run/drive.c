@@ -11,8 +11,11 @@
  */
 #include "stack/core/ext.h"
 #include "stack/ip/ip.h"
+#include "stack/packet/packet.h"
 #include "stack/run/tables.h"
 #include "stack/tcp/tcp.h"
+#include "stack/wire/eth.h"
+#include "stack/wire/ip4.h"
 
 #define DRIVE_BURSTS 4
 #define LO_TURN 512	/* loopback packets in one turn */
@@ -147,7 +150,11 @@ static void lo_stage(struct s7_inst *inst, struct s7_iface *lo, struct s7_pkt *p
 		pkt = copy;
 	}
 	iface_count_tx(inst, lo, pkt);
-	pkt->flags = PKT_RX_L3_GOOD | PKT_RX_L4_GOOD | (pkt->flags & PKT_RX_LOOPED);
+	if (s7_unlikely(pkt->flags & PKT_LINK_HEAD))
+		pkt->flags = PKT_LINK_HEAD; /* sums are what the program made them */
+	else
+		pkt->flags = PKT_RX_L3_GOOD | PKT_RX_L4_GOOD | (pkt->flags & PKT_RX_LOOPED) |
+			     (pkt->flags & PKT_TX_L4_CSUM ? PKT_RX_L4_PARTIAL : 0);
 	pkt->next = NULL;
 	*inst->lo_tail = pkt;
 	inst->lo_tail = &pkt->next;
@@ -158,6 +165,8 @@ void iface_stage(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pk
 {
 	if (s7_unlikely(pkt->flags & PKT_TX_STAMP))
 		stamp_sent(inst, iface, pkt);
+	if (s7_unlikely(inst->taps))
+		packet_tap_tx(inst, iface, pkt);
 	if (iface->index == S7_IFACE_LO) {
 		lo_stage(inst, iface, pkt);
 		return;
@@ -198,12 +207,39 @@ static uint32_t iface_receive(struct s7_inst *inst, struct s7_iface *iface)
 		iface->rx_bytes += bytes;
 		inst->stat[STAT_RX_PKTS] += n;
 		inst->stat[STAT_RX_BYTES] += bytes;
+		if (s7_unlikely(inst->taps))
+			packet_tap_rx(inst, iface, pkts, n);
 		eth_input(inst, iface, pkts, n);
 		total += n;
 		if (n < INST_BURST / 2)
 			break;
 	}
 	return total;
+}
+
+/* With 127/8 in it, which Linux takes for a martian unless its own route led it here. */
+static bool lo_martian(const struct s7_pkt *pkt, uint16_t type)
+{
+	return type == ETH_TYPE_IP4 && pkt->len >= ETH_LEN + IP4_LEN &&
+	       (pkt->data[ETH_LEN + 12] == 127 || pkt->data[ETH_LEN + 16] == 127);
+}
+
+/* A packet socket sent it: what is IP, and addressed to lo or to all, is the stack's. */
+static void lo_frame(struct s7_inst *inst, struct s7_iface *lo, struct s7_pkt *pkt)
+{
+	uint16_t type = eth_type(pkt->data);
+
+	if (!mac_is_group(pkt->data) && !mac_is_zero(pkt->data)) {
+		pkt_drop(inst, pkt, DROP_ETH_NOT_MINE);
+	} else if (type != ETH_TYPE_IP4 && type != ETH_TYPE_IP6) {
+		pkt_drop(inst, pkt, DROP_ETH_TYPE);
+	} else if (lo_martian(pkt, type)) {
+		pkt_drop(inst, pkt, DROP_IP_SOURCE);
+	} else {
+		pkt->flags = mac_is_group(pkt->data) ? PKT_RX_BCAST : 0;
+		pkt_pull(pkt, ETH_LEN);
+		ip_input(inst, lo, pkt);
+	}
 }
 
 static uint32_t lo_receive(struct s7_inst *inst)
@@ -222,7 +258,13 @@ static uint32_t lo_receive(struct s7_inst *inst)
 		pkt->next = NULL;
 		lo->rx_pkts++;
 		lo->rx_bytes += pkt->total;
-		ip_input(inst, pkt->flags & PKT_RX_LOOPED ? &inst->iface[pkt->iface] : lo, pkt);
+		if (s7_unlikely(inst->taps))
+			packet_tap_lo(inst, pkt);
+		if (s7_unlikely(pkt->flags & PKT_LINK_HEAD))
+			lo_frame(inst, lo, pkt);
+		else
+			ip_input(inst, pkt->flags & PKT_RX_LOOPED ? &inst->iface[pkt->iface] : lo,
+				 pkt);
 	}
 	return n;
 }

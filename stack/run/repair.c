@@ -17,6 +17,7 @@
 #include "stack/core/ext.h"
 #include "stack/ip/frag.h"
 #include "stack/ip/group.h"
+#include "stack/packet/packet.h"
 #include "stack/raw/raw.h"
 #include "stack/sock/epoll.h"
 #include "stack/tcp/tcp.h"
@@ -106,6 +107,7 @@ void inst_repair(struct s7_inst *inst)
 	slabs_mend(inst);
 	group_mend(inst);
 	filter_mend(inst);
+	packet_mend(inst);
 	list_mend(&inst->tx_waiting);
 	sk_tx_room(inst);
 	if (sk && sk->ext) /* lost rather than walked */

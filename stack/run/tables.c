@@ -13,6 +13,7 @@
 #include "stack/core/ext.h"
 #include "stack/ip/group.h"
 #include "stack/ip/ip.h"
+#include "stack/packet/packet.h"
 #include "stack/raw/raw.h"
 #include "stack/sock/epoll.h"
 #include "stack/tcp/tcp.h"
@@ -36,6 +37,7 @@ const s7_timer_fn inst_timers[TIMER_KIND_COUNT] = {
 	[TIMER_FRAG] = frag_timer,
 	[TIMER_ND] = nd_timer,
 	[TIMER_GROUP] = group_timer,
+	[TIMER_PACKET] = packet_timer,
 	[TIMER_HOST] = no_timer,
 };
 
@@ -44,6 +46,7 @@ const struct s7_proto_ops *const s7_protos[PROTO_COUNT] = {
 	[PROTO_UDP] = &udp_proto_ops,
 	[PROTO_RAW] = &raw_proto_ops,
 	[PROTO_PING] = &ping_proto_ops,
+	[PROTO_PACKET] = &packet_proto_ops,
 };
 
 const s7_wait_fn s7_wait_epoll = epoll_node_event;
@@ -63,6 +66,7 @@ uint64_t inst_layout(void)
 		sizeof(struct s7_tcp_sock),
 		sizeof(struct s7_udp_sock),
 		sizeof(struct s7_raw_sock),
+		sizeof(struct s7_packet_sock),
 		sizeof(struct s7_flow),
 		sizeof(struct s7_epoll),
 		sizeof(struct s7_filter),
@@ -86,6 +90,7 @@ const s7_inst_step inst_steps[] = {
 	tcp_inst_init,
 	udp_inst_init,
 	raw_inst_init,
+	packet_inst_init,
 	epoll_inst_init,
 	area_inst_init,
 };

@@ -192,6 +192,8 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 		control_put_more(sk, msg, &out);
 	if (s7_unlikely(msg->more && msg->more->is_error)) {
 		control_put_error(sk, msg, &out);
+	} else if (s7_unlikely(sk->proto == PROTO_PACKET)) {
+		control_put_link(sk, msg, &out);
 	} else if (sk->type != SOCK_STREAM && msg->name.valid) {
 		if ((sk->bits & SKB_RXQ_OVFL) && drops && sk->proto != PROTO_PING)
 			cmsg_put(&out, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));

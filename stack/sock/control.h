@@ -24,6 +24,9 @@ int control_take_mark(struct s7_sock *sk, const void *data, size_t len, struct s
 int control_take_priority(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
 int control_take_txtime(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
 
+/* control_link.c: what stands beside a frame of a packet socket. */
+void control_put_link(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out);
+
 /* control_err.c: what stands beside an entry of the error queue. */
 void control_put_error(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out);
 

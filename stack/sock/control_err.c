@@ -6,6 +6,8 @@
  * to know of the packet that told the error, then IP_RECVERR or IPV6_RECVERR with the offender.
  * Context: no lock held. Called by: control.c.
  */
+#include <linux/if_packet.h>
+
 #include "stack/sock/control.h"
 
 struct err4 {
@@ -48,6 +50,10 @@ void control_put_error(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg
 	struct s7_msg packet = { .local = entry->local, .ttl = entry->ttl, .tos = entry->tos,
 				 .more = msg->more };
 
+	if (sk->domain == AF_PACKET) {
+		cmsg_put(out, SOL_PACKET, PACKET_TX_TIMESTAMP, &entry->ee, sizeof(entry->ee));
+		return;
+	}
 	packet.name.iface = entry->iface;
 	if (entry->flags & ERRQ_OFFENDER)
 		control_put_packet(sk, &packet, out);

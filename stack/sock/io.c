@@ -119,6 +119,8 @@ bool sock_peek_ready(struct s7_sock *sk)
 {
 	if (sk_ops(sk)->poll(sk) & (EPOLLRDHUP | EPOLLHUP))
 		return true;
+	if (sk->proto == PROTO_PACKET) /* SO_PEEK_OFF is not to be had on it */
+		return sk_ops(sk)->poll(sk) & EPOLLIN;
 	return sk->proto == PROTO_TCP ? tcp_tcb(sk)->rq_bytes > (uint32_t)sk->peek_off :
 					udp_peekable(sk);
 }

@@ -180,6 +180,11 @@ bool sock_option_is_behind(const struct s7_sock *sk, int level, int name);
  * Whether it is about multicast groups: stack and kernel socket each do it on their interfaces.
  */
 bool sock_option_is_group(const struct s7_sock *sk, int level, int name);
+/*
+ * Packet sockets: the kernel's half is not asked first; the stack's half is the one that answers.
+ */
+bool sock_option_is_own(const struct s7_sock *sk, int level, int name);
+bool sock_option_is_answered(const struct s7_sock *sk, int level, int name);
 /* Level and name as text for a log line, or NULL when no table has it. */
 const char *sock_option_text(int level, int name);
 int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t *len);
@@ -195,6 +200,42 @@ int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, so
 		    s7_time now);
 int sock_getsockopt(struct s7_sock *sk, int level, int name, void *val, socklen_t *len,
 		    s7_time now);
+/* ---- packet sockets (packet.c) ---- */
+
+struct sockaddr_ll;
+
+/* type SOCK_RAW or SOCK_DGRAM; proto (host order) not 0: it sees every interface. 0, -ENOBUFS. */
+int sock_packet_create(struct s7_inst *inst, int type, uint16_t proto, s7_time now,
+		       struct s7_sock **ret_sk);
+/* Are packet sockets on this interface (index + 1) the stack's, alone or beside the kernel? */
+bool sock_packet_serves(const struct s7_inst *inst, uint32_t device);
+bool sock_packet_shares(const struct s7_inst *inst, uint32_t device);
+uint16_t sock_packet_proto(const struct s7_sock *sk);
+/* device: index + 1, 0 all; nowhere: the kernel's half alone receives. 0, -EINVAL, -EBADF. */
+int sock_packet_bind(struct s7_sock *sk, uint32_t device, uint16_t proto, bool nowhere,
+		     s7_time now);
+/*
+ * Where a send goes: 0 by the stack, *ret_link says where to; 1 by the kernel's half, which also
+ * has the errno of an address that is none.
+ */
+int sock_packet_way(const struct s7_sock *sk, const struct msghdr *hdr,
+		    struct s7_msg_link *ret_link);
+/* Bound to an interface that the stack sends by. */
+bool sock_packet_has_way(const struct s7_sock *sk);
+/* It has what cannot go to the kernel with it: a ring, or a place in a fanout group. */
+bool sock_packet_is_fixed(const struct s7_sock *sk);
+bool sock_packet_has_rx_ring(const struct s7_sock *sk);
+bool sock_packet_has_ring(const struct s7_sock *sk);
+void sock_packet_name(const struct s7_sock *sk, struct sockaddr_ll *ret_name);
+/* What the kernel's half received and lost, told with the next PACKET_STATISTICS. */
+void sock_packet_count(struct s7_sock *sk, uint32_t packets, uint32_t drops, s7_time now);
+/*
+ * Where the rings are in the arena: as many pieces as there are rings, receive ring first. Counts
+ * them as mapped; sock_packet_unmap counts back.
+ */
+int sock_packet_map(struct s7_sock *sk, size_t len, char *ret_mem[2], size_t ret_len[2]);
+void sock_packet_unmap(struct s7_sock *sk, uint64_t cookie);
+
 /* SIOCINQ/FIONREAD, SIOCOUTQ, SIOCATMARK, FIONBIO is the shim's. -ENOIOCTLCMD (515): not ours. */
 int sock_ioctl(struct s7_sock *sk, unsigned long request, void *arg, s7_time now);
 

@@ -53,6 +53,7 @@ enum opt_access {
 	 */
 	OPT_BEHIND = 8,
 	OPT_GROUP = 16, /* the kernel socket, if there is one, does it too, on its own interfaces */
+	OPT_OWN = 32, /* packet sockets: the kernel's half is not asked first */
 	OPT_RW = OPT_RD | OPT_WR,
 };
 
@@ -62,6 +63,7 @@ enum opt_on {
 	ON_V6 = 4,
 	ON_RAW = 8,
 	ON_PING = 16,
+	ON_PACKET = 64, /* not in ON_ANY: packet_has_option() says what of SOL_SOCKET counts */
 	ON_DGRAM = ON_UDP | ON_RAW | ON_PING,
 	ON_ANY = ON_TCP | ON_DGRAM
 };
@@ -95,7 +97,8 @@ struct s7_opt {
 	uint32_t bit;
 	uint16_t bits_at; /* offset in s7_sock of the word that `bit` is in; 0: sk->bits */
 	uint16_t field; /* offset in s7_sock of a 32-bit field, 0: none */
-	int min, max;	/* checked when min < max: outside is -EINVAL */
+	/* checked when min < max: outside is -EINVAL; OPT_BYTES: min is the least length */
+	int min, max;
 	const char *text;
 };
 
@@ -120,6 +123,9 @@ extern const struct s7_opt_table ip_rare_table, ipv6_rare_table; /* opt_ip_rare.
 extern const struct s7_opt_table udp7_table; /* opt_udp.c */
 /* opt_raw.c */
 extern const struct s7_opt_table raw_ip_table, raw_ipv6_table, raw_raw_table, raw_icmp6_table;
+extern const struct s7_opt_table packet7_table; /* opt_packet.c */
+/* Has the option an effect on the stack's half of a packet socket? */
+bool packet_has_option(int level, int name);
 extern const struct s7_opt_table mcast_ip_table, mcast_ipv6_table; /* opt_mcast.c */
 
 /* Every table, in the order of the man pages: for the tool and the documentation. */

@@ -19,7 +19,7 @@ const struct s7_opt_table *const s7_opt_tables[] = {
 	&filter_socket_table, &errq_socket_table, &errq_ip_table, &errq_ipv6_table,
 	&ip_rare_table, &ipv6_rare_table, &udp7_table,
 	&mcast_ip_table, &mcast_ipv6_table,
-	&raw_ip_table, &raw_ipv6_table, &raw_raw_table, &raw_icmp6_table,
+	&raw_ip_table, &raw_ipv6_table, &raw_raw_table, &raw_icmp6_table, &packet7_table,
 };
 const uint32_t s7_opt_table_count = S7_ARRAY_LEN(s7_opt_tables);
 
@@ -47,6 +47,8 @@ static bool opt_applies(const struct s7_sock *sk, const struct s7_opt *opt)
 
 	if ((opt->on & ON_V6) && sk->domain != AF_INET6)
 		return false;
+	if (s7_unlikely(sk->proto == PROTO_PACKET))
+		return packet_has_option(opt->level, opt->name);
 	return opt->on & kind[sk->proto];
 }
 
@@ -62,6 +64,20 @@ bool sock_option_is_behind(const struct s7_sock *sk, int level, int name)
 	const struct s7_opt *opt = opt_find(level, name);
 
 	return opt && (opt->access & OPT_BEHIND) && (!sk || opt_applies(sk, opt));
+}
+
+bool sock_option_is_own(const struct s7_sock *sk, int level, int name)
+{
+	const struct s7_opt *opt = opt_find(level, name);
+
+	return opt && (opt->access & OPT_OWN) && opt_applies(sk, opt);
+}
+
+bool sock_option_is_answered(const struct s7_sock *sk, int level, int name)
+{
+	const struct s7_opt *opt = opt_find(level, name);
+
+	return opt && (opt->access & (OPT_RD | OPT_BEHIND)) == OPT_RD && opt_applies(sk, opt);
 }
 
 bool sock_option_is_group(const struct s7_sock *sk, int level, int name)
@@ -154,7 +170,7 @@ static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 	socklen_t touched = is_int ? (socklen_t)s7_min(len, sizeof(int)) :
 				    (socklen_t)s7_min(len, OPT_BYTES_MAX);
 
-	if ((int32_t)len < 0)
+	if ((int32_t)len < 0 || (!is_int && opt->min > (int)len))
 		return -EINVAL;
 	/* level IP knows the name first */
 	if (opt->level == IPPROTO_IP && !(opt->access & OPT_WR))

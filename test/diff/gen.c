@@ -13,12 +13,14 @@
 #include "test/diff/gen.h"
 
 #include <arpa/inet.h>
+#include <linux/if_packet.h>
 
 #define NOBODY 65534
+#define TYPE_TEST 0x88b5 /* an EtherType for experiments */
 #define GUARD 0xee
 #define SHOWN 64 /* bytes of an answer */
 
-enum family { V4, V6, MAPPED };
+enum family { V4, V6, MAPPED, LINK };
 
 struct kind {
 	const char *name;
@@ -37,6 +39,8 @@ static const struct kind kinds[] = {
 	{ "raw6", V6, SOCK_RAW, IPPROTO_ICMPV6 },
 	{ "ping4", V4, SOCK_DGRAM, IPPROTO_ICMP },
 	{ "ping6", V6, SOCK_DGRAM, IPPROTO_ICMPV6 },
+	{ "packet", LINK, SOCK_RAW, 0 },
+	{ "packetd", LINK, SOCK_DGRAM, 0 },
 };
 
 /* A socket under test and what keeps it in its state. */
@@ -56,7 +60,15 @@ static struct addr loop_of(const struct kind *kind, uint16_t port)
 	struct addr addr = { .len = sizeof(struct sockaddr_in6) };
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&addr.at;
 	struct sockaddr_in *in = (struct sockaddr_in *)&addr.at;
+	struct sockaddr_ll *ll = (struct sockaddr_ll *)&addr.at;
 
+	if (kind->family == LINK) {
+		ll->sll_family = AF_PACKET;
+		ll->sll_protocol = htons(TYPE_TEST);
+		ll->sll_ifindex = 1;
+		addr.len = sizeof(*ll);
+		return addr;
+	}
 	if (kind->family == V4) {
 		in->sin_family = AF_INET;
 		in->sin_port = htons(port);
@@ -81,8 +93,8 @@ static void need(bool good, const char *what)
 
 static int fresh(const struct kind *kind)
 {
-	int fd = socket(kind->family == V4 ? AF_INET : AF_INET6, kind->type,
-			kind->protocol);
+	static const int domains[] = { AF_INET, AF_INET6, AF_INET6, AF_PACKET };
+	int fd = socket(domains[kind->family], kind->type, kind->protocol);
 
 	need(fd >= 0, "socket");
 	return fd;
@@ -197,11 +209,15 @@ static const struct state {
 	const char *name;
 	struct subject (*make)(const struct kind *kind);
 	enum { ANY_KIND, STREAM_ONLY, WITH_PORTS } needs;
+	bool link_too;
 } states[] = {
-	{ "fresh", state_fresh, ANY_KIND },	    { "bound", state_bound, ANY_KIND },
-	{ "listening", state_listening, STREAM_ONLY }, { "connected", pair_of, ANY_KIND },
-	{ "accepted", state_accepted, STREAM_ONLY },   { "shut", state_shut, ANY_KIND },
-	{ "reset", state_reset, WITH_PORTS },
+	{ "fresh", state_fresh, ANY_KIND, true },
+	{ "bound", state_bound, ANY_KIND, true },
+	{ "listening", state_listening, STREAM_ONLY, false },
+	{ "connected", pair_of, ANY_KIND, false },
+	{ "accepted", state_accepted, STREAM_ONLY, false },
+	{ "shut", state_shut, ANY_KIND, false },
+	{ "reset", state_reset, WITH_PORTS, false },
 };
 
 /* ---- a transcript ---- */
@@ -385,8 +401,11 @@ __attribute__((constructor)) static void add_groups(void)
 				continue;
 			if (states[s].needs == WITH_PORTS && kinds[k].protocol)
 				continue;
+			if (kinds[k].family == LINK && !states[s].link_too)
+				continue;
 			group_add(&kinds[k], &states[s], false);
-			if (kinds[k].type != SOCK_RAW) /* nobody may have one */
+			/* nobody may have one of these */
+			if (kinds[k].type != SOCK_RAW && kinds[k].family != LINK)
 				group_add(&kinds[k], &states[s], true);
 		}
 }

@@ -10,6 +10,7 @@
 
 #include <limits.h>
 #include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 
 #define IP6_LEVEL_ICMP 58
@@ -21,6 +22,7 @@ const struct gen_range gen_ranges[] = {
 	{ "IPPROTO_IPV6", IPPROTO_IPV6, 0, 84 },
 	{ "IPPROTO_UDP", IPPROTO_UDP, 0, 2 },
 	{ "IPPROTO_UDP", IPPROTO_UDP, 99, 106 },
+	{ "SOL_PACKET", SOL_PACKET, 0, 27 },
 	{ "IPPROTO_ICMP", IPPROTO_ICMP, 1, 2 },
 	{ "IPPROTO_ICMPV6", IP6_LEVEL_ICMP, 1, 2 },
 	{ "IPPROTO_RAW", IPPROTO_RAW, 1, 1 },
@@ -80,6 +82,13 @@ static const struct ipv6_mreq groups6[] = {
 static const uint32_t pairs[][2] = { { 0, 0 },	 { 1, 0 },  { 1, 1 },	 { 7, 3 }, { 1, 4 },
 				     { 11, 2 }, { 64, 0 }, { 16, 1 }, { 72, 0 } };
 static const uint64_t longs[] = { 0, 1, 1000000, 0xffffffffull, 0x100000000ull, UINT64_MAX };
+static const struct packet_mreq memberships[] = {
+	{ 1, PACKET_MR_PROMISC, 0, { 0 } },	  { 1, PACKET_MR_MULTICAST, 6, { 1 } },
+	{ 4711, PACKET_MR_PROMISC, 0, { 0 } },	  { 1, PACKET_MR_UNICAST, 5, { 2 } },
+};
+static const struct tpacket_req packet_rings[] = {
+	{ 4096, 2, 2048, 4 }, { 4096, 2, 2048, 5 }, { 0, 0, 0, 0 },
+};
 static const uint8_t no_options[] = { 1, 1, 1, 0 };
 static const uint8_t record_route[] = { 7, 7, 4, 0, 0, 0, 0, 0 };
 static const uint8_t bad_option[] = { 7, 40, 4, 0 };
@@ -98,6 +107,12 @@ static const uint8_t bad_option[] = { 7, 40, 4, 0 };
 		ONE(SOL_SOCKET, 65, pairs[i]), ONE(IPPROTO_TCP, TCP_REPAIR_OPTIONS, pairs[i])
 #define LONGS(i) \
 	ONE(SOL_SOCKET, SO_MAX_PACING_RATE, longs[i])
+#define MEMBERS(i) \
+	ONE(SOL_PACKET, PACKET_ADD_MEMBERSHIP, memberships[i]), \
+		ONE(SOL_PACKET, PACKET_DROP_MEMBERSHIP, memberships[i])
+#define RINGS(i) \
+	ONE(SOL_PACKET, PACKET_RX_RING, packet_rings[i]), \
+		ONE(SOL_PACKET, PACKET_TX_RING, packet_rings[i])
 #define GROUPS4(data) \
 	ONE(IPPROTO_IP, IP_ADD_MEMBERSHIP, data), ONE(IPPROTO_IP, IP_DROP_MEMBERSHIP, data), \
 		ONE(IPPROTO_IP, IP_MULTICAST_IF, data)
@@ -118,6 +133,7 @@ const struct gen_value gen_values[] = {
 	GROUPS4(groups4[0]), GROUPS4(groups4[1]), GROUPS4(groups4[2]),
 	GROUPS4(groups4n[0]), GROUPS4(groups4n[1]), GROUPS4(groups4n[2]), GROUPS4(groups4n[3]),
 	GROUPS6(0), GROUPS6(1), GROUPS6(2),
+	MEMBERS(0), MEMBERS(1), MEMBERS(2), MEMBERS(3), RINGS(0), RINGS(1), RINGS(2),
 	DEVICES("nonesuch"), DEVICES("lo"), DEVICES("lo\0"), DEVICES("l"), DEVICES(""),
 	DEVICES("lolololololololololo"),
 	NAMES("reno"), NAMES("cubic"), NAMES("bbr"), NAMES("nonesuch"), NAMES("tls"),

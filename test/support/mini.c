@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "stack/ip/chain.h"
+#include "stack/packet/packet.h"
 #include "stack/wire/arp.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/eth.h"
@@ -106,6 +107,8 @@ void mini_in(struct mini *m, const void *frame, uint32_t len)
 	pkt->data = pkt->buf + pkt->buf_len - len;
 	memcpy(pkt->data, frame, len);
 	pkt->len = pkt->total = len;
+	if (m->inst->taps)
+		packet_tap_rx(m->inst, &m->inst->iface[1], &pkt, 1);
 	eth_input(m->inst, &m->inst->iface[1], &pkt, 1);
 	inst_drive(m->inst);
 }
