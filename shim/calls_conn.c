@@ -128,6 +128,7 @@ static int listen_stack(struct s7_sock *sk, int fd, int backlog)
 	if (err)
 		return err;
 	fastopen_refresh(sk, -1);
+	fd_placeholder_make(sk->domain); /* what fails here is told by accept */
 	err = sock_listen(sk, backlog, host_now());
 	if (!err && sk->inst->params.tcp_fastopen & FASTOPEN_SERVER)
 		fastopen_refresh(sk, fd);
@@ -423,6 +424,16 @@ static int accept_once(struct s7_sock *sk, int fd, struct sockaddr *addr, sockle
 	return (int)s7_sys4(SYS_accept4, fd, addr, len, flags);
 }
 
+/* Linux takes the number before it looks for a connection: without one it does not wait. */
+static int accept_room(struct s7_sock *sk)
+{
+	int fd = fd_placeholder_dup(sk->domain, SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		s7_sys1(SYS_close, fd);
+	return fd < 0 ? fd : 0;
+}
+
 /*
  * Closed meanwhile, the listener is there as long as this call waits; its kernel half is not asked
  * any more.
@@ -455,7 +466,8 @@ static int accept_sock(struct s7_sock *sk, int fd, struct sockaddr *addr, sockle
 	ret = accept_once(sk, fd, addr, len, flags);
 	if (ret != -EAGAIN || is_nonblocking(sk))
 		return ret;
-	return accept_wait(sk, fd, addr, len, flags);
+	ret = accept_room(sk);
+	return ret ? ret : accept_wait(sk, fd, addr, len, flags);
 }
 
 static int accept_held(struct s7_sock_at at, int fd, struct sockaddr *addr, socklen_t *len,

@@ -246,26 +246,34 @@ int fd_dup_over(int fd, int to, int flags)
 	return (int)ret;
 }
 
-int fd_placeholder_dup(int domain, int flags)
+int fd_placeholder_make(int domain)
 {
-	int *from = &placeholder[domain == AF_INET6];
+	int *to = &placeholder[domain == AF_INET6];
 	long fd;
 
-	if (s7_unlikely(*from < 0)) {
-		fd = s7_sys3(SYS_socket, domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd < 0)
-			return (int)fd;
-		fd = fd_make_internal((int)fd);
-		table_lock();
-		if (*from < 0)
-			*from = (int)fd;
-		table_unlock();
-		if (*from != fd) {
-			fd_unmark_internal((int)fd);
-			s7_sys1(SYS_close, fd);
-		}
+	if (s7_likely(*to >= 0))
+		return 0;
+	fd = s7_sys3(SYS_socket, domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return (int)fd;
+	fd = fd_make_internal((int)fd);
+	table_lock();
+	if (*to < 0)
+		*to = (int)fd;
+	table_unlock();
+	if (*to != fd) {
+		fd_unmark_internal((int)fd);
+		s7_sys1(SYS_close, fd);
 	}
-	return (int)s7_sys3(SYS_fcntl, *from, flags & SOCK_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+	return 0;
+}
+
+int fd_placeholder_dup(int domain, int flags)
+{
+	int cmd = flags & SOCK_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD;
+	int err = fd_placeholder_make(domain);
+
+	return err ? err : (int)s7_sys3(SYS_fcntl, placeholder[domain == AF_INET6], cmd, 0);
 }
 
 /* ---- whole tables ---- */

@@ -101,6 +101,9 @@ void file_put(struct s7_file *file);
 bool fd_is_internal(int fd);
 void fd_mark_internal(int fd);
 
+/* What fd_placeholder_dup copies. listen makes it, so that a program with one descriptor left can
+ * accept, as on Linux; -errno. */
+int fd_placeholder_make(int domain);
 /* A kernel descriptor like the one of a stack socket of this family, for accept: number, or -errno.
  * flags: SOCK_CLOEXEC. */
 int fd_placeholder_dup(int domain, int flags);
