@@ -411,5 +411,6 @@ int main(int argc, char **argv)
 	print_facts("ioctl and fcntl", "request", request_facts);
 	print_facts("Signals", "signal", signal_facts);
 	print_facts("CPython's own network tests, loopback = stack", "suite", cpython_facts);
+	print_facts("Other suites by hand, loopback = stack", "suite", suite_facts);
 	return print_calls(argv[1]) || unnamed_rows() || missing_effects || unused_effects();
 }
