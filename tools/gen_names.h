@@ -372,7 +372,8 @@ static const struct fact cpython_facts[] = {
 static const struct fact suite_facts[] = {
 	{ "libuv 1.44.2, 157 tests of tcp, udp, poll, fork, ... (helpers forked, not exec'd)",
 	  "149 ok, 2 failed, 6 skipped, 4 of them run again alone; kernel the same" },
-	{ "libevent 2.1.12, regress (without ssl, tags, heap)", "309 ok, 33 skipped; kernel the same" },
+	{ "libevent 2.1.12, regress (without ssl, tags, heap)",
+	  "309 ok, 33 skipped; kernel the same" },
 	{ "Twisted 22.4, trial twisted.internet.test.test_{tcp,udp,socket} "
 	  "twisted.test.test_{tcp,udp}",
 	  "714 ok, 417 skipped, 12 errors; kernel the same" },
@@ -380,8 +381,8 @@ static const struct fact suite_facts[] = {
 	  "735 run, 2 errors, 8 skipped; kernel the same" },
 	{ "Ruby 3.1.2, test/socket", "176 run, 1 failed (it wants a route); kernel the same" },
 	{ "nng 1.5.2, tcpsupp and httpserver",
-	  "hang, tcpsupp because of a sleeper in epoll_wait from before the stack began; "
-	  "the kernel passes" },
+	  "hang, tcpsupp for a sleeper in epoll_wait from before the stack began; "
+	  "kernel ok" },
 	{ NULL, NULL },
 };
 
