@@ -155,6 +155,14 @@ static uint16_t kernel_proto(const struct s7_sock *sk, uint16_t proto)
 	return proto || sk->file.side == SIDE_OPEN ? proto : PROTO_DEAF;
 }
 
+/* What the kernel's half receives does not come into a ring of the stack: better no such socket. */
+static int refuse_ring(int fd)
+{
+	shim_log(LOG_WARN, "descriptor %d: a ring for frames of the kernel's and the stack's "
+		 "interfaces is not to be had", fd);
+	return -EOPNOTSUPP;
+}
+
 static int bind_both(struct s7_sock *sk, int fd, uint32_t device, int ifindex, uint16_t proto)
 {
 	long err = kernel_bind(fd, ifindex, kernel_proto(sk, proto));
@@ -193,7 +201,11 @@ int packet_bind_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr, so
 		return (int)s7_sys3(SYS_bind, fd, addr, len); /* the kernel has the errno */
 	proto = ll.sll_protocol ? ntohs(ll.sll_protocol) : sock_packet_proto(sk);
 	device = ll.sll_ifindex ? sock_device_of(inst, (uint32_t)ll.sll_ifindex) : 0;
-	if (!ll.sll_ifindex || sock_packet_shares(inst, device))
+	if (proto && sock_packet_has_rx_ring(sk) &&
+	    (!device || device == SOCK_DEVICE_KERNEL || !sock_packet_serves(inst, device) ||
+	     sock_packet_shares(inst, device)))
+		err = refuse_ring(fd);
+	else if (!ll.sll_ifindex || sock_packet_shares(inst, device))
 		err = bind_both(sk, fd, device, ll.sll_ifindex, proto);
 	else if (device != SOCK_DEVICE_KERNEL && sock_packet_serves(inst, device))
 		err = bind_stack(sk, fd, device, proto);
@@ -287,8 +299,11 @@ static int special_check(const struct s7_sock *sk, int fd, const struct special 
 
 static int set_own(struct s7_sock *sk, int fd, int level, int name, const void *val, socklen_t len)
 {
-	int err = sock_setsockopt(sk, level, name, val, len, host_now());
+	int err;
 
+	if (name == PACKET_RX_RING && sk->file.side == SIDE_DUAL)
+		return refuse_ring(fd);
+	err = sock_setsockopt(sk, level, name, val, len, host_now());
 	if (err == OPT_ASK_KERNEL)
 		return (int)kernel_set(fd, level, name, val, len);
 	/* both halves of a dual one share with others */

@@ -40,6 +40,7 @@ static inline void msg_reset(struct s7_msg *msg)
 	msg->ttl = msg->tos = 0;
 	msg->rx_time = 0;
 	msg->more = NULL;
+	msg->link = NULL;
 }
 
 int sock_msg_init(struct s7_msg *msg, const struct iovec *iov, size_t iovcnt, uint32_t flags)

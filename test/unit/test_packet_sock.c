@@ -326,3 +326,19 @@ Test(packet, a_tx_ring_with_offsets_passes_over_what_is_malformed)
 	sock_release(sk, 0);
 	cr_assert_eq(mini_free(m), 0);
 }
+
+Test(packet, a_message_without_a_place_for_the_link_is_received)
+{
+	struct mini *m = mini_new(IFACE_UP | IFACE_TAPPED, false);
+	struct s7_sock *sk = tap(m, SOCK_RAW, M0, ETH_P_ARP);
+	uint8_t buf[64];
+	struct iovec iov = { buf, sizeof(buf) };
+	struct s7_msg msg;
+
+	memset(&msg, 0xee, sizeof(msg)); /* what was on the stack */
+	sock_msg_init(&msg, &iov, 1, 0);
+	mini_in_arp(m, 2, MINI_PEER, MINI_US);
+	cr_assert_eq(sk_ops(sk)->recv(sk, &msg), 60);
+	sock_release(sk, 0);
+	cr_assert_eq(mini_free(m), 0);
+}
