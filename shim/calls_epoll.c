@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "shim/epoll_late.h"
 #include "shim/io.h"
 #include "shim/poll_int.h"
 #include "shim/wait_int.h"
@@ -21,7 +22,6 @@
 #include "stack/base/user.h"
 
 #define KERNEL_LOOK (50 * S7_US)
-#define SIDE_BATCH 16
 #define EP_MAX ((int)(INT_MAX / sizeof(struct epoll_event)))
 
 static inline struct s7_epoll_at fd_epoll_at(int fd)
@@ -32,11 +32,6 @@ static inline struct s7_epoll_at fd_epoll_at(int fd)
 	if (s7_likely(file && file->kind == FILE_EPOLL))
 		at.ep = file_epoll(file);
 	return at;
-}
-
-static bool fd_is_epoll(int fd)
-{
-	return fd_epoll_at(fd).ep;
 }
 
 /* As fd_hold_sock: with a reference, until fd_unhold. */
@@ -109,6 +104,7 @@ static int ctl_set(int epfd, int op, int fd, struct s7_epoll **ret_ep)
 	if (!*ret_ep)
 		return -ENOMEM;
 	atomic_store(&(*ret_ep)->kernel_items, 1);
+	epoll_late_kick(epfd);
 	return 0;
 }
 
@@ -237,84 +233,6 @@ S7_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	return ret;
 }
 
-/* ---- a socket changes sides while it is in sets ---- */
-
-struct side_move {
-	struct s7_epoll *ep;
-	int epfd, fd, op;
-	struct epoll_event event;
-};
-
-/* What the real set must learn of an item, or false. Lock held. */
-static bool side_plan(const struct s7_sock *sk, struct s7_epitem *item, struct side_move *move)
-{
-	bool wants = sk->file.side == SIDE_KERNEL || io_has_twin(sk);
-
-	if (wants == item->twin)
-		return false;
-	move->ep = item->ep;
-	move->epfd = item->proc == sk->inst->env->proc ? item->epfd : -1;
-	move->fd = item->fd;
-	move->op = wants ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
-	move->event.events = item->events & ~(uint32_t)(EPOLLERR | EPOLLHUP);
-	move->event.data.u64 = item->data;
-	if (wants)
-		epoll_set_twin(item);
-	else
-		epoll_clear_twin(item);
-	return true;
-}
-
-/* The number of a set in this process, when the one that was noted is another's. */
-static int side_find_epfd(const struct side_move *move)
-{
-	struct s7_proc *proc = proc_self();
-
-	if (move->epfd >= 0 && fd_get(move->epfd) == &move->ep->file)
-		return move->epfd;
-	for (uint32_t fd = 0; fd < proc->fd_high; fd++)
-		if (proc->fd[fd] == &move->ep->file)
-			return (int)fd;
-	return -1;
-}
-
-static void side_do(const struct side_move *move, const struct s7_sock *sk, int fd)
-{
-	int epfd = side_find_epfd(move), err;
-
-	if (epfd < 0) {
-		shim_log(LOG_WARN,
-			 "descriptor %d went to the kernel, but an epoll set that watches it "
-			 "belongs to another process",
-			 fd);
-		return;
-	}
-	err = kernel_ctl(epfd, move->op, fd_get(move->fd) == &sk->file ? move->fd : fd,
-			 &move->event);
-	if (err && err != -EEXIST && err != -ENOENT)
-		shim_log(LOG_WARN, "epoll set %d does not take descriptor %d: %s", epfd, fd,
-			 strerrordesc_np(-err));
-	atomic_store(&move->ep->kernel_items, 1);
-}
-
-void epoll_side_changed(struct s7_sock *sk, int fd)
-{
-	struct side_move moves[SIDE_BATCH];
-	struct s7_epitem *item;
-	uint32_t n;
-
-	do {
-		n = 0;
-		item = NULL;
-		inst_lock(sk->inst, host_now());
-		while (n < SIDE_BATCH && (item = epoll_next_item(&sk->waitq, item)))
-			n += side_plan(sk, item, &moves[n]);
-		inst_unlock(sk->inst);
-		for (uint32_t i = 0; i < n; i++)
-			side_do(&moves[i], sk, fd);
-	} while (n == SIDE_BATCH);
-}
-
 /* ---- epoll_wait ---- */
 
 struct ep_call {
@@ -365,6 +283,7 @@ static int kernel_events(const struct ep_call *call, int n, s7_time now)
 	k = s7_sys6(SYS_epoll_pwait, call->epfd, (long)(call->events + n), call->max - n, 0, 0, 0);
 	if (k <= 0)
 		return !n && k == -EFAULT ? -EFAULT : n;
+	k = epoll_late_filter(call->epfd, call->events + n, (int)k);
 	if (atomic_load_explicit(&call->ep->twin_items, memory_order_relaxed))
 		return merge_twins(call, n, (int)k, now);
 	return n + (int)k;
@@ -512,42 +431,104 @@ static bool ep_find(struct ep_call *call)
 	return at.ep;
 }
 
+/* ---- a set that is the kernel's ---- */
+
+enum foreign_by { BY_WAIT, BY_PWAIT, BY_PWAIT2 };
+
+struct foreign {
+	enum foreign_by by;
+	int ms;
+	const struct timespec *ts;
+};
+
+static int foreign_call(const struct ep_call *call, const struct foreign *how)
+{
+	switch (how->by) {
+	case BY_WAIT:
+		return real.epoll_wait(call->epfd, call->events, call->max, how->ms);
+	case BY_PWAIT:
+		return real.epoll_pwait(call->epfd, call->events, call->max, how->ms, call->mask);
+	default:
+		return real.epoll_pwait2(call->epfd, call->events, call->max, how->ts, call->mask);
+	}
+}
+
+static void foreign_end(void *arg)
+{
+	epoll_late_end(*(int *)arg);
+}
+
+/* Events, 0 or -1 with errno; -SOCK_STALE: the set became ours while we slept in it, look again. */
+static int foreign_wait(const struct ep_call *call, const struct foreign *how)
+{
+	int epfd = call->epfd, n;
+
+	epoll_late_begin(epfd);
+	pthread_cleanup_push(foreign_end, &epfd);
+	n = foreign_call(call, how);
+	pthread_cleanup_pop(1);
+	if (n <= 0)
+		return n;
+	n = epoll_late_filter(epfd, call->events, n);
+	return n ? n : -SOCK_STALE;
+}
+
+/* The rest of a wait, by the one call that every kernel has; up to a millisecond long. */
+static void foreign_rest(const struct ep_call *call, struct foreign *how)
+{
+	s7_time now = host_now();
+
+	how->by = how->by == BY_PWAIT2 ? BY_PWAIT : how->by;
+	how->ms = call->deadline == S7_NEVER ? -1
+		: call->deadline <= now	     ? 0
+					     : (int)((call->deadline - now + S7_MS - 1) / S7_MS);
+}
+
+/* Deadline set. Ours or the kernel's, whatever the set is now. */
+static int ep_either(struct ep_call *call, struct foreign *how)
+{
+	int n;
+
+	for (;;) {
+		if (ep_find(call)) {
+			n = ep_wait(call);
+			if (s7_likely(n != -SOCK_STALE))
+				return (int)ret_errno(n);
+		} else {
+			n = foreign_wait(call, how);
+			if (s7_likely(n != -SOCK_STALE))
+				return n;
+			foreign_rest(call, how);
+		}
+	}
+}
+
 S7_EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout,
 			  const sigset_t *mask)
 {
 	struct ep_call call = { .epfd = epfd, .max = max, .events = events, .mask = mask };
-	bool begun = false;
-	int n;
+	struct foreign how = { .by = BY_PWAIT, .ms = timeout };
 
-	do {
-		if (!ep_find(&call))
-			return real.epoll_pwait(epfd, events, max, timeout, mask);
-		if (!begun)
-			call.deadline = poll_deadline_ms(timeout);
-		begun = true;
-		n = ep_wait(&call);
-	} while (s7_unlikely(n == -SOCK_STALE));
-	return (int)ret_errno(n);
+	call.deadline = poll_deadline_ms(timeout);
+	return ep_either(&call, &how);
 }
 
 S7_EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 {
-	if (!fd_is_epoll(epfd))
-		return real.epoll_wait(epfd, events, max, timeout);
-	return epoll_pwait(epfd, events, max, timeout, NULL);
+	struct ep_call call = { .epfd = epfd, .max = max, .events = events };
+	struct foreign how = { .by = BY_WAIT, .ms = timeout };
+
+	call.deadline = poll_deadline_ms(timeout);
+	return ep_either(&call, &how);
 }
 
 S7_EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
 			   const struct timespec *timeout, const sigset_t *mask)
 {
 	struct ep_call call = { .epfd = epfd, .max = max, .events = events, .mask = mask };
-	int n;
+	struct foreign how = { .by = BY_PWAIT2, .ts = timeout };
+	int err;
 
-	do {
-		if (!ep_find(&call))
-			return real.epoll_pwait2(epfd, events, max, timeout, mask);
-		n = poll_deadline_ts(timeout, &call.deadline);
-		n = n ? n : ep_wait(&call);
-	} while (s7_unlikely(n == -SOCK_STALE));
-	return (int)ret_errno(n);
+	err = poll_deadline_ts(timeout, &call.deadline);
+	return err ? (int)ret_errno(err) : ep_either(&call, &how);
 }

@@ -17,6 +17,7 @@
  * vfork is fork: a wrapper cannot return into a frame that the child shares. Context: any thread
  * without stack locks.
  */
+#include "shim/epoll_late.h"
 #include "shim/internal.h"
 
 /* This thread's fork, from before to after. */
@@ -104,6 +105,7 @@ static void fork_child(void)
 	else
 		boot_stopped();
 	wait_forked();
+	epoll_late_forked();
 	keeper_forked();
 	if (slot)
 		signals_restore(&now_forking.old);

@@ -475,7 +475,60 @@ static void exit_with_waiters(void)
 	nap_ms(100);
 }
 
+static int late_set;
+
+static void *late_waiter(void *arg)
+{
+	struct epoll_event event;
+	char buf[16];
+
+	(void)arg;
+	for (;;) {
+		int n = epoll_wait(late_set, &event, 1, -1);
+
+		if (n != 1)
+			return (void *)1;
+		if (event.data.fd < 0)
+			return NULL;
+		if (recv(event.data.fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			total++;
+	}
+}
+
+/* Threads sleep in a set that has no socket yet, in a program that has none; then it gets one. */
+static void epoll_before_sockets(void)
+{
+	struct epoll_event stopped = { .events = EPOLLIN, .data.fd = -1 },
+			   event = { .events = EPOLLIN };
+	pthread_t t[4];
+	long failed = 0;
+	void *ret;
+	int go[2];
+
+	say("pipe", pipe(go));
+	late_set = epoll_create1(0);
+	say("add pipe", epoll_ctl(late_set, EPOLL_CTL_ADD, go[0], &stopped));
+	for (int i = 0; i < 4; i++)
+		t[i] = start(late_waiter, NULL);
+	nap_ms(200);
+	event.data.fd = accepted(server());
+	say("add socket", epoll_ctl(late_set, EPOLL_CTL_ADD, event.data.fd, &event));
+	for (int i = 1; i <= 5; i++) {
+		peer("send 0 x");
+		for (int k = 0; k < 500 && total < i; k++)
+			nap_ms(10);
+	}
+	printf("heard %ld\n", (long)total);
+	say("stop", (int)write(go[1], "x", 1));
+	for (int i = 0; i < 4; i++) {
+		pthread_join(t[i], &ret);
+		failed += (long)ret;
+	}
+	printf("failed %ld\n", failed);
+}
+
 static const struct scenario table[] = {
+	{ "epoll_before_sockets", epoll_before_sockets },
 	{ "close_under_reader", close_under_reader },
 	{ "shutdown_wakes", shutdown_wakes },
 	{ "shutdown_listener", shutdown_listener },
