@@ -55,9 +55,9 @@ in_c "${S7_ENV_C[@]}" timeout 30 /usr/bin/python3 - $S7_IP_S >option.out 2>&1 <<
 import socket, sys
 for turn in range(2):
     s = socket.socket()
-    s.setsockopt(socket.IPPROTO_TCP, 30, 1)  # TCP_FASTOPEN_CONNECT
+    s.setsockopt(socket.IPPROTO_TCP, 37, 1)  # TCP_TX_DELAY
     s.connect((sys.argv[1], 80))
-    assert s.getsockopt(socket.IPPROTO_TCP, 30) == 1
+    assert s.getsockopt(socket.IPPROTO_TCP, 37) == 1
     other = socket.create_connection((sys.argv[1], 80))  # starts the stack
 PY
 opened=$(($(opens) - opens_before))
