@@ -43,7 +43,7 @@ static int kernel_families(void)
 	struct s7_ip ip;
 	int has = 0;
 
-	if (getifaddrs(&all))
+	if (real.getifaddrs(&all))
 		return HAS_BOTH;
 	for (at = all; at; at = at->ifa_next) {
 		if (!at->ifa_addr)
