@@ -28,7 +28,7 @@ in_s env LD_PRELOAD="$S7_LIB" SOCK7_CONF="$S7_TMP/killed.conf" S7_USAGE="$S7_TMP
 	timeout 150 bash -c 'export S7_PARENT=$$; exec ./killed "$@"' _ "${S7_STEP_KILLS:-150}" ${S7_SEED:-} >killed.out 2>&1
 code=$?
 grep -E '^not ok' killed.out | grep -v kills, | cut -c10- | while read -r line; do echo "# $line"; done
-[ $code = 0 ] && ok "$(sed -n 's/^ok - //p' killed.out)" || { not_ok "kills at instructions: code $code"; tail -60 killed.out | cut -c1-150; }
+[ $code = 0 ] && ok "$(sed -n 's/^ok - //p' killed.out)" || { not_ok "kills at instructions: code $code"; grep -E '^# seed' killed.out; grep -A 16 'sockets left' killed.out; tail -60 killed.out | cut -c1-150; }
 ulimit -c unlimited
 mkdir web
 head -c 10000000 /dev/urandom >web/10m
