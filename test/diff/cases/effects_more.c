@@ -116,7 +116,9 @@ CASE(effect_receive_times)
 	};
 	int warm = socket(AF_INET, SOCK_DGRAM, 0);
 
-	/* the kernel stamps what arrives a moment after the first socket asks; before, what is read */
+	/*
+	 * the kernel stamps what arrives a moment after the first socket asks; before, what is read
+	 */
 	set_int(warm, SOL_SOCKET, SO_TIMESTAMP, 1);
 	for (int i = 0; i < 5; i++)
 		settle();
