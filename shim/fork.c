@@ -107,6 +107,7 @@ static void fork_child(void)
 	wait_forked();
 	epoll_late_forked();
 	keeper_forked();
+	packet_feed_forked();
 	if (slot)
 		signals_restore(&now_forking.old);
 }

@@ -209,6 +209,10 @@ void libc_hook_all(void); /* a configuration was found: libc's own calls come to
 /* A message with control data goes to the kernel: a line if it passes sockets of the stack. */
 void rights_note(const struct msghdr *hdr);
 
+/* ---- packet_feed.c ---- */
+void packet_feed_start(void); /* a child that inherited fed sockets feeds them too */
+void packet_feed_forked(void);
+
 /* ---- fault.c ---- */
 void fault_install(void); /* the stack starts */
 bool fault_owns(int sig);

@@ -31,7 +31,7 @@ ssize_t io_send_buf(struct s7_sock_at at, int fd, const void *buf, size_t len, i
 /* A dual socket whose kernel half can have something: no stream, or a listener. */
 static inline bool io_has_twin(const struct s7_sock *sk)
 {
-	return sk->file.side == SIDE_DUAL &&
+	return sk->file.side == SIDE_DUAL && !(sk->bits & SKB_FED) &&
 	       (sk->type != SOCK_STREAM || (sk->bits & SKB_LISTENING));
 }
 

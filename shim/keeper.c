@@ -318,6 +318,7 @@ static void keeper_start(void)
 	pthread_attr_destroy(&attr);
 	if (err)
 		shim_log(LOG_WARN, "no background thread: %s", strerrordesc_np(err));
+	packet_feed_start();
 }
 
 void keeper_need(void)

@@ -13,6 +13,7 @@
  *    one that both see (af_xdp)  dual
  *    one of the kernel           the kernel: the socket leaves our tables; with a ring or in a
  *                                fanout group it stays dual, and the stack's half sees nothing
+ * A ring of a dual socket is the stack's; packet_feed.c puts the kernel's frames in it.
  * The kernel's half lives as long as the socket and is asked first for every option, so that
  * values, errno and privileges are its own.
  * Context: any thread, no lock held. Called by: calls_conn.c, calls_opt.c, io.c, early.c.
@@ -155,14 +156,6 @@ static uint16_t kernel_proto(const struct s7_sock *sk, uint16_t proto)
 	return proto || sk->file.side == SIDE_OPEN ? proto : PROTO_DEAF;
 }
 
-/* What the kernel's half receives does not come into a ring of the stack: better no such socket. */
-static int refuse_ring(int fd)
-{
-	shim_log(LOG_WARN, "descriptor %d: a ring for frames of the kernel's and the stack's "
-		 "interfaces is not to be had", fd);
-	return -EOPNOTSUPP;
-}
-
 static int bind_both(struct s7_sock *sk, int fd, uint32_t device, int ifindex, uint16_t proto)
 {
 	long err = kernel_bind(fd, ifindex, kernel_proto(sk, proto));
@@ -201,11 +194,7 @@ int packet_bind_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr, so
 		return (int)s7_sys3(SYS_bind, fd, addr, len); /* the kernel has the errno */
 	proto = ll.sll_protocol ? ntohs(ll.sll_protocol) : sock_packet_proto(sk);
 	device = ll.sll_ifindex ? sock_device_of(inst, (uint32_t)ll.sll_ifindex) : 0;
-	if (proto && sock_packet_has_rx_ring(sk) &&
-	    (!device || device == SOCK_DEVICE_KERNEL || !sock_packet_serves(inst, device) ||
-	     sock_packet_shares(inst, device)))
-		err = refuse_ring(fd);
-	else if (!ll.sll_ifindex || sock_packet_shares(inst, device))
+	if (!ll.sll_ifindex || sock_packet_shares(inst, device))
 		err = bind_both(sk, fd, device, ll.sll_ifindex, proto);
 	else if (device != SOCK_DEVICE_KERNEL && sock_packet_serves(inst, device))
 		err = bind_stack(sk, fd, device, proto);
@@ -213,7 +202,7 @@ int packet_bind_sock(struct s7_sock *sk, int fd, const struct sockaddr *addr, so
 		err = bind_kernel(sk, fd, ll.sll_ifindex, proto);
 	if (!err)
 		keeper_need();
-	return err;
+	return err || sk->file.side == SIDE_KERNEL ? err : packet_feed_update(sk, fd);
 }
 
 int packet_getname(struct s7_sock *sk, struct sockaddr *addr, socklen_t *len)
@@ -301,9 +290,9 @@ static int set_own(struct s7_sock *sk, int fd, int level, int name, const void *
 {
 	int err;
 
-	if (name == PACKET_RX_RING && sk->file.side == SIDE_DUAL)
-		return refuse_ring(fd);
 	err = sock_setsockopt(sk, level, name, val, len, host_now());
+	if (!err && name == PACKET_RX_RING)
+		return packet_feed_update(sk, fd);
 	if (err == OPT_ASK_KERNEL)
 		return (int)kernel_set(fd, level, name, val, len);
 	/* both halves of a dual one share with others */
@@ -327,6 +316,8 @@ int packet_setsockopt(struct s7_sock *sk, int fd, int level, int name, const voi
 	if (err)
 		return err;
 	err = sock_setsockopt(sk, level, name, val, len, host_now());
+	if (s7_unlikely(sk->bits & SKB_FED) && (name == PACKET_AUXDATA || level == SOL_SOCKET))
+		packet_feed_options(sk, fd);
 	return err == OPT_ASK_KERNEL ? 0 : err;
 }
 
@@ -338,7 +329,9 @@ static void take_kernel_counts(struct s7_sock *sk, int fd)
 
 	if (s7_sys6(SYS_getsockopt, fd, SOL_PACKET, PACKET_STATISTICS, (long)&stats, (long)&len, 0))
 		return;
-	sock_packet_count(sk, stats.tp_packets - stats.tp_drops, stats.tp_drops, host_now());
+	/* what it fed to the ring was counted there */
+	sock_packet_count(sk, sk->bits & SKB_FED ? 0 : stats.tp_packets - stats.tp_drops,
+			  stats.tp_drops, host_now());
 }
 
 int packet_getsockopt(struct s7_sock *sk, int fd, int level, int name, void *val, socklen_t *len)

@@ -25,6 +25,13 @@ int packet_getname(struct s7_sock *sk, struct sockaddr *addr, socklen_t *len);
 int packet_setsockopt(struct s7_sock *sk, int fd, int level, int name, const void *val,
 		      socklen_t len);
 int packet_getsockopt(struct s7_sock *sk, int fd, int level, int name, void *val, socklen_t *len);
+
+/* ---- packet_feed.c ---- */
+/* Side or ring of the socket changed: whether the kernel's half feeds its ring. 0, -errno. */
+int packet_feed_update(struct s7_sock *sk, int fd);
+/* What its kernel's half must tell beside a frame. */
+void packet_feed_options(const struct s7_sock *sk, int fd);
+
 static inline bool is_packet(const struct s7_sock *sk)
 {
 	return s7_unlikely(sk->domain == AF_PACKET);

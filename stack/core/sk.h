@@ -39,6 +39,7 @@ enum s7_sk_bits {
 	SKB_SNDBUF_LOCK = 1 << 12,
 	SKB_FREEBIND = 1 << 13,
 	SKB_PKTINFO = 1 << 14,
+	SKB_FED = 1 << 15, /* the kernel's half of a packet socket feeds its ring */
 	SKB_RECVTTL = 1 << 16,
 	SKB_RECVTOS = 1 << 17,
 	SKB_RECVERR = 1 << 18,

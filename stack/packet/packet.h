@@ -25,13 +25,17 @@
 /* A frame on its way past the tap. The link header is in `head`, the rest in the packet. */
 struct s7_frame {
 	const struct s7_pkt *pkt;
-	const struct s7_iface *iface;
+	const struct s7_iface *iface;	/* NULL: a frame of the kernel's half */
+	const struct sockaddr_ll *name; /* of such a frame */
+	uint64_t wall;			/* likewise: CLOCK_REALTIME, ns; 0: now */
 	uint32_t body; /* what follows the link header begins here in pkt */
 	uint32_t len;  /* ETH_HLEN and the rest */
 	uint32_t status; /* TP_STATUS_* */
 	uint16_t proto;	 /* sll_protocol, host order */
 	uint16_t vlan_tci, vlan_tpid;
-	uint8_t type; /* sll_pkttype */
+	uint16_t link; /* bytes of the link header, for SOCK_RAW */
+	uint32_t mark, priority; /* of who sends it here */
+	uint8_t type;  /* sll_pkttype */
 	uint8_t head[ETH_HLEN];
 };
 
@@ -41,6 +45,7 @@ struct s7_packet_meta {
 	uint32_t len;	/* before a filter cut it */
 	uint32_t drops; /* of the socket, when it came */
 	uint32_t status;
+	uint32_t mark, priority;
 	uint16_t proto, net;
 	uint16_t vlan_tci, vlan_tpid;
 	uint8_t type, addr[ETH_ALEN];
@@ -160,7 +165,7 @@ void packet_tap_tx(struct s7_inst *inst, const struct s7_iface *iface, const str
 
 /* Bytes of a frame as a program sees it; the range lies inside. */
 void frame_read(const struct s7_frame *frame, uint32_t offset, void *dst, uint32_t len);
-void frame_name(const struct s7_frame *frame, bool dgram, struct sockaddr_ll *ret_name);
+void frame_name(const struct s7_frame *frame, struct sockaddr_ll *ret_name);
 
 /* ---- queue: pk_queue.c ---- */
 /* Queues a copy of `snap` bytes from `from` on, or counts a drop. */
@@ -179,6 +184,8 @@ int packet_set_ring(struct s7_packet_sock *ps, bool tx, const struct tpacket_req
 void packet_drop_rings(struct s7_packet_sock *ps);
 void packet_ring_put(struct s7_packet_sock *ps, const struct s7_frame *frame, uint32_t from,
 		     uint32_t snap);
+/* A frame that the kernel's half received; its filter had its say there. pk_feed.c */
+void packet_feed(struct s7_packet_sock *ps, const struct s7_packet_fed *fed);
 bool packet_ring_readable(const struct s7_packet_sock *ps);
 bool packet_ring_has_room(const struct s7_packet_sock *ps);
 static inline char *ring_frame(const struct s7_packet_ring *ring, uint32_t index)

@@ -95,6 +95,8 @@ static bool enqueue(struct s7_packet_sock *ps, const struct s7_frame *frame, uin
 		.len = frame->len - from,
 		.drops = ps->sk.bits & SKB_RXQ_OVFL ? (uint32_t)ps->sk.drops : 0,
 		.status = frame->status,
+		.mark = frame->mark,
+		.priority = frame->priority,
 		.proto = frame->proto,
 		.net = (uint16_t)(ETH_HLEN - from),
 		.vlan_tci = frame->vlan_tci,
@@ -153,6 +155,8 @@ static void tell(const struct s7_packet_sock *ps, struct s7_pkt *pkt, struct s7_
 		return;
 	link->told = true;
 	link->drops = meta->drops;
+	link->mark = meta->mark;
+	link->priority = meta->priority;
 	link->name = (struct sockaddr_ll){
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(meta->proto),

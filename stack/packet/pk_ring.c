@@ -149,9 +149,10 @@ struct layout {
 	uint32_t mac, net, snap, status;
 };
 
-static struct layout lay_out(const struct s7_packet_sock *ps, uint32_t from, uint32_t snap)
+static struct layout lay_out(const struct s7_packet_sock *ps, const struct s7_frame *frame,
+			     uint32_t from, uint32_t snap)
 {
-	uint32_t head = packet_hdrlen(ps->version), link = ETH_HLEN - from;
+	uint32_t head = packet_hdrlen(ps->version), link = frame->link;
 	struct layout lay = { .snap = snap, .status = TP_STATUS_USER };
 
 	if (from) { /* SOCK_DGRAM */
@@ -168,7 +169,7 @@ static void put_name(const struct s7_packet_sock *ps, const struct s7_frame *fra
 {
 	uint32_t at = packet_hdrlen(ps->version) - (uint32_t)sizeof(struct sockaddr_ll);
 
-	frame_name(frame, ps->sk.type == SOCK_DGRAM, (struct sockaddr_ll *)(void *)(head + at));
+	frame_name(frame, (struct sockaddr_ll *)(void *)(head + at));
 }
 
 static uint64_t wall_clock(const struct s7_inst *inst)
@@ -232,7 +233,7 @@ static void fill(struct s7_packet_sock *ps, const struct s7_frame *frame, uint32
 		 const struct layout *lay)
 {
 	uint32_t len = frame->len - from;
-	uint64_t wall = wall_clock(ps->sk.inst);
+	uint64_t wall = frame->wall ? frame->wall : wall_clock(ps->sk.inst);
 
 	frame_read(frame, from, head + lay->mac, lay->snap);
 	put_name(ps, frame, head);
@@ -256,7 +257,7 @@ static void put_slot(struct s7_packet_sock *ps, const struct s7_frame *frame, ui
 		return;
 	}
 	if (lay->mac + lay->snap > ring->frame_size) {
-		if (ps->copy_thresh && packet_enqueue_copy(ps, frame, from))
+		if (ps->copy_thresh && !frame->name && packet_enqueue_copy(ps, frame, from))
 			lay->status |= TP_STATUS_COPY;
 		lay->snap = lay->mac < ring->frame_size ? ring->frame_size - lay->mac : 0;
 	}
@@ -287,7 +288,7 @@ static void put_block(struct s7_packet_sock *ps, const struct s7_frame *frame, u
 void packet_ring_put(struct s7_packet_sock *ps, const struct s7_frame *frame, uint32_t from,
 		     uint32_t snap)
 {
-	struct layout lay = lay_out(ps, from, snap);
+	struct layout lay = lay_out(ps, frame, from, snap);
 
 	ps->sk.last_rx = ps->sk.inst->now;
 	ps->sk.rx_cpu = ps->sk.inst->rx_cpu;

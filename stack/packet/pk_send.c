@@ -127,6 +127,13 @@ static void want_stamp(struct s7_packet_sock *ps, const struct s7_msg *msg, stru
 		pkt->flags |= PKT_TX_STAMP;
 }
 
+/* For packet sockets and lo; links leave these fields alone. */
+static void put_marks(const struct s7_sock *sk, const struct s7_msg_ask *ask, struct s7_pkt *pkt)
+{
+	pkt->hash = ask && ask->has & ASK_MARK ? ask->mark : sk->mark;
+	pkt->tso_mss = (uint16_t)(ask && ask->has & ASK_PRIORITY ? ask->priority : sk->priority);
+}
+
 static int send_frame(struct s7_packet_sock *ps, const struct way *way, struct source *from)
 {
 	bool raw = ps->sk.type == SOCK_RAW;
@@ -154,6 +161,7 @@ static int send_frame(struct s7_packet_sock *ps, const struct way *way, struct s
 		pkt->flags |= PKT_LINK_HEAD;
 	if (s7_unlikely(ps->sk.ext != NULL) && from->msg)
 		want_stamp(ps, from->msg, pkt);
+	put_marks(&ps->sk, from->msg ? from->msg->ask : NULL, pkt);
 	inst->packet->sender = ps;
 	iface_stage(inst, way->iface, pkt);
 	inst->packet->sender = NULL;

@@ -9,6 +9,8 @@
  * The packet belongs to the stack: a socket gets a copy.
  * Context: instance lock, inst->taps not 0. Called by: drive.c.
  */
+#include <netinet/in.h>
+
 #include "stack/bpf/filter.h"
 #include "stack/packet/packet.h"
 #include "stack/wire/eth.h"
@@ -33,9 +35,12 @@ void frame_read(const struct s7_frame *frame, uint32_t offset, void *dst, uint32
 		pkt_read(frame->pkt, frame->body + offset - ETH_LEN, out, len);
 }
 
-void frame_name(const struct s7_frame *frame, bool dgram, struct sockaddr_ll *ret_name)
+void frame_name(const struct s7_frame *frame, struct sockaddr_ll *ret_name)
 {
-	(void)dgram;
+	if (s7_unlikely(frame->name != NULL)) {
+		*ret_name = *frame->name;
+		return;
+	}
 	memset(ret_name, 0, sizeof(*ret_name));
 	ret_name->sll_family = AF_PACKET;
 	ret_name->sll_protocol = htons(frame->proto);
@@ -178,6 +183,7 @@ static S7_NOINLINE uint32_t packet_filtered(const struct s7_packet_sock *ps,
 		.pkt_type = frame->type,
 		.ifindex = (uint32_t)frame->iface->ifindex,
 		.hatype = frame->iface->flags & IFACE_LO ? ARPHRD_LOOPBACK : ARPHRD_ETHER,
+		.mark = frame->mark,
 		.rxhash = frame->type == PACKET_OUTGOING ? 0 : frame->pkt->hash,
 		.cpu = (uint32_t)inst->rx_cpu,
 		.vlan_tag = frame->vlan_tci,
@@ -253,6 +259,22 @@ static void frame_show(struct s7_inst *inst, const struct s7_frame *frame)
 	}
 }
 
+/*
+ * What the sender's socket had, in fields that links leave alone. TCP has no fields for it: its
+ * segments go as unmarked.
+ */
+static void frame_mark(struct s7_frame *frame)
+{
+	uint32_t at = ETH_LEN + (frame->proto == ETH_TYPE_IP4 ? 9 : 6);
+	bool ip = frame->proto == ETH_TYPE_IP4 || frame->proto == ETH_TYPE_IP6;
+	uint8_t l4 = 0;
+
+	frame->mark = frame->pkt->hash;
+	if (ip && frame->len > at)
+		frame_read(frame, at, &l4, 1);
+	frame->priority = l4 == IPPROTO_TCP ? 0 : frame->pkt->tso_mss;
+}
+
 /* ---- the three places ---- */
 
 static bool is_tapped(const struct s7_inst *inst, const struct s7_iface *iface)
@@ -267,7 +289,7 @@ void packet_tap_rx(struct s7_inst *inst, const struct s7_iface *iface, struct s7
 	if (!is_tapped(inst, iface))
 		return;
 	for (uint32_t i = 0; i < count; i++) {
-		struct s7_frame frame = { .pkt = pkts[i], .iface = iface };
+		struct s7_frame frame = { .pkt = pkts[i], .iface = iface, .link = ETH_LEN };
 
 		if (pkts[i]->flags & PKT_RX_L4_PARTIAL)
 			frame.status = TP_STATUS_CSUMNOTREADY;
@@ -282,7 +304,8 @@ void packet_tap_rx(struct s7_inst *inst, const struct s7_iface *iface, struct s7
 
 void packet_tap_lo(struct s7_inst *inst, const struct s7_pkt *pkt)
 {
-	struct s7_frame frame = { .pkt = pkt, .iface = &inst->iface[S7_IFACE_LO] };
+	struct s7_frame frame = { .pkt = pkt, .iface = &inst->iface[S7_IFACE_LO],
+				  .link = ETH_LEN };
 
 	if (pkt->flags & PKT_RX_LOOPED || !is_tapped(inst, frame.iface))
 		return;
@@ -291,12 +314,14 @@ void packet_tap_lo(struct s7_inst *inst, const struct s7_pkt *pkt)
 	if (!frame_of_lo(&frame, true))
 		return;
 	frame.type = type_of(&frame);
+	frame_mark(&frame);
 	frame_show(inst, &frame);
 }
 
 void packet_tap_tx(struct s7_inst *inst, const struct s7_iface *iface, const struct s7_pkt *pkt)
 {
-	struct s7_frame frame = { .pkt = pkt, .iface = iface, .type = PACKET_OUTGOING };
+	struct s7_frame frame = { .pkt = pkt, .iface = iface, .link = ETH_LEN,
+				  .type = PACKET_OUTGOING };
 	const struct s7_packet_sock *sender = inst->packet->sender;
 	bool good;
 
@@ -306,6 +331,8 @@ void packet_tap_tx(struct s7_inst *inst, const struct s7_iface *iface, const str
 	if (pkt->flags & PKT_TX_L4_CSUM)
 		frame.status = TP_STATUS_CSUMNOTREADY;
 	good = iface->flags & IFACE_LO ? frame_of_lo(&frame, false) : frame_of_link(&frame, false);
-	if (good)
-		frame_show(inst, &frame);
+	if (!good)
+		return;
+	frame_mark(&frame);
+	frame_show(inst, &frame);
 }

@@ -126,13 +126,15 @@ int raw_append(struct raw_build *b, struct s7_msg *msg)
 
 /* ---- out ---- */
 
-/* Marks for the other end of lo, which has nothing else to carry them in. */
+/*
+ * Marks for the other end of lo, which has nothing else to carry them in, and for packet sockets.
+ */
 static void mark_for_lo(const struct s7_raw_sock *rs, struct s7_pkt *pkt, const struct s7_msg *msg)
 {
 	const struct s7_sock *sk = &rs->dg.sk;
 	const struct s7_msg_ask *ask = msg->ask;
 
-	if (rs->dg.dst.iface != S7_IFACE_LO)
+	if (rs->dg.dst.iface != S7_IFACE_LO && !sk->inst->taps)
 		return;
 	pkt->hash = ask && ask->has & ASK_MARK ? ask->mark : sk->mark;
 	pkt->tso_mss = (uint16_t)(ask && ask->has & ASK_PRIORITY ? ask->priority : sk->priority);

@@ -69,7 +69,8 @@ static S7_NOINLINE void see(const struct s7_sock *sk, struct s7_msg *msg)
 {
 	msg->seen.domain = sk->domain;
 	msg->seen.stream = sk->type == SOCK_STREAM;
-	msg->seen.dual = sk->type != SOCK_STREAM && sk->file.side == SIDE_DUAL;
+	msg->seen.dual = sk->type != SOCK_STREAM && sk->file.side == SIDE_DUAL &&
+			 !(sk->bits & SKB_FED);
 	msg->seen.nonblocking = atomic_load_explicit(&sk->file.status, memory_order_relaxed) &
 				O_NONBLOCK;
 }

@@ -16,13 +16,15 @@
 
 #define SO_RCVTIMEO_NEW_ 66
 #define SO_SNDTIMEO_NEW_ 67
+#define SO_RCVMARK_ 75
+#define SO_RCVPRIORITY_ 82
 
 static const int packet_socket_opts[] = {
 	SO_ERROR, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVTIMEO, SO_RCVTIMEO_NEW_, SO_SNDTIMEO,
 	SO_SNDTIMEO_NEW_, SO_RXQ_OVFL, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMP_NEW,
 	SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING, SO_TIMESTAMPING_NEW, SO_SELECT_ERR_QUEUE,
 	SO_BUSY_POLL, SO_BUSY_POLL_BUDGET, SO_PREFER_BUSY_POLL, SO_ATTACH_FILTER,
-	SO_DETACH_FILTER, SO_LOCK_FILTER,
+	SO_DETACH_FILTER, SO_LOCK_FILTER, SO_MARK, SO_PRIORITY, SO_RCVMARK_, SO_RCVPRIORITY_,
 };
 
 bool packet_has_option(int level, int name)
@@ -144,6 +146,12 @@ static int set_auxdata(struct s7_sock *sk, const struct opt_value *value)
 	return set_bit(sk, PB_AUXDATA, value);
 }
 
+static int get_auxdata(struct s7_sock *sk, struct opt_value *ret)
+{
+	ret->num = !!(packet_sock(sk)->bits & PB_AUXDATA);
+	return 0;
+}
+
 static int set_tx_has_off(struct s7_sock *sk, const struct opt_value *value)
 {
 	const struct s7_packet_sock *ps = packet_sock(sk);
@@ -215,7 +223,7 @@ static const struct s7_opt packet7_opts[] = {
 		  .set = add_membership, .text = "promiscuous, all groups or an address more"),
 	BYTES_ROW(PACKET_DROP_MEMBERSHIP, OPT_WR | OPT_OWN, sizeof(struct packet_mreq),
 		  .set = drop_membership, .text = "undoes one PACKET_ADD_MEMBERSHIP"),
-	ROW(PACKET_AUXDATA, OPT_INT, OPT_WR, .set = set_auxdata,
+	ROW(PACKET_AUXDATA, OPT_INT, OPT_RW, .set = set_auxdata, .get = get_auxdata,
 	    .text = "struct tpacket_auxdata beside each frame"),
 	BYTES_ROW(
 		PACKET_FANOUT, OPT_RW | OPT_OWN, sizeof(int), .set = join_fanout, .get = get_fanout,

@@ -107,6 +107,41 @@ void sock_packet_count(struct s7_sock *sk, uint32_t packets, uint32_t drops, s7_
 	sock_leave(sk->inst);
 }
 
+int sock_packet_feed(struct s7_sock *sk, uint64_t cookie, const struct s7_packet_fed *fed,
+		     s7_time now)
+{
+	int err = sock_enter(sk, cookie, now);
+
+	if (err)
+		return err;
+	packet_feed(packet_sock(sk), fed);
+	sock_leave(sk->inst);
+	return 0;
+}
+
+void sock_packet_fed(struct s7_sock *sk, bool fed, s7_time now)
+{
+	if (sock_enter(sk, 0, now))
+		return;
+	sk->bits = fed ? sk->bits | SKB_FED : sk->bits & ~(uint32_t)SKB_FED;
+	sock_leave(sk->inst);
+}
+
+bool sock_packet_is_fed(struct s7_sock *sk, uint64_t cookie)
+{
+	bool is;
+
+	inst_lock(sk->inst, 0);
+	is = file_is(&sk->file, cookie) && sk->bits & SKB_FED;
+	inst_unlock(sk->inst);
+	return is;
+}
+
+bool sock_packet_wants_aux(const struct s7_sock *sk)
+{
+	return packet_sock((struct s7_sock *)sk)->bits & PB_AUXDATA;
+}
+
 int sock_packet_map(struct s7_sock *sk, size_t len, char *ret_mem[2], size_t ret_len[2])
 {
 	struct s7_packet_sock *ps = packet_sock(sk);

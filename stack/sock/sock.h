@@ -227,6 +227,18 @@ bool sock_packet_is_fixed(const struct s7_sock *sk);
 bool sock_packet_has_rx_ring(const struct s7_sock *sk);
 bool sock_packet_has_ring(const struct s7_sock *sk);
 void sock_packet_name(const struct s7_sock *sk, struct sockaddr_ll *ret_name);
+/*
+ * A frame of the kernel's half goes into the ring. 0; -EBADF, -SOCK_STALE: the socket is gone.
+ */
+struct s7_packet_fed; /* stack/core/link.h */
+int sock_packet_feed(struct s7_sock *sk, uint64_t cookie, const struct s7_packet_fed *fed,
+		     s7_time now);
+/* SKB_FED on or off. */
+void sock_packet_fed(struct s7_sock *sk, bool fed, s7_time now);
+/* Is it still the socket with that cookie, and fed? */
+bool sock_packet_is_fed(struct s7_sock *sk, uint64_t cookie);
+/* PACKET_AUXDATA, as the program set it. */
+bool sock_packet_wants_aux(const struct s7_sock *sk);
 /* What the kernel's half received and lost, told with the next PACKET_STATISTICS. */
 void sock_packet_count(struct s7_sock *sk, uint32_t packets, uint32_t drops, s7_time now);
 /*

@@ -316,7 +316,7 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 		udp_stamp(us, b->head, msg);
 	if (msg->flags & MSG_CONFIRM && dst.neigh)
 		neigh_confirm(sk->inst, dst.neigh);
-	if (dst.iface == S7_IFACE_LO) { /* fields that lo leaves alone */
+	if (dst.iface == S7_IFACE_LO || sk->inst->taps) { /* fields that links leave alone */
 		b->head->hash = msg->ask && msg->ask->has & ASK_MARK ? msg->ask->mark : sk->mark;
 		b->head->tso_mss = (uint16_t)(msg->ask && msg->ask->has & ASK_PRIORITY ?
 						      msg->ask->priority :
