@@ -32,12 +32,6 @@ static struct s7_lock boot_lock;
 static _Atomic int boot_is = BOOT_NOT_YET;
 static _Atomic bool conf_known;
 
-static void host_random(void *buf, size_t len)
-{
-	if (getrandom(buf, len, 0) != (ssize_t)len)
-		memset(buf, (int)host_now(), len); /* no getrandom before Linux 3.17 */
-}
-
 static int64_t host_realtime_offset(void)
 {
 	struct timespec ts;
@@ -51,7 +45,8 @@ static const struct s7_host_ops host_ops = {
 	.cpu = params_cpu,
 	.ring = wait_ring,
 	.log = log_line,
-	.random = host_random,
+	.random = secret_random,
+	.lasting = secret_lasting,
 	.realtime_offset = host_realtime_offset,
 	.deferred = sig_run_deferred,
 	.own_port = boot_own_port,

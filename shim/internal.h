@@ -137,6 +137,10 @@ void boot_ports_close(void);
 void boot_own_port(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
 void boot_beat(void);
 
+/* boot_secret.c: s7_host_ops.random and .lasting */
+void secret_random(void *buf, size_t len);
+void secret_lasting(void *buf, size_t len);
+
 /* boot_code.c: executable memory for filters. 0 */
 int boot_code(void);
 void boot_code_drop(void);

@@ -34,6 +34,11 @@ struct s7_host_ops {
 	void (*ring)(struct s7_waiter *waiter);
 	void (*log)(enum s7_log_level level, const char *line);
 	void (*random)(void *buf, size_t len);
+	/*
+	 * Random bytes that every program of this machine gets alike until it boots. May be NULL:
+	 * random's.
+	 */
+	void (*lasting)(void *buf, size_t len);
 	/* CLOCK_REALTIME minus CLOCK_MONOTONIC, ns, for timestamps that programs see. */
 	int64_t (*realtime_offset)(void);
 	/*

@@ -104,6 +104,7 @@ struct s7_tcb {
 	uint32_t mss;		   /* payload bytes of a full segment */
 	uint32_t ts_recent, ts_offset;
 	uint32_t ts_recent_s;	   /* seconds of inst->now when ts_recent was taken */
+	uint32_t challenge_ms;	   /* tcp_challenge_allowed's */
 	s7_time at[TCPD_COUNT];	   /* deadlines, 0: none */
 	s7_time delack_at;
 	s7_time last_rx, last_tx;
@@ -260,6 +261,7 @@ struct s7_tcp_tw {
 	uint32_t ts_recent, ts_offset;
 	uint32_t ts_recent_s;
 	uint32_t bound_iface;
+	uint32_t challenge_ms; /* tcp_challenge_allowed's */
 	uint32_t share; /* SKB_REUSEADDR, SKB_REUSEPORT as its socket had them */
 	uint8_t rcv_wscale;
 	uint8_t tos, ttl;
@@ -271,8 +273,6 @@ struct s7_tcp_inst {
 	struct s7_slab socks, reqs, tws, tfos;
 	struct s7_tcp_tfo_peer *tfo_peers; /* TCP_TFO_PEERS of them, sets of TCP_TFO_WAYS */
 	uint64_t key[2][2]; /* ISN and cookies; timestamps */
-	s7_time challenge_at; /* start of the second that challenge_left belongs to */
-	uint32_t challenge_left;
 };
 
 static inline struct s7_tcp_sock *tcp_sk(struct s7_sock *sk)

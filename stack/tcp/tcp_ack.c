@@ -182,7 +182,7 @@ static bool ack_is_bad(struct s7_tcp_sock *ts, uint32_t ack)
 
 	if (seq_gt(ack, tcb->snd_nxt) ||
 	    seq_lt(ack, tcb->snd_una - (uint32_t)s7_max(tcb->snd_max_wnd, tcb->mss))) {
-		if (tcp_challenge_allowed(ts->sk.inst))
+		if (tcp_challenge_allowed(ts->sk.inst, &tcb->challenge_ms))
 			tcb->bits |= TCB_ACK_NOW;
 		return true;
 	}

@@ -12,19 +12,15 @@
  */
 #include "stack/tcp/tcp_int.h"
 
-bool tcp_challenge_allowed(struct s7_inst *inst)
+bool tcp_challenge_allowed(struct s7_inst *inst, uint32_t *last_ms)
 {
-	struct s7_tcp_inst *tcp = inst->tcp;
+	uint32_t now = tcp_ms(inst);
 
-	if (inst->now - tcp->challenge_at >= S7_SEC) {
-		tcp->challenge_at = inst->now;
-		tcp->challenge_left = TCP_CHALLENGES_PER_S;
-	}
-	if (!tcp->challenge_left) {
+	if (*last_ms && now - *last_ms < TCP_CHALLENGE_MS) {
 		inst->drop[DROP_TCP_CHALLENGE_RATE]++;
 		return false;
 	}
-	tcp->challenge_left--;
+	*last_ms = now | 1;
 	return true;
 }
 

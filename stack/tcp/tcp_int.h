@@ -37,7 +37,7 @@
 #define TCP_ANSWER_NS (40 * S7_MS) /* what leaves so soon behind data is an answer to it */
 #define TCP_DUP_THRESH 3
 #define TCP_REORDERING_MAX 300 /* segments */
-#define TCP_CHALLENGES_PER_S 1000
+#define TCP_CHALLENGE_MS 500 /* a connection answers no oftener what is not in order */
 #define TCP_CWND_MAX (1u << 30)
 #define TCP_WND_MAX (1u << 30)
 
@@ -421,8 +421,12 @@ void tcp_abort(struct s7_sock *sk, int err);
 int tcp_shutdown(struct s7_sock *sk, int how);
 void tcp_own_port(struct s7_tcp_sock *ts);
 void tcp_disown_port(struct s7_tcp_sock *ts);
-/* Challenge ACK of RFC 5961, rate-limited by instance. */
-bool tcp_challenge_allowed(struct s7_inst *inst);
+/*
+ * May a challenge ACK (RFC 5961) leave? The limit is each connection's own, *last_ms its memory (0:
+ * none yet): a limit shared by all would tell one peer what the others do (RFC 5961 section 7 as
+ * amended by CVE-2016-5696), and let it silence their answers.
+ */
+bool tcp_challenge_allowed(struct s7_inst *inst, uint32_t *last_ms);
 
 /* ---- tcp_conn.c, tcp_send.c, tcp_recv.c, tcp_proto.c ---- */
 int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port);

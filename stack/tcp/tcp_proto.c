@@ -19,6 +19,7 @@ int tcp_inst_init(struct s7_inst *inst)
 	const struct s7_params *params = &inst->params;
 	uint32_t reqs = (uint32_t)s7_max(2 * params->tcp_syn_backlog, params->max_sockets / 4);
 	struct s7_tcp_inst *tcp = arena_take(inst->arena, sizeof(*tcp), S7_CACHELINE);
+	const struct s7_host_ops *host = inst->env->host;
 	int err;
 
 	if (!tcp)
@@ -33,8 +34,7 @@ int tcp_inst_init(struct s7_inst *inst)
 				(uint32_t)s7_max(params->max_time_wait, 1));
 	if (!err)
 		err = tcp_fastopen_inst_init(inst);
-	memcpy(tcp->key[0], inst->secret, sizeof(tcp->key[0]));
-	memcpy(tcp->key[1], inst->secret + 2, sizeof(tcp->key[1]));
+	(host->lasting ? host->lasting : host->random)(tcp->key, sizeof(tcp->key));
 	return err;
 }
 

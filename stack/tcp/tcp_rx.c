@@ -24,8 +24,17 @@ static bool drop(struct s7_tcp_sock *ts, struct s7_pkt *pkt, enum s7_drop why)
 
 static void challenge(struct s7_tcp_sock *ts)
 {
-	if (tcp_challenge_allowed(ts->sk.inst))
+	if (tcp_challenge_allowed(ts->sk.inst, &ts->tcb.challenge_ms))
 		ts->tcb.bits |= TCB_ACK_NOW;
+}
+
+/* Data where none belongs is always answered; bare ACKs could make two hosts answer each other. */
+static void unexpected(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
+{
+	if (seg->len)
+		ts->tcb.bits |= TCB_ACK_NOW;
+	else
+		challenge(ts);
 }
 
 static void ts_recent_take(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
@@ -148,7 +157,7 @@ static bool step_sequence(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const stru
 	    (int32_t)(seg->opts.ts_val - tcb->ts_recent) < 0 && !rst &&
 	    ts->sk.inst->now / S7_SEC - tcb->ts_recent_s < PAWS_AGE_S) {
 		tcp_dsack(tcb, seg->h.seq, seg->h.seq + seg->len);
-		tcb->bits |= TCB_ACK_NOW;
+		unexpected(ts, seg);
 		return drop(ts, pkt, DROP_TCP_PAWS);
 	}
 	if (s7_likely(!seq_lt(end, tcb->rcv_wup) &&
@@ -158,10 +167,7 @@ static bool step_sequence(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const stru
 		return drop(ts, pkt, DROP_TCP_RST);
 	if (seq_lt(seg->h.seq, tcb->rcv_nxt))
 		tcp_dsack(tcb, seg->h.seq, seq_min(seg->h.seq + seg->len, tcb->rcv_nxt));
-	if (seg->len)
-		tcb->bits |= TCB_ACK_NOW;
-	else
-		challenge(ts);
+	unexpected(ts, seg);
 	return drop(ts, pkt, DROP_TCP_WINDOW);
 }
 

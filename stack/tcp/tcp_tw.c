@@ -54,6 +54,7 @@ void tcp_time_wait(struct s7_tcp_sock *ts)
 	tw->ts_recent = tcb->ts_recent;
 	tw->ts_recent_s = tcb->ts_recent_s;
 	tw->ts_offset = tcb->ts_offset;
+	tw->challenge_ms = 0;
 	tw->bound_iface = ts->sk.bound_iface;
 	tw->share = ts->sk.bits & (SKB_REUSEADDR | SKB_REUSEPORT);
 	tw->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
@@ -147,7 +148,7 @@ void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt,
 	if (seg->h.flags & TCPF_FIN)
 		tw_arm(inst, tw);
 	if ((end != tw->rcv_nxt || seg->len || seg->h.flags & (TCPF_SYN | TCPF_FIN) ||
-	     seg->h.seq != tw->rcv_nxt) && tcp_challenge_allowed(inst))
+	     seg->h.seq != tw->rcv_nxt) && tcp_challenge_allowed(inst, &tw->challenge_ms))
 		tw_ack(inst, tw);
 	pkt_drop(inst, pkt, DROP_TCP_TIME_WAIT);
 }
