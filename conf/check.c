@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What a driver needs of its section. */
@@ -158,6 +159,30 @@ int conf_complain(const struct conf_place *place, const char *key, const char *v
 	return -EINVAL;
 }
 
+/* The program itself is made again when it is loaded: a section stays a plain struct. */
+static int check_filter(const struct conf_iface *iface, const struct conf_draft *draft,
+			char *ret_why, size_t why_len)
+{
+	const struct conf_key *key = conf_key_find(CONF_SEC_INTERFACE, "filter");
+	const struct conf_given *given = &draft->key[key - conf_keys];
+	struct conf_place place = { draft->place.name, given->line };
+	char text[384], said[256];
+	struct conf_filter *filter;
+	int err;
+
+	if (!iface->filter[0])
+		return 0;
+	filter = malloc(sizeof(*filter));
+	if (!filter)
+		return -ENOMEM;
+	err = conf_filter_compile(iface, filter, said, sizeof(said));
+	free(filter);
+	if (!err)
+		return 0;
+	snprintf(text, sizeof(text), "an expression of libpcap (pcap-filter(7)); %s", said);
+	return conf_complain(&place, "filter", given->value, text, ret_why, why_len);
+}
+
 static int complain_rule(const struct conf_iface *iface, const struct iface_rule *rule, int entry,
 			 const struct conf_draft *draft, char *ret_why, size_t why_len)
 {
@@ -197,7 +222,7 @@ int conf_check_iface(const struct conf *conf, uint32_t index, const struct conf_
 			return complain_rule(iface, &iface_rules[r], entry, draft, ret_why,
 					     why_len);
 	}
-	return 0;
+	return check_filter(iface, draft, ret_why, why_len);
 }
 
 /* A pair "default, greatest" of which both are set must not contradict itself. */

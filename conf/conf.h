@@ -12,11 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/filter.h>
+
 #define CONF_IFACES_MAX 8
 #define CONF_ADDRS_MAX 8
 #define CONF_ROUTES_MAX 32
 #define CONF_NAME_MAX 32
 #define CONF_TEXT_MAX 256
+#define CONF_EXPR_MAX 896	/* a line has at most 1000 characters */
+#define CONF_FILTER_INSNS 4096 /* BPF_MAXINSNS */
 #define CONF_FILE_MAX (1024 * 1024) /* a larger configuration is refused */
 #define CONF_WHY_MAX 512	     /* room that holds every message in full */
 
@@ -75,6 +79,14 @@ struct conf_iface {
 	uint32_t tcp_delayed_ack_ms;
 	uint32_t backlog;
 	uint32_t rmem[3], wmem[3];
+	char filter[CONF_EXPR_MAX];	 /* what may come in; empty: everything */
+	char filter_object[CONF_TEXT_MAX]; /* likewise, FILE[:SECTION] */
+};
+
+/* A classic program for Ethernet frames. */
+struct conf_filter {
+	uint32_t count;
+	struct sock_filter insns[CONF_FILTER_INSNS];
 };
 
 struct conf {
@@ -128,6 +140,13 @@ int conf_short(const char *text, struct conf *ret_conf, char *ret_why, size_t wh
  * ret_why.
  */
 int conf_from_env(struct conf *ret_conf, char *ret_why, size_t why_len);
+
+/*
+ * Compiles the interface's `filter`, which is not empty. 0, -EINVAL, or another -errno; ret_why
+ * (CONF_WHY_MAX) then says why.
+ */
+int conf_filter_compile(const struct conf_iface *iface, struct conf_filter *ret_filter,
+			char *ret_why, size_t why_len);
 
 const char *conf_driver_name(enum conf_driver driver);
 

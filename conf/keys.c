@@ -198,6 +198,12 @@ const struct conf_key conf_keys[] = {
 	  .help = "Least (while packets are short), initial and greatest send buffer in bytes of "
 		  "connections over this "
 		  "interface, unless the program set SO_SNDBUF." },
+	{ IFACE(filter), .name = "filter", .type = CONF_T_FILTER, .initial = "",
+	  .help = "Which frames come in, such as not (tcp port 23 or net 198.51.100.0/24). The "
+		  "stack looks at each before anything else does, also before packet sockets, as "
+		  "the device gives it: segments that it joined are one frame. The others are "
+		  "dropped and counted (IFACE_FILTER). On a shared netdev what the kernel receives "
+		  "for itself is not touched. Needs libpcap0.8; names are looked up at start." },
 };
 
 const size_t conf_key_count = sizeof(conf_keys) / sizeof(conf_keys[0]);

@@ -263,6 +263,14 @@ static void text_allowed(const struct conf_key *key, char *ret_text, size_t len)
 	snprintf(ret_text, len, "at most %zu printable characters", key->width - 1);
 }
 
+/* Whether it is one is seen when the section is whole (check.c). */
+static void filter_allowed(const struct conf_key *key, char *ret_text, size_t len)
+{
+	snprintf(ret_text, len,
+		 "an expression of libpcap (pcap-filter(7)) of at most %zu characters",
+		 key->width - 1);
+}
+
 /* ---- addresses ---- */
 
 static bool is_v6(const uint8_t ip[16])
@@ -460,6 +468,7 @@ static const struct type_ops types[CONF_T_COUNT] = {
 	[CONF_T_ROUTE] = { route_set, route_allowed },
 	[CONF_T_GATEWAY] = { gateway_set, gateway_allowed },
 	[CONF_T_MAC] = { mac_set, mac_allowed },
+	[CONF_T_FILTER] = { text_set, filter_allowed },
 };
 
 int conf_key_set(const struct conf_key *key, const char *text, void *base)

@@ -194,7 +194,7 @@ static const struct boot_step {
 	{ "processes", step_procs }, { "EAL", step_eal },
 	{ "packet pools", step_pools }, { "ports", boot_ports },
 	{ "instances", step_insts }, { "code of filters", boot_code },
-	{ "interfaces", boot_ifaces },
+	{ "interfaces", boot_ifaces }, { "filters of interfaces", boot_filters },
 	{ "addresses and routes", boot_adopt }, { "silence of the kernel", boot_silencers },
 };
 

@@ -145,6 +145,9 @@ void secret_lasting(void *buf, size_t len);
 int boot_code(void);
 void boot_code_drop(void);
 
+/* boot_filter.c: the firewalls of interfaces. 0, -errno with s7_boot.why */
+int boot_filters(void);
+
 /* boot_adopt.c: addresses and routes from the kernel and the configuration, into every instance */
 int boot_adopt(void);
 

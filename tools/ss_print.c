@@ -273,16 +273,17 @@ static void print_ifaces(const struct s7_inst *inst, struct ss_format *format)
 			printf("%s\n{\"iface\":\"%.15s\",\"inst\":%u,\"rx_pkts\":%" PRIu64
 			       ",\"rx_bytes\":%" PRIu64 ",\"tx_pkts\":%" PRIu64
 			       ",\"tx_bytes\":%" PRIu64 ",\"tx_dropped\":%" PRIu64
-			       ",\"caps\":\"%s\"}",
+			       ",\"filtered\":%" PRIu64 ",\"caps\":\"%s\"}",
 			       format->lines ? "," : "", iface->name, inst->index, iface->rx_pkts,
 			       iface->rx_bytes, iface->tx_pkts, iface->tx_bytes, iface->tx_dropped,
-			       caps);
+			       iface->filtered, caps);
 		else
 			printf("  iface   %-16s mtu %u  rx %" PRIu64 " packets %" PRIu64
 			       " bytes  tx %" PRIu64 " packets %" PRIu64
-			       " bytes  tx dropped %" PRIu64 "  %s\n",
+			       " bytes  tx dropped %" PRIu64 "  filtered %" PRIu64 "  %s\n",
 			       iface->name, iface->mtu, iface->rx_pkts, iface->rx_bytes,
-			       iface->tx_pkts, iface->tx_bytes, iface->tx_dropped, caps);
+			       iface->tx_pkts, iface->tx_bytes, iface->tx_dropped, iface->filtered,
+			       caps);
 		format->lines++;
 	}
 }

@@ -181,6 +181,8 @@ void filter_mend(struct s7_inst *inst)
 	struct s7_list *pos;
 
 	area_clear(inst->filters);
+	for (uint32_t i = 0; i < inst->iface_count; i++)
+		forget_refs(inst->iface[i].filter);
 	list_for_each(pos, &inst->socks)
 	{
 		const struct s7_sock *sk = list_entry(pos, struct s7_sock, all);
@@ -188,6 +190,8 @@ void filter_mend(struct s7_inst *inst)
 		forget_refs(sk->filter);
 		forget_refs(sk->bind.steer);
 	}
+	for (uint32_t i = 0; i < inst->iface_count; i++)
+		count_ref(inst, inst->iface[i].filter);
 	list_for_each(pos, &inst->socks)
 	{
 		const struct s7_sock *sk = list_entry(pos, struct s7_sock, all);

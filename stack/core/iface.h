@@ -63,6 +63,8 @@ struct s7_iface_tcp {
 	uint32_t backlog_max;
 };
 
+struct s7_filter;
+
 struct s7_iface {
 	char name[16];
 	uint8_t index;	/* in inst->iface[] */
@@ -81,6 +83,8 @@ struct s7_iface {
 	uint32_t staged;
 	struct s7_pkt *stage[IFACE_STAGE]; /* tx packets until the next flush */
 	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes, tx_dropped;
+	struct s7_filter *filter; /* the firewall (stack/bpf/ingress.h); NULL: all comes in */
+	uint64_t filtered;	  /* frames that it dropped */
 	uint32_t addr6_count;
 	struct s7_iface_addr addr6[IFACE_ADDRS6_MAX];
 };

@@ -9,6 +9,7 @@
  * not take stays staged, what does not fit is dropped by name (TCP sends it again). Context:
  * instance lock. Callers: every call that waits, the keeper, tests.
  */
+#include "stack/bpf/ingress.h"
 #include "stack/core/ext.h"
 #include "stack/ip/ip.h"
 #include "stack/packet/packet.h"
@@ -182,6 +183,17 @@ void iface_stage(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pk
 	iface->stage[iface->staged++] = pkt;
 }
 
+/* A burst: past the firewall, past the tap, to the stack. */
+static void frames_in(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt **pkts,
+		      uint32_t n)
+{
+	if (s7_unlikely(iface->filter != NULL))
+		n = ingress_run(inst, iface, pkts, n);
+	if (s7_unlikely(inst->taps))
+		packet_tap_rx(inst, iface, pkts, n);
+	eth_input(inst, iface, pkts, n);
+}
+
 static uint32_t iface_receive(struct s7_inst *inst, struct s7_iface *iface)
 {
 	const struct s7_netdev_ops *ops = inst->env->dev[iface->index].ops;
@@ -207,9 +219,7 @@ static uint32_t iface_receive(struct s7_inst *inst, struct s7_iface *iface)
 		iface->rx_bytes += bytes;
 		inst->stat[STAT_RX_PKTS] += n;
 		inst->stat[STAT_RX_BYTES] += bytes;
-		if (s7_unlikely(inst->taps))
-			packet_tap_rx(inst, iface, pkts, n);
-		eth_input(inst, iface, pkts, n);
+		frames_in(inst, iface, pkts, n);
 		total += n;
 		if (n < INST_BURST / 2)
 			break;

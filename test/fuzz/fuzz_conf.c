@@ -2,7 +2,8 @@
 /*
  * fuzz_conf.c - any text is either a valid configuration or a refusal with a message
  *
- * Also holds: a configuration that was accepted keeps the bounds that others rely on.
+ * Also holds: a configuration that was accepted keeps the bounds that others rely on. Texts with
+ * the key `filter` are left out: libpcap is not what is tested here, and it asks the resolver.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct conf conf;
 	size_t len = size < sizeof(text) ? size : sizeof(text) - 1;
 
+	if (memmem(data, size, "filter", 6))
+		return 0;
 	if (conf_parse_text((const char *)data, size, "fuzz", &conf, why, sizeof(why)))
 		must(why[0] != '\0');
 	else

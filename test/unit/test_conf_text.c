@@ -244,6 +244,42 @@ Test(conf_text, messages)
 	}
 }
 
+Test(conf_text, a_wrong_expression_is_told_with_what_libpcap_says)
+{
+	static const char begins[] = "f:3: filter = tcp prt 5: an expression of libpcap "
+				     "(pcap-filter(7)); ";
+	char why[CONF_WHY_MAX];
+	struct conf conf;
+
+	cr_assert_eq(parse("[interface a]\n\nfilter = tcp prt 5\n", &conf, why), -EINVAL);
+	cr_expect(!strncmp(why, begins, sizeof(begins) - 1), "%s", why);
+	cr_expect(strstr(why, "syntax error"), "%s", why);
+	cr_assert_eq(parse("[interface a]\nfilter = ip broadcast\n", &conf, why), -EINVAL);
+	cr_expect(strstr(why, "netmask not known"), "%s", why);
+}
+
+Test(conf_text, an_expression_becomes_a_program_for_ethernet)
+{
+	static const char text[] = "[interface a]\naddress = 10.1.2.3/16\n"
+				   "filter = ether[0] = 3 or ip broadcast # inline\n";
+	static struct conf_filter filter;
+	char why[CONF_WHY_MAX];
+	struct conf conf;
+	bool broadcast = false;
+
+	cr_assert_eq(parse(text, &conf, why), 0, "%s", why);
+	cr_assert_str_eq(conf.iface[0].filter, "ether[0] = 3 or ip broadcast");
+	cr_assert_eq(conf_filter_compile(&conf.iface[0], &filter, why, sizeof(why)), 0, "%s", why);
+	cr_assert(filter.count > 5 && filter.count < CONF_FILTER_INSNS);
+	cr_assert_eq(filter.insns[0].code, BPF_LD | BPF_B | BPF_ABS);
+	cr_assert_eq(filter.insns[0].k, 0);
+	/* the host's part of the section's network */
+	for (uint32_t i = 0; i < filter.count; i++)
+		broadcast |= filter.insns[i].code == (BPF_JMP | BPF_JEQ | BPF_K) &&
+			     filter.insns[i].k == 0xffff;
+	cr_assert(broadcast);
+}
+
 Test(conf_text, drivers_without_a_netdev_need_an_address)
 {
 	static const char *const drivers[] = { "memif", "virtio_user", "vhost", "tap",
