@@ -127,7 +127,7 @@ static int step_procs(void)
 	proc = proc_slot_take();
 	if (!proc)
 		return why(-ENOMEM, "process table");
-	proc_slot_enter(proc);
+	proc_slot_enter(proc, proc->ticket);
 	err = wait_init(s7_arena);
 	if (err)
 		return why(err, "waiter table");

@@ -11,8 +11,10 @@
  * touches them any more. A process that dies by a signal does none of this: the reaper of another
  * does, or the kernel.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "shim/internal.h"
 #include "stack/tcp/tcp.h"
@@ -94,20 +96,33 @@ static void stop_for_good(void)
 	boot_ports_close();
 }
 
+/*
+ * Whether no other thread of the program can have anything in hand: /proc/self/task has a directory
+ * for each, which are two links more than it has itself.
+ */
+static bool is_alone(void)
+{
+	struct stat task;
+	long err = s7_sys4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &task, 0);
+
+	return !err && task.st_nlink <= 2 + 1u + keeper_runs();
+}
+
 static void leave(struct s7_proc *self)
 {
 	uint32_t others, i;
 
 	fd_table_drop(self);
-	self->left = 1;
 	others = proc_reap();
 	if (!others)
 		for (i = 0; i < s7_arena->inst_count; i++)
 			finish_held(s7_arena->inst[i]);
 	if (!others || !keeper_elsewhere())
 		drive_to_the_end();
-	if (others)
-		return; /* the slot is freed by their reaper, with what sleeping calls held */
+	if (others) { /* the slot is freed by their reaper, with what sleeping calls held */
+		self->left = is_alone();
+		return;
+	}
 	boot_stopped();
 	stop_for_good();
 }

@@ -96,11 +96,13 @@ static void table_unlock(void)
 
 void file_put(struct s7_file *file)
 {
+	uint64_t cookie = atomic_load_explicit(&file->cookie, memory_order_relaxed);
+
 	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	handlers_off();
 	if (file->kind == FILE_SOCK)
-		sock_release(file_sock(file), host_now());
+		sock_release_once(file_sock(file), cookie, host_now());
 	else if (file->kind == FILE_EPOLL)
 		epoll_release(file_epoll(file), host_now());
 	handlers_on();

@@ -23,6 +23,7 @@
 /* This thread's fork, from before to after. */
 static __thread struct forking {
 	struct s7_proc *slot; /* the child's, NULL: the stack does not run, or none was free */
+	uint64_t ticket;      /* the slot is the child's as long as it has this */
 	sigset_t old;
 	bool wrapped; /* ours to attend to: not the handlers' */
 	bool entered; /* in the child */
@@ -45,8 +46,10 @@ static int slot_for_child(void)
 	if (!boot_running())
 		return 0;
 	now_forking.slot = proc_slot_take();
-	if (now_forking.slot)
+	if (now_forking.slot) {
+		now_forking.ticket = now_forking.slot->ticket;
 		return 0;
+	}
 	shim_log(LOG_ERROR, "fork: all %d process slots are in use", S7_PROCS_MAX);
 	return -EAGAIN;
 }
@@ -79,8 +82,8 @@ static void slot_to_child(pid_t pid)
 	if (pid < 0) {
 		fd_table_drop(slot);
 		proc_slot_free(slot);
-	} else if (atomic_load(&slot->state) == PROC_STARTING) {
-		__atomic_store_n(&slot->pid, (uint32_t)pid, __ATOMIC_RELEASE);
+	} else {
+		proc_slot_set_pid(slot, now_forking.ticket, (uint32_t)pid);
 	}
 }
 
@@ -88,6 +91,7 @@ static void slot_to_child(pid_t pid)
 static void fork_child(void)
 {
 	struct s7_proc *slot = now_forking.slot;
+	bool entered;
 
 	if (now_forking.entered)
 		return;
@@ -98,11 +102,10 @@ static void fork_child(void)
 	if (!boot_running())
 		return; /* nothing of it to hand on but the descriptors remembered by early.c */
 	s7_lock_depth = 0;
-	fd_forked(slot);
+	entered = slot && proc_slot_enter(slot, now_forking.ticket);
+	fd_forked(entered ? slot : NULL);
 	proc_bell_forked();
-	if (slot)
-		proc_slot_enter(slot);
-	else
+	if (!entered)
 		boot_stopped();
 	wait_forked();
 	epoll_late_forked();

@@ -171,8 +171,13 @@ int proc_init(struct s7_arena *arena);
 /* A free slot in state STARTING, or NULL; reaps dead processes when none is free. */
 struct s7_proc *proc_slot_take(void);
 void proc_slot_free(struct s7_proc *proc);
-/* This process lives in the slot from now on. */
-void proc_slot_enter(struct s7_proc *proc);
+/*
+ * This process lives in the slot from now on. False: it took so long that the slot was given to
+ * another, which its ticket shows.
+ */
+bool proc_slot_enter(struct s7_proc *proc, uint64_t ticket);
+/* Whose a slot that was taken for a child is, unless the child said so itself (or is gone). */
+void proc_slot_set_pid(struct s7_proc *proc, uint64_t ticket, uint32_t pid);
 uint32_t proc_slot_id(const struct s7_proc *proc);
 /* Reaps processes that died (or became another program by exec): returns how many others live. */
 uint32_t proc_reap(void);
@@ -184,6 +189,7 @@ void proc_forget_self(void); /* the start failed: the arena goes away */
 /* ---- keeper.c ---- */
 int keeper_init(struct s7_arena *arena); /* at boot. 0, -errno */
 void keeper_forked(void);
+bool keeper_runs(void); /* in this process, active or not */
 bool keeper_elsewhere(void); /* an active keeper lives in another process */
 /*
  * Sleeps at most max_ns, and not beyond the next timer, on the ports of the instances in the mask

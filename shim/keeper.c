@@ -327,6 +327,11 @@ void keeper_need(void)
 		keeper_start();
 }
 
+bool keeper_runs(void)
+{
+	return atomic_load(&started);
+}
+
 void keeper_forked(void)
 {
 	atomic_store(&started, 0);

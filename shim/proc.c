@@ -240,6 +240,7 @@ static struct s7_proc *slot_find(void)
 		proc->start_time = 0;
 		proc->bell_len = 0;
 		proc->left = 0;
+		proc->ticket = atomic_fetch_add(&s7_arena->next_cookie, 1);
 		atomic_store(&proc->state, PROC_STARTING);
 	}
 	host_unlock(&s7_arena->proc_lock);
@@ -265,19 +266,38 @@ void proc_slot_free(struct s7_proc *proc)
 	host_unlock(&s7_arena->proc_lock);
 }
 
-void proc_slot_enter(struct s7_proc *proc)
+void proc_slot_set_pid(struct s7_proc *proc, uint64_t ticket, uint32_t pid)
+{
+	lock_take(&s7_arena->proc_lock);
+	if (proc->ticket == ticket && atomic_load(&proc->state) == PROC_STARTING)
+		__atomic_store_n(&proc->pid, pid, __ATOMIC_RELEASE);
+	host_unlock(&s7_arena->proc_lock);
+}
+
+bool proc_slot_enter(struct s7_proc *proc, uint64_t ticket)
 {
 	uint32_t pid = (uint32_t)s7_sys0(SYS_getpid);
+	uint64_t started = start_time(pid);
+	bool mine;
 
+	lock_take(&s7_arena->proc_lock);
+	mine = proc->ticket == ticket && atomic_load(&proc->state) == PROC_STARTING;
+	if (mine) {
+		/* unknown: the number alone tells it */
+		proc->start_time = started == START_UNKNOWN ? 0 : started;
+		s7_in_order();
+		proc->pid = pid;
+		s7_in_order();
+		atomic_store(&proc->state, PROC_LIVE);
+	}
+	host_unlock(&s7_arena->proc_lock);
+	if (!mine)
+		return false;
 	self = proc;
-	proc->start_time = start_time(pid);
-	if (proc->start_time == START_UNKNOWN)
-		proc->start_time = 0; /* the number alone tells it */
 	if (proc_file_read("/proc/self/comm", proc->comm, sizeof(proc->comm)) > 0)
 		proc->comm[strcspn(proc->comm, "\n")] = 0;
-	proc->pid = pid;
 	s7_boot.env->proc = proc_slot_id(proc);
-	atomic_store(&proc->state, PROC_LIVE);
+	return true;
 }
 
 void proc_forget_self(void)

@@ -17,6 +17,7 @@
 #include "stack/tcp/tcp.h"
 
 #define SAMPLES 3
+#define TURNS_MORE 40 /* at most, while a file is looked at that was not yet seen that often */
 #define SUSPECTS 256
 
 struct suspect {
@@ -27,18 +28,25 @@ struct suspect {
 };
 
 static struct suspect suspects[SUSPECTS];
-static uint32_t turns_left, turn;
+static uint32_t turns_left, turns_more, turn;
 
 void sweep_want(void)
 {
 	turns_left = SAMPLES + 2;
+	turns_more = TURNS_MORE;
 }
 
-/* A connection in its listener's queue is referred to by that. */
-static bool is_queued(const struct s7_sock *sk)
+/* What was in use meanwhile may have been seen in two states: it is looked at again. */
+static void sweep_on(void)
 {
-	return sk->proto == PROTO_TCP && (tcp_tcb(sk)->bits & TCB_CHILD) &&
-	       !list_empty(&sk->owner_list);
+	bool some = false;
+
+	for (uint32_t i = 0; i < SUSPECTS; i++)
+		some |= suspects[i].turn == turn && suspects[i].seen;
+	if (turns_left || !some || !turns_more)
+		return;
+	turns_more--;
+	turns_left = 1;
 }
 
 static void count_nodes(struct s7_file *file, const struct s7_list *waitq)
@@ -83,9 +91,7 @@ static bool is_stuck(const struct s7_file *file)
 {
 	const struct s7_sock *sk = file_sock((struct s7_file *)(uintptr_t)file);
 
-	if (file->kind != FILE_SOCK || sk->proto != PROTO_TCP)
-		return true;
-	return !(tcp_tcb(sk)->bits & TCB_ORPHAN) || tcp_tcb(sk)->state == TCPS_CLOSED;
+	return file->kind != FILE_SOCK || sk->proto != PROTO_TCP || tcp_is_stuck(sk);
 }
 
 static void judge(struct s7_file *file)
@@ -124,7 +130,8 @@ static void walk_inst(struct s7_inst *inst, bool second)
 			sk->file.counted = 0;
 		else
 			count_nodes(&sk->file, &sk->waitq);
-		if (second && !is_queued(sk))
+		/* one in its listener's queue is referred to by that */
+		if (second && !(sk->proto == PROTO_TCP && tcp_is_queued(sk)))
 			judge(&sk->file);
 	}
 	for (uint32_t k = 0; k < s7_arena->inst_count; k++) {
@@ -155,17 +162,10 @@ static void judge_sets(struct s7_inst *inst)
 /* Without a reference for all that time: what its last owner had begun. */
 static void close_again(struct s7_file *file)
 {
-	struct s7_sock *sk = file_sock(file);
-
-	if (file->kind == FILE_EPOLL) {
+	if (file->kind == FILE_EPOLL)
 		epoll_release(file_epoll(file), host_now());
-	} else if (sk->proto == PROTO_TCP && tcp_tcb(sk)->bits & TCB_ORPHAN) {
-		inst_lock(sk->inst, host_now());
-		sk_free(sk);
-		inst_unlock(sk->inst);
-	} else {
-		sock_release(sk, host_now());
-	}
+	else
+		sock_release_once(file_sock(file), atomic_load(&file->cookie), host_now());
 }
 
 static void give_back(struct suspect *s)
@@ -208,4 +208,5 @@ void sweep_turn(void)
 	for (i = 0; i < SUSPECTS; i++)
 		if (suspects[i].turn == turn && suspects[i].seen == SAMPLES)
 			give_back(&suspects[i]);
+	sweep_on();
 }

@@ -294,7 +294,10 @@ bool wait_queue(struct s7_waiter *self, struct s7_inst *inst, struct s7_list *wa
 	node->waiter = self;
 	node->file = file;
 	node->chain = self->nodes;
+	/* in the record as long as it is in the queue: killed in between, the reaper finds it */
+	s7_in_order();
 	self->nodes = node;
+	s7_in_order();
 	wait_add(waitq, node);
 	return true;
 }
@@ -343,8 +346,10 @@ static void nodes_drop(struct s7_waiter *waiter, bool was_rung)
 		handlers_off();
 		inst_lock(inst, 0);
 		while (node && n < DROP_BATCH && node->inst == inst->index) {
-			waiter->nodes = node->chain;
 			list_del(&node->node);
+			s7_in_order();
+			waiter->nodes = node->chain;
+			s7_in_order();
 			if (node->exclusive && was_rung)
 				pass_on(inst, node);
 			file[n++] = node->file;

@@ -45,6 +45,15 @@ static inline void list_add_tail(struct s7_list *head, struct s7_list *node)
 	list_insert_(node, head->prev, head);
 }
 
+/*
+ * Whether a node is in a list (whose ways back are whole), and not on its way out of one: who took
+ * it out died before it was self-linked.
+ */
+static inline bool list_linked(const struct s7_list *node)
+{
+	return node->next != node && node->prev->next == node;
+}
+
 /* Takes the node out and leaves it self-linked. */
 static inline void list_del(struct s7_list *node)
 {

@@ -56,10 +56,12 @@ struct s7_proc {
 	uint32_t pid;	     /* 0 while a fork is under way */
 	uint32_t parent_pid; /* who made the slot */
 	uint32_t fd_high;    /* descriptors at and beyond were never ours */
+	/* of the slot's present use: a fork may be slower than its child's end */
+	uint64_t ticket;
 	uint64_t start_time; /* of the process, from /proc/PID/stat: tells a reused pid */
 	uint8_t bell_name[16]; /* abstract AF_UNIX name of the process doorbell */
 	uint32_t bell_len;   /* 0: none yet */
-	uint32_t left;	     /* it ended by exit: what it had in hand is given back */
+	uint32_t left;	     /* it ended by exit, with nothing in hand */
 	char comm[16];
 	struct s7_file *fd[S7_FDS_MAX];
 };

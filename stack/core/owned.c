@@ -17,15 +17,20 @@
 
 struct s7_owned {
 	struct s7_ip ip;
-	uint32_t count; /* 0 with used: a grave, skipped by lookups, reused by inserts */
+	uint32_t count;
 	uint16_t port;
 	uint8_t proto;
-	uint8_t used;
+	uint8_t is; /* enum owned_is */
+};
+
+enum owned_is {
+	OWNED_EMPTY,
+	OWNED_GRAVE, /* skipped by lookups, reused by inserts */
+	OWNED_LIVE,
 };
 
 struct s7_owned_table {
 	uint32_t mask;
-	uint32_t used; /* entries and graves */
 	uint32_t live;
 	struct s7_owned entry[];
 };
@@ -62,37 +67,49 @@ static struct s7_owned *owned_find(const struct s7_inst *inst, uint8_t proto,
 	for (uint32_t i = 0; i <= table->mask; i++, at = (at + 1) & table->mask) {
 		struct s7_owned *entry = &table->entry[at];
 
-		if (!entry->used)
+		if (entry->is == OWNED_EMPTY)
 			return NULL;
-		if (entry->count && entry->port == port && entry->proto == proto &&
+		if (entry->is == OWNED_LIVE && entry->port == port && entry->proto == proto &&
 		    ip_equal(&entry->ip, ip))
 			return entry;
 	}
 	return NULL;
 }
 
-void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port)
+static void tell(struct s7_inst *inst, const struct s7_owned *entry, bool own)
 {
-	struct s7_owned *entry = owned_find(inst, proto, ip, port);
-	uint32_t at;
+	if (inst->env->host->own_port)
+		inst->env->host->own_port(entry->proto, &entry->ip, entry->port, own);
+}
 
-	if (entry) {
-		entry->count++;
-		return;
-	}
+static struct s7_owned *owned_insert(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip,
+				     uint16_t port)
+{
+	uint32_t at = owned_slot(inst, proto, ip, port);
+	struct s7_owned *entry;
+
 	assert(inst->owned->live <= inst->owned->mask);
-	for (at = owned_slot(inst, proto, ip, port); inst->owned->entry[at].count;
-	     at = (at + 1) & inst->owned->mask)
-		;
+	while (inst->owned->entry[at].is == OWNED_LIVE)
+		at = (at + 1) & inst->owned->mask;
 	entry = &inst->owned->entry[at];
 	entry->ip = *ip;
 	entry->port = port;
 	entry->proto = proto;
-	entry->count = 1;
-	entry->used = 1;
+	entry->count = 0;
+	s7_in_order();
+	entry->is = OWNED_LIVE;
 	inst->owned->live++;
-	if (inst->env->host->own_port)
-		inst->env->host->own_port(proto, ip, port, true);
+	return entry;
+}
+
+void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port)
+{
+	struct s7_owned *entry = owned_find(inst, proto, ip, port);
+
+	if (!entry)
+		entry = owned_insert(inst, proto, ip, port);
+	if (!entry->count++)
+		tell(inst, entry, true);
 }
 
 /* An empty slot behind graves makes them plain empty again. */
@@ -100,12 +117,12 @@ static void owned_bury(struct s7_owned_table *table, struct s7_owned *entry)
 {
 	uint32_t at = (uint32_t)(entry - table->entry);
 
-	entry->count = 0;
+	entry->is = OWNED_GRAVE;
 	table->live--;
-	if (table->entry[(at + 1) & table->mask].used)
+	if (table->entry[(at + 1) & table->mask].is != OWNED_EMPTY)
 		return;
-	while (table->entry[at].used && !table->entry[at].count) {
-		table->entry[at].used = 0;
+	while (table->entry[at].is == OWNED_GRAVE) {
+		table->entry[at].is = OWNED_EMPTY;
 		at = (at - 1) & table->mask;
 	}
 }
@@ -116,9 +133,33 @@ void sk_disown_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip,
 
 	if (!entry || --entry->count)
 		return;
+	tell(inst, entry, false); /* while it is there: who dies in between is followed up */
 	owned_bury(inst->owned, entry);
-	if (inst->env->host->own_port)
-		inst->env->host->own_port(proto, ip, port, false);
+}
+
+void sk_owned_recount(struct s7_inst *inst)
+{
+	struct s7_owned_table *table = inst->owned;
+
+	table->live = 0;
+	for (uint32_t i = 0; i <= table->mask; i++) {
+		table->entry[i].count = 0;
+		table->live += table->entry[i].is == OWNED_LIVE;
+	}
+}
+
+void sk_owned_counted(struct s7_inst *inst)
+{
+	struct s7_owned_table *table = inst->owned;
+
+	for (uint32_t i = 0; i <= table->mask; i++) {
+		struct s7_owned *entry = &table->entry[i];
+
+		if (entry->is != OWNED_LIVE || entry->count)
+			continue;
+		tell(inst, entry, false);
+		owned_bury(table, entry);
+	}
 }
 
 bool sk_port_owned(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port)

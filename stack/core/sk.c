@@ -136,7 +136,7 @@ static bool owns_both(const struct s7_sock *sk)
 	return ip_is_any(&sk->bind.ip) && !ip_is_v4(&sk->bind.ip) && !sk->bind.v6only;
 }
 
-static void own_bound(struct s7_sock *sk)
+void sk_own_bound(struct s7_sock *sk)
 {
 	struct s7_ip any4 = ip_from_v4(0);
 
@@ -186,7 +186,7 @@ int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 		sk->ext->bits &= ~(uint32_t)EXT_ADDR_ONLY;
 	if (s7_likely(sk->proto != PROTO_PING)) { /* an identifier: the kernel hears ICMP too */
 		sk->bits |= SKB_OWNS_PORT;
-		own_bound(sk);
+		sk_own_bound(sk);
 	}
 	if (sk->proto == PROTO_UDP)
 		sk_group_join(sk);

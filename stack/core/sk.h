@@ -329,6 +329,13 @@ int sk_take_error(struct s7_sock *sk);
 void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 void sk_disown_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 /*
+ * Who counted died: all counts begin anew, every holder says so again (sk_own_bound for what is
+ * bound), and what nobody holds goes.
+ */
+void sk_owned_recount(struct s7_inst *inst);
+void sk_own_bound(struct s7_sock *sk);
+void sk_owned_counted(struct s7_inst *inst);
+/*
  * Whether sock7 owns it (any address of the family or this): may answer RST / port unreachable on a
  * shared netdev.
  */

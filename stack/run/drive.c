@@ -157,7 +157,9 @@ static void lo_stage(struct s7_inst *inst, struct s7_iface *lo, struct s7_pkt *p
 		pkt->flags = PKT_RX_L3_GOOD | PKT_RX_L4_GOOD | (pkt->flags & PKT_RX_LOOPED) |
 			     (pkt->flags & PKT_TX_L4_CSUM ? PKT_RX_L4_PARTIAL : 0);
 	pkt->next = NULL;
+	s7_in_order();
 	*inst->lo_tail = pkt;
+	s7_in_order();
 	inst->lo_tail = &pkt->next;
 	inst->lo_count++;
 }
@@ -265,6 +267,7 @@ static uint32_t lo_receive(struct s7_inst *inst)
 		if (!inst->lo_head)
 			inst->lo_tail = &inst->lo_head;
 		inst->lo_count--;
+		s7_in_order();
 		pkt->next = NULL;
 		lo->rx_pkts++;
 		lo->rx_bytes += pkt->total;

@@ -2,12 +2,12 @@
 /*
  * repair.c - the owner of an instance's lock died in the middle of something
  *
- * Idea: what it may have had in hand (staged packets, the packet freed last, an object just
- * allocated) is lost rather than used twice. Every list is whole in its forward direction at any
- * instant (list.h, flow.c, ports.c order their stores), so the way back, the counts and the marks
- * are made anew from that; timers are dealt out anew. A socket enters inst->socks whole. The socket
- * that it was changing says in its abort what is kept. Whom it had marked to be rung is rung by the
- * unlock to come.
+ * Idea: what it may have had in hand (packets staged for a device, the packet freed last, an object
+ * just allocated) is lost rather than used twice. Every list is whole in its forward direction at
+ * any instant (list.h, flow.c, ports.c order their stores), so the way back, the counts and the
+ * marks are made anew from that; timers are dealt out anew, and the ports kept from the kernel are
+ * counted anew. A socket enters inst->socks whole. The socket that it was changing says in its
+ * abort what is kept. Whom it had marked to be rung is rung by the unlock to come.
  * Bound: a walk over all sockets, flows, timers and epoll items, once a death inside.
  * Context: instance lock, taken from the dead. Called by: inst_lock.
  */
@@ -23,13 +23,21 @@
 #include "stack/tcp/tcp.h"
 #include "stack/udp/udp.h"
 
+/* What was sent on lo is whole, and nobody else's: one that is worked on is out of the queue. */
+static void lo_mend(struct s7_inst *inst)
+{
+	struct s7_pkt **tail = &inst->lo_head;
+
+	for (inst->lo_count = 0; *tail; tail = &(*tail)->next)
+		inst->lo_count++;
+	inst->lo_tail = tail;
+}
+
 static void devices_recover(struct s7_inst *inst)
 {
 	inst->batch.left = 0;
 	inst->batch.since = 0;
-	inst->lo_head = NULL;
-	inst->lo_tail = &inst->lo_head;
-	inst->lo_count = 0;
+	lo_mend(inst);
 	if (inst->pkt_cached)
 		inst->pkt_cached--;
 	for (uint32_t i = 0; i < inst->iface_count; i++) {
@@ -41,6 +49,18 @@ static void devices_recover(struct s7_inst *inst)
 	}
 }
 
+/* A socket that its maker did not bring as far as inst->socks is nobody's: its memory is lost. */
+static uint32_t proto_list_mend(struct s7_list *socks)
+{
+	struct s7_list *pos, *tmp;
+
+	list_mend(socks);
+	list_for_each_safe(pos, tmp, socks)
+		if (!list_linked(&list_entry(pos, struct s7_sock, owner_list)->all))
+			list_del(pos);
+	return list_mend(socks);
+}
+
 static void sockets_mend(struct s7_inst *inst)
 {
 	struct s7_list *pos;
@@ -49,21 +69,39 @@ static void sockets_mend(struct s7_inst *inst)
 	list_for_each(pos, &inst->socks)
 	{
 		struct s7_sock *sk = list_entry(pos, struct s7_sock, all);
-		struct s7_tcb *tcb = &s7_container(sk, struct s7_tcp_sock, sk)->tcb;
 
 		list_mend(&sk->waitq);
-		if (sk->proto != PROTO_TCP)
-			continue;
-		tcb->accept_len = list_mend(&tcb->accept_queue);
-		tcb->request_count = list_mend(&tcb->requests);
-		if (tcb->tfo)
-			tcb->tfo->pending = list_mend(&tcb->tfo->children);
+		if (sk->proto == PROTO_TCP)
+			tcp_mend_lists(tcp_sk(sk));
 	}
-	list_mend(&inst->udp->socks);
-	inst->raw_count = list_mend(&inst->raw->socks);
-	inst->later.out_count = list_mend(&inst->later.out);
+	proto_list_mend(&inst->udp->socks);
+	inst->raw_count = proto_list_mend(&inst->raw->socks);
+	list_mend(&inst->later.out);
 	list_mend(&inst->later.acks);
 	list_mend(&inst->frags->age);
+}
+
+/* With wheel and flow table whole. */
+static void tcp_socks_mend(struct s7_inst *inst)
+{
+	struct s7_list *pos, *tmp;
+
+	list_for_each_safe(pos, tmp, &inst->socks)
+	{
+		struct s7_sock *sk = list_entry(pos, struct s7_sock, all);
+
+		if (sk->proto == PROTO_TCP)
+			tcp_mend(tcp_sk(sk));
+	}
+	inst->later.out_count = list_mend(&inst->later.out);
+}
+
+/* One that did not come as far as its listener's list goes without having been counted. */
+static struct s7_timer *req_seen(struct s7_tcp_req *req)
+{
+	if (!list_linked(&req->list))
+		list_init(&req->list);
+	return &req->timer;
 }
 
 /* What lives by its timer alone has one, also if its handler died before it was through. */
@@ -75,9 +113,36 @@ static void flow_seen(void *ctx, struct s7_flow *flow)
 	if (flow->kind == FLOW_TCP_TW)
 		timer = &s7_container(flow, struct s7_tcp_tw, flow)->timer;
 	else if (flow->kind == FLOW_TCP_REQ)
-		timer = &s7_container(flow, struct s7_tcp_req, flow)->timer;
+		timer = req_seen(s7_container(flow, struct s7_tcp_req, flow));
 	if (timer && timer->kind != TIMER_NONE && !timer_armed(timer))
 		timer_arm(&inst->wheel, timer, inst->now + S7_SEC);
+}
+
+static void owned_seen(void *ctx, struct s7_flow *flow)
+{
+	const struct s7_tcp_tw *tw = s7_container(flow, struct s7_tcp_tw, flow);
+
+	if (flow->kind == FLOW_TCP_TW && tw->owns_port)
+		sk_own_port(ctx, IPPROTO_TCP, &flow->local, flow->lport);
+}
+
+/* Which ports are kept from the kernel is what sockets and TIME_WAIT entries say. */
+static void owned_mend(struct s7_inst *inst)
+{
+	struct s7_list *pos;
+
+	sk_owned_recount(inst);
+	list_for_each(pos, &inst->socks)
+	{
+		struct s7_sock *sk = list_entry(pos, struct s7_sock, all);
+
+		if (sk->bits & SKB_OWNS_PORT)
+			sk_own_bound(sk);
+		if (sk->proto == PROTO_TCP && tcp_tcb(sk)->bits & TCB_OWNS_PORT)
+			sk_own_port(inst, IPPROTO_TCP, &sk->flow.local, sk->flow.lport);
+	}
+	flow_mend(&inst->flows, owned_seen, inst);
+	sk_owned_counted(inst);
 }
 
 static void slabs_mend(struct s7_inst *inst)
@@ -102,7 +167,9 @@ void inst_repair(struct s7_inst *inst)
 	sockets_mend(inst);
 	wheel_mend(&inst->wheel);
 	flow_mend(&inst->flows, flow_seen, inst);
+	tcp_socks_mend(inst);
 	port_mend(&inst->ports);
+	owned_mend(inst);
 	epoll_mend(inst);
 	slabs_mend(inst);
 	group_mend(inst);

@@ -57,7 +57,6 @@ int epoll_create_in(struct s7_inst *inst, s7_time now, struct s7_epoll **ret_ep)
 	if (ep->inst != inst)
 		ep->inst = inst;
 	/* a stale call may look at them (and do nothing then) */
-	atomic_store_explicit(&ep->item_count, 0, memory_order_relaxed);
 	atomic_store_explicit(&ep->inst_mask, 0, memory_order_relaxed);
 	atomic_store_explicit(&ep->kernel_items, 0, memory_order_relaxed);
 	atomic_store_explicit(&ep->twin_items, 0, memory_order_relaxed);
@@ -217,7 +216,6 @@ static int item_add(struct s7_inst *inst, struct s7_epoll *ep, int fd, struct s7
 	list_add_tail(&part->items, &item->all);
 	part->item_count++;
 	wait_add(waitq, &item->wait);
-	atomic_fetch_add_explicit(&ep->item_count, 1, memory_order_relaxed);
 	atomic_fetch_or(&ep->inst_mask, 1u << inst->index);
 	item_check(inst, item);
 	return 0;
@@ -227,8 +225,10 @@ void epoll_set_twin(struct s7_epitem *item)
 {
 	if (item->twin)
 		return;
-	item->twin = true;
+	/* who dies in between leaves one too many: looked for, not found */
 	atomic_fetch_add_explicit(&item->ep->twin_items, 1, memory_order_relaxed);
+	s7_in_order();
+	item->twin = true;
 	if (item->events & EPOLLONESHOT)
 		atomic_store(&item->ep->twin_oneshot, 1);
 }
@@ -261,7 +261,6 @@ static void item_free(struct s7_inst *inst, struct s7_epitem *item)
 	item_unready(part, item);
 	list_del(&item->all);
 	part->item_count--;
-	atomic_fetch_sub_explicit(&ep->item_count, 1, memory_order_relaxed);
 	epoll_clear_twin(item);
 	slab_free(&inst->epoll->items, item);
 }
@@ -460,6 +459,19 @@ void epoll_twin_fired(struct s7_epoll *ep, uint64_t data, s7_time now)
 
 /* ---- death ---- */
 
+struct s7_epoll *epoll_next_set(struct s7_inst *inst, uint32_t *id)
+{
+	struct s7_slab *sets = &inst->epoll->sets;
+
+	while (++*id <= sets->high) {
+		struct s7_epoll *ep = slab_at(sets, *id);
+
+		if (ep->file.kind == FILE_EPOLL)
+			return ep;
+	}
+	return NULL;
+}
+
 /* Readiness is what the ready list says, wherever whoever changed it died. */
 static void part_mend(struct s7_epoll_part *part)
 {
@@ -474,35 +486,36 @@ static void part_mend(struct s7_epoll_part *part)
 		list_entry(pos, struct s7_epitem, ready)->is_ready = true;
 }
 
+/* On no wait queue: half made, or half freed, when its maker died. Nobody else can find it. */
+static void part_drop_halves(struct s7_inst *inst, struct s7_epoll_part *part)
+{
+	struct s7_list *pos, *tmp;
+
+	list_for_each_safe(pos, tmp, &part->items)
+	{
+		struct s7_epitem *item = list_entry(pos, struct s7_epitem, all);
+
+		if (list_linked(&item->wait.node))
+			continue;
+		item->wait.exclusive = false; /* its file may be gone: nothing is passed on */
+		item_free(inst, item);
+	}
+}
+
 void epoll_mend(struct s7_inst *inst)
 {
 	struct s7_arena *arena = inst->arena;
+	struct s7_epoll *ep;
+	uint32_t k, id;
 
-	for (uint32_t k = 0; k < arena->inst_count; k++) {
-		struct s7_slab *sets = &arena->inst[k]->epoll->sets;
-
-		for (uint32_t id = 1; id <= sets->high; id++) {
-			struct s7_epoll *ep = slab_at(sets, id);
-
-			if (ep->file.kind == FILE_EPOLL)
-				part_mend(&ep->part[inst->index]);
-		}
-	}
+	for (k = 0; k < arena->inst_count; k++)
+		for (id = 0; (ep = epoll_next_set(arena->inst[k], &id));)
+			part_mend(&ep->part[inst->index]);
+	for (k = 0; k < arena->inst_count; k++)
+		for (id = 0; (ep = epoll_next_set(arena->inst[k], &id));)
+			part_drop_halves(inst, &ep->part[inst->index]);
 	slab_mend(&inst->epoll->sets);
 	slab_mend(&inst->epoll->items);
-}
-
-struct s7_epoll *epoll_next_set(struct s7_inst *inst, uint32_t *id)
-{
-	struct s7_slab *sets = &inst->epoll->sets;
-
-	while (++*id <= sets->high) {
-		struct s7_epoll *ep = slab_at(sets, *id);
-
-		if (ep->file.kind == FILE_EPOLL)
-			return ep;
-	}
-	return NULL;
 }
 
 /* Items on a wait queue: of sets that watch what goes away. */

@@ -27,7 +27,6 @@ struct s7_epoll_part {
 struct s7_epoll {
 	struct s7_file file;
 	struct s7_inst *inst; /* home: whose slab it is from; never another, as a socket's */
-	_Atomic uint32_t item_count;
 	_Atomic uint32_t inst_mask;    /* instances whose part ever had items */
 	_Atomic uint32_t kernel_items; /* 1 if the real epoll set may hold descriptors */
 	/* items that are in the real set too (dual sockets, inner sets) */

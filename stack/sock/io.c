@@ -82,7 +82,7 @@ ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 	if (s7_unlikely(n))
 		return n;
 	n = sk_ops(sk)->send(sk, msg);
-	if (s7_unlikely(n == -EAGAIN) && inst_drive_again(sk->inst))
+	if (s7_unlikely(n == -EAGAIN) && sock_drive_again(sk))
 		n = sk_ops(sk)->send(sk, msg);
 	if (s7_unlikely((uint64_t)n != msg->len))
 		see(sk, msg);
@@ -105,7 +105,7 @@ static ssize_t recv_error(struct s7_sock *sk, struct s7_msg *msg)
 	struct s7_msg_more none, *more = msg->more ? msg->more : &none;
 	ssize_t n = errq_recv(sk, msg, &more->entry);
 
-	if (n == -EAGAIN && inst_drive(sk->inst))
+	if (n == -EAGAIN && sock_drive_again(sk))
 		n = errq_recv(sk, msg, &more->entry);
 	if (n < 0)
 		return n;
@@ -138,7 +138,7 @@ ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now)
 		n = recv_error(sk, msg);
 	} else {
 		n = sk_ops(sk)->recv(sk, msg);
-		if (n == -EAGAIN && inst_drive_again(sk->inst))
+		if (n == -EAGAIN && sock_drive_again(sk))
 			n = sk_ops(sk)->recv(sk, msg);
 	}
 	if (s7_unlikely(n == -EAGAIN || msg->flags & MSG_WAITALL))

@@ -41,6 +41,14 @@ int sock_enter(struct s7_sock *sk, uint64_t cookie, s7_time now)
 	return 0;
 }
 
+bool sock_drive_again(struct s7_sock *sk)
+{
+	bool some = inst_drive_again(sk->inst);
+
+	sk->inst->current = sk;
+	return some;
+}
+
 void sock_leave(struct s7_inst *inst)
 {
 	/* its own change is whole; who dies in the device's send takes no connection along */
@@ -82,9 +90,19 @@ int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_tim
 
 void sock_release(struct s7_sock *sk, s7_time now)
 {
+	sock_release_once(sk, atomic_load(&sk->file.cookie), now);
+}
+
+void sock_release_once(struct s7_sock *sk, uint64_t cookie, s7_time now)
+{
 	struct s7_inst *inst = sk->inst;
 
 	inst_lock(inst, now);
+	if (s7_unlikely(atomic_load_explicit(&sk->file.cookie, memory_order_relaxed) != cookie ||
+			sk->file.kind != FILE_SOCK)) {
+		inst_unlock(inst);
+		return;
+	}
 	inst->current = sk;
 	epoll_forget_sock(sk);
 	sk_ops(sk)->close(sk);
@@ -296,7 +314,7 @@ int sock_accept(struct s7_sock *sk, s7_time now, struct s7_sock **ret_child)
 		err = -EOPNOTSUPP;
 	} else {
 		err = sk_ops(sk)->accept(sk, ret_child);
-		if (err == -EAGAIN && inst_drive_again(sk->inst))
+		if (err == -EAGAIN && sock_drive_again(sk))
 			err = sk_ops(sk)->accept(sk, ret_child);
 	}
 	sock_leave(sk->inst);

@@ -28,6 +28,11 @@ int sock_create(struct s7_inst *inst, int domain, int type, int protocol, s7_tim
 
 /* The last reference is gone: closes (FIN, linger, RST as Linux) and lets go. */
 void sock_release(struct s7_sock *sk, s7_time now);
+/*
+ * The same, if it is still the one of this cookie: whoever took the last reference away may be kept
+ * from running for so long that the sweep (shim/sweep.c) closes it.
+ */
+void sock_release_once(struct s7_sock *sk, uint64_t cookie, s7_time now);
 
 /* The family of a sockaddr of the program's: 0, -EINVAL (length), -EFAULT. */
 int sock_addr_family(const struct sockaddr *addr, socklen_t len, sa_family_t *ret_family);

@@ -18,6 +18,8 @@
  * closed, lock not held.
  */
 int sock_enter(struct s7_sock *sk, uint64_t cookie, s7_time now);
+/* inst_drive_again in the midst of a call, which worked on other sockets. Did packets come? */
+bool sock_drive_again(struct s7_sock *sk);
 /* Sends what was staged and gives the lock back. */
 void sock_leave(struct s7_inst *inst);
 

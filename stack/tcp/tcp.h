@@ -307,6 +307,17 @@ void tcp_later_run(struct s7_inst *inst);
 void tcp_later_acks(struct s7_inst *inst, bool all);
 s7_time tcp_later_next(const struct s7_inst *inst);
 
+/*
+ * After a death inside the instance, tcp_mend.c: every socket's lists, then, with wheel and flow
+ * table whole, its place in them.
+ */
+void tcp_mend_lists(struct s7_tcp_sock *ts);
+void tcp_mend(struct s7_tcp_sock *ts);
+/* Is it in its listener's queue, which refers to it? */
+bool tcp_is_queued(const struct s7_sock *sk);
+/* Nobody refers to it any more: is nothing under way that will end it? */
+bool tcp_is_stuck(const struct s7_sock *sk);
+
 /* "ESTABLISHED"... of an enum tcp_state. */
 const char *tcp_state_text(enum tcp_state state);
 /* The number that Linux gives the state (TCP_INFO, sock_diag). */

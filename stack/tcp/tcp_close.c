@@ -122,8 +122,7 @@ void tcp_abort(struct s7_sock *sk, int err)
 	struct s7_tcb *tcb = &ts->tcb;
 
 	if (tcb->state == TCPS_LISTEN) {
-		tcb->accept_len = list_mend(&tcb->accept_queue);
-		list_mend(&tcb->requests);
+		tcp_mend_lists(ts);
 		return;
 	}
 	memset(&tcb->sq, 0, sizeof(tcb->sq));
@@ -131,7 +130,8 @@ void tcp_abort(struct s7_sock *sk, int err)
 	tcb->rq_bytes = tcb->rq_pkts = tcb->oo_bytes = tcb->oo_pkts = 0;
 	if (tcb->state == TCPS_CLOSED)
 		return;
-	if (needs_rst(tcb))
+	/* in any state: whether our FIN left is not known, and the peer may wait for it for ever */
+	if (tcb->state >= TCPS_SYN_RCVD)
 		tcp_send_rst(ts);
 	tcp_done_error(ts, err);
 }

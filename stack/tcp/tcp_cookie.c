@@ -137,9 +137,12 @@ bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 		return true;
 	}
 	child = tcp_child_make(&req, seg, NULL);
-	if (child)
-		tcp_rx(child, pkt, seg);
-	else
+	if (!child) {
 		pkt_drop(inst, pkt, DROP_TCP_NO_MEMORY);
+		return true;
+	}
+	inst->current = &child->sk;
+	tcp_rx(child, pkt, seg);
+	inst->current = NULL;
 	return true;
 }

@@ -151,8 +151,10 @@ void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req)
 {
 	timer_cancel(&inst->wheel, &req->timer);
 	flow_remove(&inst->flows, &req->flow);
-	list_del(&req->list);
-	req->listener->tcb.request_count--;
+	if (s7_likely(!list_empty(&req->list))) { /* else its maker died before it was counted */
+		list_del(&req->list);
+		req->listener->tcb.request_count--;
+	}
 	pkt_free(inst, req->syn);
 	slab_free(&inst->tcp->reqs, req);
 }
@@ -251,5 +253,7 @@ void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *
 		pkt_drop(inst, pkt, DROP_TCP_NO_MEMORY);
 		return;
 	}
+	inst->current = &child->sk;
 	tcp_rx(child, pkt, seg);
+	inst->current = NULL;
 }

@@ -18,7 +18,7 @@ cat >usage <<-U
 U
 cat >show <<-U
 	#!/bin/bash
-	env -u LD_PRELOAD "$tool" ss -p \$S7_PARENT
+	env -u LD_PRELOAD "$tool" ss
 	for pid in \$(pgrep -x killed); do
 		timeout 20 env -u LD_PRELOAD gdb -p \$pid -batch -ex 'thread apply all bt' 2>/dev/null | grep -E '^(Thread|#)' | cut -c1-150
 	done
