@@ -89,7 +89,6 @@ static int socket_options(int fd)
 		{ .name = PACKET_VERSION, .value = TPACKET_V2 },
 		{ .name = PACKET_VNET_HDR, .value = 1 },
 		{ .name = PACKET_COPY_THRESH, .value = 1 },
-		{ .name = PACKET_QDISC_BYPASS, .value = 1 },
 		/* since Linux 4.20 */
 		{ .name = PACKET_IGNORE_OUTGOING, .value = 1, .optional = true },
 	};

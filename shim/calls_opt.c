@@ -169,6 +169,22 @@ static int set_device(struct s7_sock *sk, int fd, int name, const void *val, soc
 	return 0;
 }
 
+/*
+ * An option for the kernel's half. A device that the kernel has never heard of has a number all the
+ * same: bound by that, the half hears nothing, and its port is in the way of no other device's.
+ */
+static int kernel_half_set(int fd, int level, int name, const void *val, socklen_t len)
+{
+	int err = (int)kernel_set(fd, level, name, val, len), index;
+	char device[IFNAMSIZ] = "";
+
+	if (s7_likely(err != -ENODEV) || level != SOL_SOCKET || name != SO_BINDTODEVICE ||
+	    !user_get(device, val, s7_min(len, sizeof(device) - 1)) ||
+	    !ifname_by_name(device, &index))
+		return err;
+	return kernel_set(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)) ? err : 0;
+}
+
 static int set_option(struct s7_sock *sk, int fd, int level, int name, const void *val,
 		      socklen_t len)
 {
@@ -189,7 +205,7 @@ static int set_option(struct s7_sock *sk, int fd, int level, int name, const voi
 	if (sock_option_is_group(sk, level, name))
 		return set_group(sk, fd, level, name, val, len);
 	if (own)
-		err = (int)kernel_set(fd, level, name, val, len);
+		err = kernel_half_set(fd, level, name, val, len);
 	else if (sock_option_needs_kernel(sk, level, name))
 		err = kernel_allows(sk, level, name, val, len);
 	if (err < 0)

@@ -204,11 +204,25 @@ static int kernel_int(int fd, int name)
 	return val;
 }
 
+/* SO_BINDTODEVICE to an interface of sock7 alone, of which the kernel has never heard. */
+static bool names_own_device(int level, int name, const void *val, socklen_t len)
+{
+	char device[IFNAMSIZ] = "";
+	int index;
+
+	if (level != SOL_SOCKET || name != SO_BINDTODEVICE ||
+	    !user_get(device, val, s7_min(len, sizeof(device) - 1)))
+		return false;
+	return device[0] && ifname_by_name(device, &index);
+}
+
 int early_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
 	bool kernels = early_has(fd) && !carries_over(level, name);
 	int err;
 
+	if (early_has(fd) && names_own_device(level, name, val, len) && early_adopt(fd, NULL, 0))
+		return setsockopt(fd, level, name, val, len);
 	if (kernels && (is_heard_now(level, name) || kernel_int(fd, SO_DOMAIN) == AF_PACKET) &&
 	    early_adopt(fd, NULL, 0))
 		return setsockopt(fd, level, name, val, len);
