@@ -110,9 +110,10 @@ static int ctl_set(int epfd, int op, int fd, struct s7_epoll **ret_ep)
 
 /*
  * Notes where the real set is, for a socket whose side may yet change; tells whether the item is a
- * twin.
+ * twin, and takes out of *mask what its half in the kernel is not asked.
  */
-static bool item_note(struct s7_epoll *ep, int epfd, int fd, struct s7_sock *sk, bool make_twin)
+static bool item_note(struct s7_epoll *ep, int epfd, int fd, struct s7_sock *sk, bool make_twin,
+		      uint32_t *mask)
 {
 	struct s7_epitem *item = NULL;
 	bool twin = false;
@@ -126,6 +127,8 @@ static bool item_note(struct s7_epoll *ep, int epfd, int fd, struct s7_sock *sk,
 		if (make_twin)
 			epoll_set_twin(item);
 		twin = item->twin;
+		item->twin_in = twin && io_twin_in(sk, item->events);
+		*mask &= item->twin_in ? ~EPOLL_ROOM : ~0u;
 		break;
 	}
 	inst_unlock(sk->inst);
@@ -135,22 +138,28 @@ static bool item_note(struct s7_epoll *ep, int epfd, int fd, struct s7_sock *sk,
 static int ctl_sock(struct s7_epoll *ep, int epfd, int op, int fd, struct s7_sock *sk,
 		    const struct epoll_event *event)
 {
+	struct epoll_event half = { .events = 0 };
+	uint32_t mask = ~0u;
 	bool twin = false;
 	int err;
 
 	if (op == EPOLL_CTL_DEL && atomic_load_explicit(&ep->twin_items, memory_order_relaxed))
-		twin = item_note(ep, epfd, fd, sk, false);
+		twin = item_note(ep, epfd, fd, sk, false, &mask);
 	err = epoll_ctl_sock(epoll_held(ep), op, fd, sock_held(sk), event, host_now());
 	if (err)
 		return err;
 	if (op == EPOLL_CTL_ADD && sk->file.side != SIDE_STACK)
-		twin = item_note(ep, epfd, fd, sk, io_has_twin(sk));
+		twin = item_note(ep, epfd, fd, sk, io_has_twin(sk), &mask);
 	else if (op == EPOLL_CTL_MOD && atomic_load_explicit(&ep->twin_items, memory_order_relaxed))
-		twin = item_note(ep, epfd, fd, sk, false);
+		twin = item_note(ep, epfd, fd, sk, false, &mask);
 	if (!twin)
 		return 0;
 	atomic_store(&ep->kernel_items, 1);
-	err = kernel_ctl(epfd, op, fd, event);
+	if (op != EPOLL_CTL_DEL) {
+		half = *event;
+		half.events &= mask;
+	}
+	err = kernel_ctl(epfd, op, fd, &half);
 	if (err && op == EPOLL_CTL_ADD)
 		epoll_ctl_sock(epoll_held(ep), EPOLL_CTL_DEL, fd, sock_held(sk), NULL, host_now());
 	return err;
@@ -262,7 +271,8 @@ static int merge_twins(const struct ep_call *call, int n, int k, s7_time now)
 	for (int i = n; i < n + k; i++) {
 		int at = find_datum(events, n, events[i].data.u64);
 
-		epoll_twin_fired(call->ep, events[i].data.u64, now);
+		if (!epoll_twin_fired(call->ep, events[i].data.u64, now) && at < 0)
+			continue;
 		if (at >= 0)
 			events[at].events |= events[i].events;
 		else
@@ -274,6 +284,7 @@ static int merge_twins(const struct ep_call *call, int n, int k, s7_time now)
 /* Asks the real set for what fits behind n of ours; the new total. */
 static int kernel_events(const struct ep_call *call, int n, s7_time now)
 {
+	bool full;
 	long k;
 
 	if (n < 0 || n == call->max ||
@@ -283,10 +294,13 @@ static int kernel_events(const struct ep_call *call, int n, s7_time now)
 	k = s7_sys6(SYS_epoll_pwait, call->epfd, (long)(call->events + n), call->max - n, 0, 0, 0);
 	if (k <= 0)
 		return !n && k == -EFAULT ? -EFAULT : n;
+	full = k == call->max - n;
 	k = epoll_late_filter(call->epfd, call->events + n, (int)k);
-	if (atomic_load_explicit(&call->ep->twin_items, memory_order_relaxed))
-		return merge_twins(call, n, (int)k, now);
-	return n + (int)k;
+	if (s7_likely(!atomic_load_explicit(&call->ep->twin_items, memory_order_relaxed)))
+		return n + (int)k;
+	k = merge_twins(call, n, (int)k, now);
+	/* nothing of it was for the program, and there may be more */
+	return k == n && full && k < call->max ? kernel_events(call, n, now) : (int)k;
 }
 
 static bool kernel_due(const struct ep_call *call, s7_time now)

@@ -25,6 +25,9 @@ ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags, struct sockaddr *addr,
 		       socklen_t *alen);
 
+/* MSG_CMSG_COMPAT, the kernel's own: calls with a msghdr refuse it before they look at anything. */
+#define CMSG_COMPAT INT_MIN
+
 /* ---- read and write ---- */
 
 S7_EXPORT ssize_t read(int fd, void *buf, size_t len)
@@ -174,7 +177,7 @@ S7_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	ssize_t n;
 
 	do {
-		if (s7_unlikely(!user_get(&hdr, msg, sizeof(hdr))))
+		if (s7_unlikely(flags & CMSG_COMPAT || !user_get(&hdr, msg, sizeof(hdr))))
 			return real.sendmsg(fd, msg, flags);
 		at = send_sock(fd, hdr.msg_name, hdr.msg_namelen);
 		if (!at.sk) {
@@ -221,7 +224,7 @@ S7_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 	struct msghdr first;
 	ssize_t n = 0;
 
-	if (!cnt || !user_get(&first, &msgs->msg_hdr, sizeof(first)) ||
+	if (!cnt || flags & CMSG_COMPAT || !user_get(&first, &msgs->msg_hdr, sizeof(first)) ||
 	    !send_sock(fd, first.msg_name, first.msg_namelen).sk)
 		return real.sendmmsg(fd, msgs, cnt, flags);
 	for (i = 0; i < max; i++) {
@@ -337,7 +340,7 @@ S7_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 	do {
 		at = fd_sock_at(fd);
-		if (!at.sk)
+		if (!at.sk || s7_unlikely(flags & CMSG_COMPAT))
 			return real.recvmsg(fd, msg, flags);
 		n = recv_msg(at, fd, msg, flags);
 	} while (s7_unlikely(n == -SOCK_STALE));
@@ -408,7 +411,7 @@ S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 	struct timespec ts;
 	int ret;
 
-	if (!at.sk)
+	if (!at.sk || s7_unlikely(flags & CMSG_COMPAT))
 		return real.recvmmsg(fd, msgs, cnt, flags, timeout);
 	if (timeout) {
 		if (!user_get(&ts, timeout, sizeof(ts)))

@@ -25,7 +25,7 @@
 #include "stack/base/sys.h"
 #include "stack/base/user.h"
 
-#define STATUS_FLAGS ((uint32_t)(O_NONBLOCK | O_ASYNC | O_APPEND))
+#define STATUS_FLAGS ((uint32_t)(O_NONBLOCK | O_ASYNC | O_APPEND | O_NOATIME))
 #define ASIDE_FD 700
 #define STACK_NO_IOCTL (-515) /* ENOIOCTLCMD */
 
@@ -383,19 +383,25 @@ static int ioctl_flag(struct s7_sock *sk, int fd, uint32_t flag, const void *arg
 }
 
 /*
- * What a raw socket was given lies on the kernel's side, or it is a ping socket: those have none.
+ * What a socket of datagrams was given lies on the kernel's side, or it is a ping socket: those
+ * have no queues to ask for.
  */
 static bool kernel_knows(struct s7_sock *sk, unsigned long request)
 {
-	bool bytes = request == SIOCINQ || request == SIOCOUTQ;
+	bool in = request == SIOCINQ, out = request == SIOCOUTQ;
 
-	if (sk->proto == PROTO_PING && bytes)
+	if (sk->proto == PROTO_PING && (in || out))
 		return true;
-	if (sk->file.side != SIDE_DUAL)
+	if (sk->type == SOCK_STREAM || sk->file.side != SIDE_DUAL)
 		return false;
-	if (request == SIOCGSTAMP || request == SIOCGSTAMPNS)
-		return !sk->last_rx;
-	return request == SIOCINQ && !sk_ops(sk)->inq(sk);
+	return (in && !sk_ops(sk)->inq(sk)) || (out && !sk_ops(sk)->outq(sk));
+}
+
+/* The kernel's half may have given the program the only packet that there was. */
+static bool kernel_has_stamp(const struct s7_sock *sk, unsigned long request, int err)
+{
+	return err == -ENOENT && sk->type != SOCK_STREAM && sk->file.side == SIDE_DUAL &&
+	       sock_asks_stamp(request);
 }
 
 static int ioctl_sock(struct s7_sock *sk, int fd, unsigned long request, void *arg)
@@ -409,9 +415,10 @@ static int ioctl_sock(struct s7_sock *sk, int fd, unsigned long request, void *a
 	err = owner_ioctl(sk, fd, request, arg);
 	if (err != OWNER_NOT_ASKED)
 		return err;
-	if (s7_unlikely(sock_is_raw(sk)) && kernel_knows(sk, request))
+	if (kernel_knows(sk, request))
 		return STACK_NO_IOCTL;
-	return sock_ioctl(sk, request, arg, host_now());
+	err = sock_ioctl(sk, request, arg, host_now());
+	return kernel_has_stamp(sk, request, err) ? STACK_NO_IOCTL : err;
 }
 
 /* Interfaces that only sock7 has are what the kernel does not know. */
@@ -468,6 +475,8 @@ static int fcntl_getfl(struct s7_sock *sk, int fd)
 static int fcntl_sock(struct s7_sock *sk, int fd, int cmd, void *arg, int *ret_value)
 {
 	*ret_value = 0;
+	if (cmd == F_SETFL && (uintptr_t)arg & O_DIRECT)
+		return -EINVAL; /* before anything is changed */
 	if (cmd == F_SETFL)
 		return status_change(sk, fd, STATUS_FLAGS, (uint32_t)(uintptr_t)arg & STATUS_FLAGS);
 	if (cmd != F_GETFL)

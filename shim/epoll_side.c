@@ -22,14 +22,17 @@ struct side_move {
 static bool side_plan(const struct s7_sock *sk, struct s7_epitem *item, struct side_move *move)
 {
 	bool wants = sk->file.side == SIDE_KERNEL || io_has_twin(sk);
+	bool in = wants && io_twin_in(sk, item->events);
 
-	if (wants == item->twin)
+	if (wants == item->twin && in == item->twin_in)
 		return false;
 	move->ep = item->ep;
 	move->epfd = item->proc == sk->inst->env->proc ? item->epfd : -1;
 	move->fd = item->fd;
-	move->op = wants ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
-	move->event.events = item->events & ~(uint32_t)(EPOLLERR | EPOLLHUP);
+	move->op = !wants ? EPOLL_CTL_DEL : item->twin ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	move->event.events = item->events & ~(uint32_t)(EPOLLERR | EPOLLHUP) &
+			     (in ? ~EPOLL_ROOM : ~0u);
+	item->twin_in = in;
 	move->event.data.u64 = item->data;
 	if (wants)
 		epoll_set_twin(item);

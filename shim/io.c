@@ -62,7 +62,7 @@ struct recv_op {
 static ssize_t kernel_recv(struct recv_op *op)
 {
 	int saved = errno;
-	ssize_t n = real.recvmsg(op->fd, op->hdr, op->flags | MSG_DONTWAIT);
+	ssize_t n = real.recvmsg(op->fd, op->hdr, (op->flags & INT_MAX) | MSG_DONTWAIT);
 
 	if (n < 0) {
 		n = -errno;
@@ -509,7 +509,7 @@ static ssize_t send_held(void *arg, ssize_t done)
 		err = SEND_BY_KERNEL;
 	}
 	if (s7_unlikely(err == SEND_BY_KERNEL)) {
-		ssize_t n = real.sendmsg(op->fd, hdr, op->flags);
+		ssize_t n = real.sendmsg(op->fd, hdr, op->flags & INT_MAX);
 
 		return n < 0 ? -errno : n;
 	}

@@ -35,4 +35,13 @@ static inline bool io_has_twin(const struct s7_sock *sk)
 	       (sk->type != SOCK_STREAM || (sk->bits & SKB_LISTENING));
 }
 
+/*
+ * Is its half in the kernel asked in epoll sets for what comes alone? (EPOLLEXCLUSIVE could not be
+ * changed later.)
+ */
+static inline bool io_twin_in(const struct s7_sock *sk, uint32_t events)
+{
+	return sk->file.side == SIDE_DUAL && sk->type != SOCK_STREAM && !(events & EPOLLEXCLUSIVE);
+}
+
 #endif

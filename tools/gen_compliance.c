@@ -406,6 +406,7 @@ int main(int argc, char **argv)
 	print_results();
 	if (print_reasons(argv[3]))
 		return 1;
+	print_facts("I/O events", "event", event_facts);
 	print_facts("Flags of send and recv", "flag", flag_facts);
 	print_facts("Ancillary data", "message", control_facts);
 	print_facts("ioctl and fcntl", "request", request_facts);

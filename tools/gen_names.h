@@ -312,12 +312,47 @@ static const struct fact flag_facts[] = {
 	{ "MSG_WAITALL", "done on streams, without effect on datagrams as in Linux" },
 	{ "MSG_TRUNC", "done: TCP drops instead of copying, UDP tells the whole length" },
 	{ "MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE", "done" },
-	{ "MSG_OOB", "done on TCP; `EOPNOTSUPP` on UDP for sending" },
+	{ "MSG_OOB",
+	  "done on TCP; sending by UDP over IPv4, raw and ping sockets: `EOPNOTSUPP`; by "
+	  "UDP over IPv6 it means nothing, as in Linux" },
 	{ "MSG_ERRQUEUE", "done: ICMP and local errors with IP_RECVERR, IPV6_RECVERR" },
 	{ "MSG_CTRUNC, MSG_CMSG_CLOEXEC, MSG_WAITFORONE", "done" },
 	{ "MSG_DONTROUTE", "done on UDP; TCP does not look at it, as in Linux" },
-	{ "MSG_CONFIRM", "done on UDP" },
+	{ "MSG_CONFIRM", "done on UDP, raw and ping sockets" },
+	{ "MSG_PROBE", "datagrams: the way is looked at, nothing is sent" },
+	{ "MSG_FASTOPEN", "done on TCP: diff fastopen_sendto; means nothing elsewhere" },
 	{ "MSG_ZEROCOPY", "copies; with SO_ZEROCOPY the completion says so" },
+	{ "MSG_PROXY, MSG_EOR, MSG_RST and all other bits",
+	  "mean nothing, as in Linux; bit 31 is `EINVAL` from sendmsg, recvmsg and kin. Every bit "
+	  "on every kind of socket, both ways: diff flags_*" },
+	{ NULL, NULL },
+};
+
+/* The page's table, and the cases in which poll, select, epoll and SIGIO tell each of it. */
+static const struct fact event_facts[] = {
+	{ "POLLIN: new data",
+	  "done: diff ready_tcp_client, ready_udp, ready_raw, ready_ping (and over IPv6)" },
+	{ "POLLIN: a connection setup has been completed",
+	  "done: diff ready_listener, ready_listener6" },
+	{ "POLLIN: the end of the stream", "done: diff ready_tcp_client, ready_tcp_server" },
+	{ "POLLHUP: both directions are over, or the connection broke",
+	  "done: diff ready_tcp_shut_both, ready_tcp_reset, ready_tcp_reset_after_end; SIGPIPE: "
+	  "stream_sigpipe" },
+	{ "POLLRDHUP: the other end has shut down one direction",
+	  "done: diff ready_tcp_client, ready_tcp_server, ready_tcp_shut_read" },
+	{ "POLLOUT: enough send buffer space",
+	  "done: diff ready_tcp_space, ready_udp_corked; unit "
+	  "sndbuf_bounds_what_waits_for_a_neighbour, "
+	  "sndbuf_bounds_what_a_full_device_leaves" },
+	{ "POLLIN | POLLOUT: an outgoing connect finished",
+	  "done: diff ready_tcp_client, ready_tcp_refused" },
+	{ "POLLERR: an asynchronous error occurred",
+	  "done: diff ready_tcp_refused, ready_udp, ready_error_queue" },
+	{ "POLLPRI: urgent data; SIGURG", "done: diff ready_tcp_client, owner_urgent" },
+	{ "POLLPRI with SO_SELECT_ERR_QUEUE, select's exceptfds",
+	  "done: diff ready_error_queue_pri" },
+	{ "SO_RCVLOWAT and readiness", "done: diff ready_tcp_lowat" },
+	{ "SIGIO instead of poll, after each of these", "done: all of them, owner_*" },
 	{ NULL, NULL },
 };
 
@@ -339,12 +374,15 @@ static const struct fact control_facts[] = {
 static const struct fact request_facts[] = {
 	{ "FIONREAD, SIOCINQ, TIOCOUTQ, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK",
 	  "done; `EINVAL` on a listener for the queues" },
-	{ "SIOCGSTAMP, SIOCGSTAMPNS", "done; `ENOENT` before the first packet" },
+	{ "SIOCGSTAMP, SIOCGSTAMPNS, old and new",
+	  "done; `ENOENT` before the first datagram is read, and on streams" },
 	{ "FIONBIO, F_SETFL and F_GETFL with O_NONBLOCK", "done" },
 	{ "FIOASYNC, F_SETFL with O_ASYNC, F_SETOWN, F_SETSIG, FIOSETOWN, SIOCSPGRP and kin",
 	  "done; shared by duplicates and forked processes" },
 	{ "F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD", "done: descriptors are real" },
-	{ "SIOCGIF*, SIOCGIFCONF and all others", "the kernel answers" },
+	{ "F_SETFL", "O_APPEND, O_NOATIME, O_NONBLOCK, O_ASYNC are kept; O_DIRECT: `EINVAL`" },
+	{ "FIOCLEX, FIONCLEX, SIOCGIF*, SIOCGIFCONF and all others", "the kernel answers" },
+	{ "each on every kind of socket, in several states", "diff requests_*" },
 	{ NULL, NULL },
 };
 

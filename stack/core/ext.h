@@ -116,6 +116,20 @@ static inline uint32_t msg_tsflags(const struct s7_sock *sk, const struct s7_msg
 	return tsflags;
 }
 
+/* A datagram that came at `at` is read: SIOCGSTAMP's time, unless control messages tell times. */
+static inline void sk_stamp_read(struct s7_sock *sk, s7_time at)
+{
+	if (s7_likely(!(sk->more & SKM_STAMP_ASKED))) {
+		sk->last_rx = sk->last_rx ? sk->last_rx : SK_STAMP_UNKNOWN;
+		return;
+	}
+	if (sk->bits & (SKB_TIMESTAMP | SKB_TIMESTAMPNS))
+		return;
+	if (!sk->ext || !(sk->ext->tsflags &
+			  (SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE)))
+		sk->last_rx = at + (s7_time)sk->inst->env->host->realtime_offset();
+}
+
 /* What poll() tells of errors: one that waits in SO_ERROR, or something in the error queue. */
 static inline uint32_t sk_error_events(const struct s7_sock *sk)
 {

@@ -81,6 +81,7 @@ struct s7_iface {
 	int ifindex; /* what the program sees: the kernel's, or one that the kernel does not use */
 	struct s7_iface_addr addr[IFACE_ADDRS_MAX]; /* IPv4 */
 	uint32_t staged;
+	uint32_t charged; /* of them, that count against their sockets (charge.h) */
 	struct s7_pkt *stage[IFACE_STAGE]; /* tx packets until the next flush */
 	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes, tx_dropped;
 	struct s7_filter *filter; /* the firewall (stack/bpf/ingress.h); NULL: all comes in */

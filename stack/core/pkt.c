@@ -143,7 +143,7 @@ struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t
 	} while (left);
 
 	head->total = len;
-	head->flags = pkt->flags;
+	head->flags = pkt->flags & (uint16_t)~PKT_TX_OWNED;
 	head->tso_mss = pkt->tso_mss;
 	head->iface = pkt->iface;
 	head->l2_len = pkt->l2_len;

@@ -34,6 +34,7 @@ enum s7_pkt_flags {
 	PKT_RX_BCAST = 1 << 5,	    /* link-level broadcast or multicast */
 	/* what we sent to a group, by `iface`, comes back by way of lo */
 	PKT_RX_LOOPED = 1 << 6,
+	PKT_TX_OWNED = 1 << 7,	    /* a datagram: `charge` says whose (charge.h) */
 	PKT_TX_L3_CSUM = 1 << 8,    /* ask the port for the IPv4 header checksum */
 	/* ask the port for the L4 checksum; the field holds the pseudo sum */
 	PKT_TX_L4_CSUM = 1 << 9,
@@ -71,6 +72,13 @@ struct s7_pkt_stamp {
 	uint32_t cookie : 24; /* of the socket, cut */
 };
 
+/* Whose SO_SNDBUF it counts against while it waits (charge.h). */
+struct s7_pkt_charge {
+	struct s7_sock *sk;  /* may be gone: `cookie` tells */
+	uint32_t bytes;	     /* what it is charged with, 0: it does not wait */
+	uint32_t cookie;     /* of the socket, cut */
+};
+
 struct s7_pkt {
 	struct s7_pkt *next;
 	struct s7_pkt *frag;
@@ -91,6 +99,7 @@ struct s7_pkt {
 	union {
 		struct s7_pkt_tcp tcp;
 		uint64_t scratch[7];
+		struct s7_pkt_charge charge;
 		struct {
 			uint64_t before_stamp_[5];
 			struct s7_pkt_stamp stamp;

@@ -65,6 +65,7 @@ enum s7_sk_more {
 	SKM_TXTIME = 1 << 5, /* SCM_TXTIME may come with a send */
 	SKM_INQ = 1 << 6,    /* TCP_INQ: bytes left are told beside a read */
 	SKM_IP_CHECKSUM = 1 << 9,   /* IP_CHECKSUM */
+	SKM_STAMP_ASKED = 1 << 10,  /* SIOCGSTAMP, or SO_TIMESTAMP once: what is read has a time */
 	SKM_STAMP_NEW = 1 << 8,	    /* SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW were asked for */
 	SKM_TFO_NO_COOKIE = 1 << 7, /* TCP_FASTOPEN_NO_COOKIE */
 	SKM_LOCK_FILTER = 1 << 16, /* SO_LOCK_FILTER */
@@ -157,6 +158,8 @@ struct s7_sock {
 	struct s7_bind bind;
 	uint32_t bound_iface; /* SO_BINDTODEVICE: index + 1 */
 	uint32_t rcvbuf, sndbuf; /* as getsockopt shows them (doubled) */
+	uint32_t wmem;	/* datagrams that wait for a device or a neighbour (charge.h) */
+	bool wmem_full; /* somebody was told that there is no room for more */
 	uint32_t rcvlowat;
 	int32_t linger_s;
 	s7_time rcvtimeo, sndtimeo; /* 0: none */
@@ -176,12 +179,18 @@ struct s7_sock {
 	uint32_t uid;
 	uint32_t creator_pid;
 	uint64_t drops; /* SO_RXQ_OVFL */
-	s7_time last_rx; /* of the last packet delivered, monotonic; 0 none */
+	/*
+	 * Streams: of the last packet that came, 0 none. Others: what SIOCGSTAMP tells, of the last
+	 * one that was read, as CLOCK_REALTIME; or SK_STAMP_UNKNOWN.
+	 */
+	s7_time last_rx;
 	struct s7_list waitq; /* s7_wait nodes; exclusive ones at the tail */
 	struct s7_list all;   /* inst->socks */
 	struct s7_owner *owner; /* who gets SIGIO and SIGURG; NULL nobody */
 	struct s7_list owner_list; /* free for the protocol (accept queue) */
 };
+
+#define SK_STAMP_UNKNOWN 1 /* read before anybody asked for times */
 
 /* Everything a protocol does for a socket. Non-blocking; 0/-errno or bytes. */
 struct s7_proto_ops {

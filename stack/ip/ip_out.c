@@ -14,6 +14,7 @@
 
 #include <errno.h>
 
+#include "stack/core/charge.h"
 #include "stack/ip/arp.h"
 #include "stack/ip/chain.h"
 #include "stack/ip/group.h"
@@ -202,6 +203,8 @@ static int send_piece(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *p
 static int send_precut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 		       const struct s7_ip_tx *tx, struct ip_piece *piece)
 {
+	const struct s7_pkt_charge charge = pkt->charge;
+	const uint32_t flags = pkt->flags;
 	struct s7_pkt *rest;
 	uint32_t len;
 	int err;
@@ -212,6 +215,7 @@ static int send_precut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *
 		pkt->frag = NULL;
 		pkt->nsegs = 1;
 		pkt->flags &= PKT_TX_STAMP; /* of the first alone */
+		charge_share(pkt, flags, &charge);
 		piece->more = rest != NULL;
 		err = send_piece(inst, dst, pkt, tx, piece);
 		if (err) {
@@ -241,6 +245,7 @@ static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt
 		}
 		part->flags = off ? 0 : pkt->flags & PKT_TX_STAMP;
 		part->stamp = pkt->stamp;
+		charge_share(part, pkt->flags, &pkt->charge);
 		piece->off = (uint16_t)off;
 		piece->more = off + len < pkt->total;
 		err = send_piece(inst, dst, part, tx, piece);

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 
+#include "stack/core/charge.h"
 #include "stack/ip/icmp.h"
 #include "stack/ip/ip6.h"
 #include "stack/wire/eth.h"
@@ -85,8 +86,10 @@ static void neigh_flush(struct s7_inst *inst, struct s7_neigh *neigh, enum s7_dr
 {
 	uint32_t i;
 
-	for (i = 0; i < neigh->queued; i++)
+	for (i = 0; i < neigh->queued; i++) {
+		charge_end(neigh->queue[i]);
 		pkt_drop(inst, neigh->queue[i], why);
+	}
 	neigh->queued = 0;
 }
 
@@ -168,11 +171,13 @@ static void neigh_ask(struct s7_inst *inst, struct s7_neigh *neigh)
 static void neigh_enqueue(struct s7_inst *inst, struct s7_neigh *neigh, struct s7_pkt *pkt)
 {
 	if (neigh->queued == NEIGH_QUEUE) {
+		charge_end(neigh->queue[0]);
 		pkt_drop(inst, neigh->queue[0], DROP_NEIGH_QUEUE_FULL);
 		memmove(neigh->queue, neigh->queue + 1, (NEIGH_QUEUE - 1) * sizeof(*neigh->queue));
 		neigh->queued--;
 	}
 	neigh->queue[neigh->queued++] = pkt;
+	charge_begin(pkt);
 	if (neigh->state == NEIGH_S_INCOMPLETE)
 		return;
 	neigh_set(neigh, NEIGH_S_INCOMPLETE);
@@ -310,6 +315,7 @@ static void neigh_fail(struct s7_inst *inst, struct s7_neigh *neigh)
 	neigh_set(neigh, NEIGH_S_FAILED);
 	for (i = 0; i < n; i++) {
 		neigh_langs[neigh->lang].tell(inst, queue[i], EHOSTUNREACH);
+		charge_end(queue[i]);
 		pkt_drop(inst, queue[i], DROP_NEIGH_FAILED);
 	}
 }

@@ -116,7 +116,6 @@ void packet_enqueue(struct s7_packet_sock *ps, const struct s7_frame *frame, uin
 		return;
 	}
 	ps->packets++;
-	ps->sk.last_rx = ps->sk.inst->now;
 	ps->sk.rx_cpu = ps->sk.inst->rx_cpu;
 	sk_event(&ps->sk, EPOLLIN | EPOLLRDNORM);
 }
@@ -204,6 +203,7 @@ ssize_t packet_recv(struct s7_sock *sk, struct s7_msg *msg)
 		msg->out_flags |= MSG_TRUNC;
 	copy_out(pkt, msg, len);
 	tell(ps, pkt, msg);
+	sk_stamp_read(sk, packet_meta(pkt)->at);
 	if (!(msg->flags & MSG_PEEK))
 		dequeue(ps);
 	if (s7_unlikely(msg->bad))

@@ -290,7 +290,6 @@ void packet_ring_put(struct s7_packet_sock *ps, const struct s7_frame *frame, ui
 {
 	struct layout lay = lay_out(ps, frame, from, snap);
 
-	ps->sk.last_rx = ps->sk.inst->now;
 	ps->sk.rx_cpu = ps->sk.inst->rx_cpu;
 	lay.status |= frame->status | TP_STATUS_TS_SOFTWARE;
 	if (lay.net > UINT16_MAX)

@@ -145,12 +145,15 @@ ssize_t ping_send(struct s7_sock *sk, struct s7_msg *msg)
 		err = raw_destination(rs, msg);
 	if (err)
 		return err;
+	if (s7_unlikely(msg->flags & MSG_PROBE_))
+		return (ssize_t)msg->len;
 	mtu = udp_mtu(&rs->dg);
 	err = raw_may_send(rs, msg, mtu, msg->len);
 	if (err)
 		return err;
-	if (s7_unlikely(udp_must_wait(&rs->dg, msg->len, mtu)))
-		return -EAGAIN;
+	err = udp_room(&rs->dg, msg->len, mtu, false);
+	if (s7_unlikely(err))
+		return err;
 	b.room = ip_frag_room(rs->dg.dst.is_v4, mtu);
 	err = raw_append(&b, msg);
 	if (err) {

@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 
+#include "stack/core/charge.h"
 #include "stack/core/ext.h"
 #include "stack/ip/arp.h"
 #include "stack/ip/chain.h"
@@ -24,7 +25,6 @@
 #include "stack/wire/ip6.h"
 
 #define PROBE_LEN 2 /* type and code of an ICMP message */
-#define MSG_PROBE_ 0x10 /* of linux/socket.h: nothing is sent, the way is looked at */
 
 /* ---- where to ---- */
 
@@ -127,15 +127,19 @@ int raw_append(struct raw_build *b, struct s7_msg *msg)
 /* ---- out ---- */
 
 /*
- * Marks for the other end of lo, which has nothing else to carry them in, and for packet sockets.
+ * Whose it is; marks for the other end of lo, which has nothing else to carry them in, and for
+ * packet sockets.
  */
-static void mark_for_lo(const struct s7_raw_sock *rs, struct s7_pkt *pkt, const struct s7_msg *msg)
+static void mark_owner(struct s7_raw_sock *rs, struct s7_pkt *pkt, const struct s7_msg *msg)
 {
 	const struct s7_sock *sk = &rs->dg.sk;
 	const struct s7_msg_ask *ask = msg->ask;
 
-	if (rs->dg.dst.iface != S7_IFACE_LO && !sk->inst->taps)
-		return;
+	if (rs->dg.dst.iface != S7_IFACE_LO) {
+		charge_own(&rs->dg.sk, pkt);
+		if (!sk->inst->taps)
+			return;
+	}
 	pkt->hash = ask && ask->has & ASK_MARK ? ask->mark : sk->mark;
 	pkt->tso_mss = (uint16_t)(ask && ask->has & ASK_PRIORITY ? ask->priority : sk->priority);
 }
@@ -148,9 +152,11 @@ static int raw_sent(struct s7_raw_sock *rs, int err)
 	rs->bits |= RAW_USED;
 	if (err == -ENOBUFS && !(rs->dg.sk.bits & wants_errors))
 		err = 0;
-	if (!err)
-		stat_add(rs->dg.sk.inst, STAT_RAW_OUT, 1);
-	return err;
+	if (err)
+		return err;
+	stat_add(rs->dg.sk.inst, STAT_RAW_OUT, 1);
+	charge_sent(&rs->dg.sk);
+	return 0;
 }
 
 /* The way as this packet takes it. */
@@ -185,7 +191,7 @@ int raw_transmit(struct s7_raw_sock *rs, struct s7_pkt *pkt, const struct s7_msg
 	tx.dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
 	if (s7_unlikely(sk->ext || msg->ask))
 		udp_stamp(&rs->dg, pkt, msg);
-	mark_for_lo(rs, pkt, msg);
+	mark_owner(rs, pkt, msg);
 	return raw_sent(rs, ip_output(sk->inst, &dst, pkt, &tx));
 }
 
@@ -239,8 +245,9 @@ static ssize_t send_with_header(struct s7_raw_sock *rs, struct s7_msg *msg)
 		return err;
 	if (msg->flags & MSG_PROBE_)
 		return (ssize_t)msg->len;
-	if (s7_unlikely(udp_must_wait(&rs->dg, msg->len, mtu)))
-		return -EAGAIN;
+	err = udp_room(&rs->dg, msg->len, mtu, true);
+	if (s7_unlikely(err))
+		return err;
 	err = raw_append(&b, msg);
 	if (!err && rs->dg.dst.is_v4)
 		err = fill_header(rs, b.head);
@@ -251,7 +258,7 @@ static ssize_t send_with_header(struct s7_raw_sock *rs, struct s7_msg *msg)
 	dst = way_of(rs, msg, mtu);
 	if (s7_unlikely(sk->ext || msg->ask))
 		udp_stamp(&rs->dg, b.head, msg);
-	mark_for_lo(rs, b.head, msg);
+	mark_owner(rs, b.head, msg);
 	err = raw_sent(rs, ip_output_whole(sk->inst, &dst, b.head));
 	return err ? err : (ssize_t)msg->len;
 }
@@ -308,16 +315,23 @@ static ssize_t send_without_header(struct s7_raw_sock *rs, struct s7_msg *msg)
 	struct raw_build b;
 	int err;
 
+	if (s7_unlikely(msg->flags & MSG_PROBE_) && !corked)
+		return (ssize_t)msg->len;
 	err = raw_may_send(rs, msg, mtu, msg->len + corked);
-	if (!err && s7_unlikely(udp_must_wait(&rs->dg, msg->len + corked, mtu)))
-		return -EAGAIN;
+	if (!err)
+		err = udp_room(&rs->dg, msg->len + corked, mtu, false);
+	if (s7_unlikely(err == -EAGAIN))
+		return err;
 	build_begin(rs, &b, mtu);
 	if (!err)
 		err = raw_append(&b, msg);
 	if (!err && msg->flags & MSG_MORE) {
+		rs->dg.cork_wmem += rs->dg.cork_wmem ? (uint32_t)msg->len :
+						       udp_wmem_of(&rs->dg, b.head->total, mtu);
 		rs->dg.cork = b.head;
 		return (ssize_t)msg->len;
 	}
+	rs->dg.cork_wmem = 0;
 	if (!err)
 		err = raw_sum(rs, b.head, proto_of(rs, msg));
 	if (err) {

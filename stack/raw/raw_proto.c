@@ -147,8 +147,7 @@ static void raw_close(struct s7_sock *sk)
 
 static uint32_t raw_outq(struct s7_sock *sk)
 {
-	(void)sk;
-	return 0; /* what is sent belongs to the interface */
+	return sk->wmem + raw_sock(sk)->dg.cork_wmem;
 }
 
 static const char *raw_state_name(const struct s7_sock *sk)

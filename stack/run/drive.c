@@ -10,6 +10,7 @@
  * instance lock. Callers: every call that waits, the keeper, tests.
  */
 #include "stack/bpf/ingress.h"
+#include "stack/core/charge.h"
 #include "stack/core/ext.h"
 #include "stack/ip/ip.h"
 #include "stack/packet/packet.h"
@@ -43,20 +44,63 @@ static void iface_unplugged(struct s7_inst *inst, struct s7_iface *iface)
 	if (!ops->link || ops->link(inst->env->dev[iface->index].dev))
 		return;
 	iface->tx_dropped += iface->staged;
-	for (uint32_t i = 0; i < iface->staged; i++)
+	for (uint32_t i = 0; i < iface->staged; i++) {
+		charge_end(iface->stage[i]);
 		pkt_drop(inst, iface->stage[i], DROP_LINK_DOWN);
-	iface->staged = 0;
+	}
+	iface->staged = iface->charged = 0;
+}
+
+static uint16_t burst(struct s7_inst *inst, struct s7_iface *iface, uint32_t from, uint16_t want)
+{
+	return inst->env->dev[iface->index].ops->tx_burst(inst->env->dev[iface->index].dev,
+							  iface->queue, iface->stage + from, want);
+}
+
+/* Some of these had to wait: what the device takes is given back to its sockets. */
+static uint16_t burst_charged(struct s7_inst *inst, struct s7_iface *iface, uint32_t from,
+			      uint16_t want)
+{
+	struct s7_pkt_charge charge[INST_BURST];
+	uint16_t took;
+
+	for (uint16_t i = 0; i < want; i++) {
+		const struct s7_pkt *pkt = iface->stage[from + i];
+
+		charge[i].bytes = 0;
+		if (charge_waits(pkt))
+			charge[i] = pkt->charge;
+	}
+	took = burst(inst, iface, from, want);
+	for (uint16_t i = 0; i < took; i++) {
+		if (!charge[i].bytes)
+			continue;
+		iface->charged--;
+		charge_back(&charge[i]);
+	}
+	return took;
+}
+
+/* The device is full: what stays counts against its sockets from now on. */
+static void charge_staged(struct s7_iface *iface)
+{
+	for (uint32_t i = 0; i < iface->staged; i++) {
+		if (charge_waits(iface->stage[i]))
+			continue;
+		charge_begin(iface->stage[i]);
+		iface->charged += charge_waits(iface->stage[i]);
+	}
 }
 
 static void iface_flush(struct s7_inst *inst, struct s7_iface *iface)
 {
-	const struct s7_netdev_ops *ops = inst->env->dev[iface->index].ops;
 	uint32_t sent = 0;
 
 	while (sent < iface->staged) {
 		uint16_t want = (uint16_t)s7_min(iface->staged - sent, INST_BURST);
-		uint16_t took = ops->tx_burst(inst->env->dev[iface->index].dev, iface->queue,
-					      iface->stage + sent, want);
+		uint16_t took = s7_unlikely(iface->charged) ?
+					burst_charged(inst, iface, sent, want) :
+					burst(inst, iface, sent, want);
 
 		sent += took;
 		if (took < want)
@@ -67,6 +111,8 @@ static void iface_flush(struct s7_inst *inst, struct s7_iface *iface)
 	iface->staged -= (uint32_t)s7_min(sent, iface->staged);
 	if (sent && iface->staged)
 		memmove(iface->stage, iface->stage + sent, iface->staged * sizeof(*iface->stage));
+	if (s7_unlikely(iface->staged))
+		charge_staged(iface);
 	if (s7_unlikely(!list_empty(&inst->tx_waiting)) && iface->staged <= IFACE_STAGE / 2)
 		sk_tx_room(inst);
 }
@@ -178,10 +224,13 @@ void iface_stage(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pk
 		iface_flush(inst, iface);
 	if (s7_unlikely(iface->staged == IFACE_STAGE)) {
 		iface->tx_dropped++;
+		charge_end(pkt);
 		pkt_drop(inst, pkt, DROP_TX_RING_FULL);
 		return;
 	}
 	iface_count_tx(inst, iface, pkt);
+	if (s7_unlikely(charge_waits(pkt)))
+		iface->charged++;
 	iface->stage[iface->staged++] = pkt;
 }
 

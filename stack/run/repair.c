@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "stack/bpf/filter.h"
+#include "stack/core/charge.h"
 #include "stack/core/ext.h"
 #include "stack/ip/frag.h"
 #include "stack/ip/group.h"
@@ -43,7 +44,7 @@ static void devices_recover(struct s7_inst *inst)
 	for (uint32_t i = 0; i < inst->iface_count; i++) {
 		const struct s7_netdev_ops *ops = inst->env->dev[i].ops;
 
-		inst->iface[i].staged = 0;
+		inst->iface[i].staged = inst->iface[i].charged = 0;
 		if (ops && ops->recover)
 			ops->recover(inst->env->dev[i].dev, inst->iface[i].queue);
 	}
@@ -175,6 +176,7 @@ void inst_repair(struct s7_inst *inst)
 	group_mend(inst);
 	filter_mend(inst);
 	packet_mend(inst);
+	charge_mend(inst);
 	list_mend(&inst->tx_waiting);
 	sk_tx_room(inst);
 	if (sk && sk->ext) /* lost rather than walked */

@@ -357,11 +357,16 @@ static void item_ready_again(struct s7_epoll_part *part, struct s7_epitem *item)
 	list_add(&part->ready, &item->ready);
 }
 
+static void item_disarm(struct s7_epitem *item)
+{
+	item->events &= PRIVATE_BITS;
+	item->wait.events = 0;
+}
+
 static inline void item_report(struct s7_epoll_part *part, struct s7_epitem *item)
 {
 	if (item->events & EPOLLONESHOT) {
-		item->events &= PRIVATE_BITS;
-		item->wait.events = 0;
+		item_disarm(item);
 	} else if (!(item->events & EPOLLET)) {
 		item->is_ready = true;
 		part->ready_count++;
@@ -428,7 +433,9 @@ int epoll_harvest(struct s7_epoll_at at, struct epoll_event *events, int max, bo
 	return n;
 }
 
-static void part_twin_fired(struct s7_epoll_part *part, uint64_t data)
+/* *spent: items with this datum that had fired already; *live: that had not. */
+static void part_twin_fired(struct s7_epoll_part *part, uint64_t data, uint32_t *spent,
+			    uint32_t *live)
 {
 	struct s7_list *pos;
 
@@ -436,25 +443,32 @@ static void part_twin_fired(struct s7_epoll_part *part, uint64_t data)
 	{
 		struct s7_epitem *item = list_entry(pos, struct s7_epitem, all);
 
-		if (!item->twin || item->data != data || !(item->events & EPOLLONESHOT))
+		if (!item->twin || item->data != data)
 			continue;
-		item->events &= PRIVATE_BITS;
-		item->wait.events = 0;
+		if (item->events & ~PRIVATE_BITS)
+			(*live)++;
+		else
+			(*spent)++;
+		if (!(item->events & EPOLLONESHOT))
+			continue;
+		item_disarm(item);
 		item_unready(part, item);
 	}
 }
 
-void epoll_twin_fired(struct s7_epoll *ep, uint64_t data, s7_time now)
+bool epoll_twin_fired(struct s7_epoll *ep, uint64_t data, s7_time now)
 {
 	struct s7_arena *arena = ep->inst->arena;
+	uint32_t spent = 0, live = 0;
 
 	if (s7_likely(!atomic_load_explicit(&ep->twin_oneshot, memory_order_relaxed)))
-		return;
+		return true;
 	for (uint32_t i = 0; i < arena->inst_count; i++) {
 		inst_lock(arena->inst[i], now);
-		part_twin_fired(&ep->part[i], data);
+		part_twin_fired(&ep->part[i], data, &spent, &live);
 		inst_unlock(arena->inst[i]);
 	}
+	return live || !spent;
 }
 
 /* ---- death ---- */

@@ -50,8 +50,12 @@ struct s7_epitem {
 	uint32_t proc;
 	bool is_ready;
 	bool twin;	 /* also in the real set */
+	bool twin_in;	 /* ... for what comes alone: what goes is the stack's to tell */
 	uint8_t inst;
 };
+
+/* What a kernel half of datagrams is not asked: the stack's half says when there is room. */
+#define EPOLL_ROOM ((uint32_t)(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND))
 
 /* Slabs of sets and items in the arena, at inst_create. */
 int epoll_inst_init(struct s7_inst *inst);
@@ -111,8 +115,9 @@ bool epoll_part_readable(struct s7_epoll *ep, uint32_t inst);
 
 /*
  * The real set reported this data for an item that is also here: disarms ours if it is a oneshot.
+ * False: ours has fired already, and the program has not armed it again; it shall not hear of this.
  */
-void epoll_twin_fired(struct s7_epoll *ep, uint64_t data, s7_time now);
+bool epoll_twin_fired(struct s7_epoll *ep, uint64_t data, s7_time now);
 /* Items of a file, one after the other; NULL first and last. Lock of the file's instance held. */
 struct s7_epitem *epoll_next_item(struct s7_list *waitq, struct s7_epitem *item);
 /* Marks an item as being in the real set too, or no longer. Lock held. */

@@ -297,6 +297,7 @@ static int set_stamp(struct s7_sock *sk, uint32_t bit, bool is_new, bool on)
 	if (!on)
 		return 0;
 	sk->bits |= bit;
+	sk->more |= SKM_STAMP_ASKED;
 	sk->more = is_new ? sk->more | SKM_STAMP_NEW : sk->more & ~(uint32_t)SKM_STAMP_NEW;
 	return 0;
 }

@@ -392,12 +392,12 @@ static int get_outq(struct s7_sock *sk)
 
 static int get_atmark(struct s7_sock *sk)
 {
-	return sk->proto == PROTO_TCP ? tcp_at_mark(sk) : -ENOTTY;
+	return sk->proto == PROTO_TCP ? tcp_at_mark(sk) : -ENOIOCTLCMD;
 }
 
 static int get_outq_unsent(struct s7_sock *sk)
 {
-	return sk->proto == PROTO_TCP ? (int)tcp_outq_unsent(sk) : -ENOTTY;
+	return sk->proto == PROTO_TCP ? (int)tcp_outq_unsent(sk) : -ENOIOCTLCMD;
 }
 
 static const struct ioctl_row sock_ioctls[] = {
@@ -412,14 +412,20 @@ bool sock_is_used(struct s7_sock *sk)
 	return sock_is_raw(sk) && raw_sock(sk)->bits & RAW_USED;
 }
 
-/* SIOCGSTAMP, SIOCGSTAMPNS: when the last packet that the program was given had arrived. */
+/*
+ * SIOCGSTAMP, SIOCGSTAMPNS: when the last packet that the program was given had arrived. What was
+ * read before the first question has no time, which is now then. Streams never tell one.
+ */
 static int get_stamp(struct s7_sock *sk, bool nano, void *arg)
 {
 	int64_t wall;
 
-	if (!sk->last_rx)
+	sk->more |= SKM_STAMP_ASKED;
+	if (!sk->last_rx || sk->type == SOCK_STREAM)
 		return -ENOENT;
-	wall = (int64_t)sk->last_rx + sk->inst->env->host->realtime_offset();
+	if (sk->last_rx == SK_STAMP_UNKNOWN)
+		sk->last_rx = sk->inst->now + (s7_time)sk->inst->env->host->realtime_offset();
+	wall = (int64_t)sk->last_rx;
 	if (nano) {
 		struct timespec ts = { wall / 1000000000, wall % 1000000000 };
 
@@ -433,8 +439,8 @@ static int get_stamp(struct s7_sock *sk, bool nano, void *arg)
 
 static int ioctl_locked(struct s7_sock *sk, unsigned long request, void *arg)
 {
-	if (request == SIOCGSTAMP || request == SIOCGSTAMPNS)
-		return get_stamp(sk, request == SIOCGSTAMPNS, arg);
+	if (sock_asks_stamp(request))
+		return get_stamp(sk, request != SIOCGSTAMP_OLD && request != SIOCGSTAMP_NEW, arg);
 	for (size_t i = 0; i < S7_ARRAY_LEN(sock_ioctls); i++) {
 		int value;
 

@@ -13,6 +13,9 @@
 #ifndef S7_SOCK_H
 #define S7_SOCK_H
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "stack/core/sk.h"
 #include "stack/ip/ip.h"
 
@@ -252,6 +255,13 @@ void sock_packet_count(struct s7_sock *sk, uint32_t packets, uint32_t drops, s7_
  */
 int sock_packet_map(struct s7_sock *sk, size_t len, char *ret_mem[2], size_t ret_len[2]);
 void sock_packet_unmap(struct s7_sock *sk, uint64_t cookie);
+
+/* The four requests for the time of the last packet: both of them, in the old and the new shape. */
+static inline bool sock_asks_stamp(unsigned long request)
+{
+	return request == SIOCGSTAMP_OLD || request == SIOCGSTAMPNS_OLD ||
+	       request == SIOCGSTAMP_NEW || request == SIOCGSTAMPNS_NEW;
+}
 
 /* SIOCINQ/FIONREAD, SIOCOUTQ, SIOCATMARK, FIONBIO is the shim's. -ENOIOCTLCMD (515): not ours. */
 int sock_ioctl(struct s7_sock *sk, unsigned long request, void *arg, s7_time now);

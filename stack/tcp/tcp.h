@@ -114,6 +114,7 @@ struct s7_tcb {
 	uint32_t rq_bytes, rq_pkts;
 	uint32_t rcv_mss;	   /* largest payload seen: what "full-sized" means in ACK policy */
 	uint8_t quickacks;	   /* ACKs that may not be delayed */
+	uint8_t small_segs;	   /* not acknowledged yet, short of a full one; 2: two or more */
 	uint8_t urg_state;	   /* enum tcp_urg */
 	uint8_t urg_byte;
 	uint8_t sack_count;

@@ -264,5 +264,6 @@ int tcp_disconnect(struct s7_sock *sk)
 	tcb->retries = tcb->backoff = 0;
 	tcb->srtt8_us = tcb->rttvar4_us = 0;
 	tcb->rto_us = TCP_RTO_INIT_US;
+	sk_event(sk, EPOLLERR); /* Linux reports an error then, whether there is one or not */
 	return 0;
 }

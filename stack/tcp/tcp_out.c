@@ -71,6 +71,7 @@ static void out_acked(struct s7_tcb *tcb)
 {
 	tcb->bits &= ~(uint32_t)TCB_ACK_NOW;
 	tcb->delack_at = 0;
+	tcb->small_segs = 0;
 	if (tcb->quickacks)
 		tcb->quickacks--;
 	tcb->segs_out++;

@@ -133,7 +133,8 @@ static uint32_t tcp_outq(struct s7_sock *sk)
 {
 	const struct s7_tcb *tcb = tcp_tcb(sk);
 
-	return tcp_synchronized(tcb) ? tcb->write_seq - tcb->snd_una : 0;
+	/* what a reset caught unacknowledged counts on, as in Linux */
+	return tcp_synchronized(tcb) || tcb->bits & TCB_DONE ? tcb->write_seq - tcb->snd_una : 0;
 }
 
 static const char *tcp_state_name(const struct s7_sock *sk)

@@ -191,6 +191,21 @@ static ssize_t nothing_to_read(struct s7_sock *sk)
 	return -EAGAIN;
 }
 
+/*
+ * A sender of small segments may wait for our ACK before the next one (Nagle), and the program has
+ * read all that there was: it is due, unless an answer will carry it. As Linux's tcp_cleanup_rbuf.
+ */
+static void ack_what_is_read(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (!tcb->small_segs || (tcb->small_segs == 1 && tcb->bits & TCB_PINGPONG))
+		return;
+	tcp_ack_soon(ts);
+	if (tcb->bits & TCB_ACK_NOW)
+		tcp_send_ack(ts);
+}
+
 ssize_t tcp_recv(struct s7_sock *sk, struct s7_msg *msg)
 {
 	struct s7_tcp_sock *ts = tcp_sk(sk);
@@ -213,7 +228,10 @@ ssize_t tcp_recv(struct s7_sock *sk, struct s7_msg *msg)
 	if (done < 0)
 		return done;
 	sk_peek_moved(sk, (int32_t)done, msg->flags & MSG_PEEK);
-	if (!(msg->flags & MSG_PEEK))
+	if (!(msg->flags & MSG_PEEK)) {
 		tcp_window_after_read(ts);
+		if (ts->tcb.delack_at && !ts->tcb.rq_bytes)
+			ack_what_is_read(ts);
+	}
 	return done;
 }

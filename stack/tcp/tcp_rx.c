@@ -56,6 +56,8 @@ static void ack_schedule(struct s7_tcp_sock *ts, uint32_t len)
 
 	if (len > tcb->rcv_mss)
 		tcb->rcv_mss = (uint32_t)s7_min(len, s7_max(tcb->mss, TCP_MSS_FALLBACK));
+	else if (len < tcb->rcv_mss && tcb->small_segs < 2)
+		tcb->small_segs++;
 	if (tcb->rcv_nxt - tcb->rcv_wup > tcb->rcv_mss || tcb->oo_head)
 		tcb->bits |= TCB_ACK_NOW;
 	else if (tcb->quickacks && !(tcb->bits & TCB_PINGPONG))

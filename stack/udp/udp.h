@@ -47,6 +47,7 @@ struct s7_udp_sock {
 	/* datagram under construction (MSG_MORE): header room and data so far */
 	struct s7_pkt *cork;
 	uint32_t cork_sum;
+	uint32_t cork_wmem; /* what it counts against SO_SNDBUF */
 	uint16_t cork_port;
 };
 

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 
+#include "stack/core/charge.h"
 #include "stack/core/ext.h"
 #include "stack/ip/arp.h"
 #include "stack/ip/chain.h"
@@ -322,18 +323,23 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 						      msg->ask->priority :
 						      sk->priority);
 	}
+	if (dst.iface != S7_IFACE_LO)
+		charge_own(sk, b->head);
 	err = ip_output(sk->inst, &dst, b->head, &tx);
 	if (err == -ENOBUFS && !(sk->bits & wants_errors))
 		err = 0;
-	if (!err)
-		stat_add(sk->inst, STAT_UDP_OUT, 1);
-	return err;
+	if (err)
+		return err;
+	stat_add(sk->inst, STAT_UDP_OUT, 1);
+	charge_sent(sk);
+	return 0;
 }
 
 void udp_cork_drop(struct s7_udp_sock *us)
 {
 	pkt_free(us->sk.inst, us->cork);
 	us->cork = NULL;
+	us->cork_wmem = 0;
 }
 
 /* Continues what MSG_MORE left, or begins. */
@@ -357,8 +363,11 @@ static void build_begin(struct s7_udp_sock *us, struct build *b, uint32_t mtu, u
 	us->cork = NULL;
 }
 
-static void build_park(struct s7_udp_sock *us, const struct build *b, uint16_t port)
+/* `len` more bytes were added. */
+static void build_park(struct s7_udp_sock *us, const struct build *b, uint16_t port, uint64_t len)
 {
+	us->cork_wmem += us->cork_wmem ? (uint32_t)len :
+					 udp_wmem_of(us, b->head->total, udp_mtu(us));
 	us->cork = b->head;
 	us->cork_sum = b->sum;
 	us->cork_port = port;
@@ -481,6 +490,7 @@ int udp_push(struct s7_udp_sock *us)
 		return err;
 	}
 	build_begin(us, &b, udp_mtu(us), 0, true);
+	us->cork_wmem = 0;
 	return udp_flush(us, &b, &plain, port, udp_mtu(us), segment);
 }
 
@@ -496,34 +506,33 @@ static ssize_t udp_send_whole(struct s7_udp_sock *us, struct s7_msg *msg, uint16
 	err = build_append(&b, msg, msg->len - msg->skip);
 	if (err) {
 		pkt_free(us->sk.inst, b.head);
+		us->cork_wmem = 0;
 		return err;
 	}
 	if (more) {
-		build_park(us, &b, port);
+		build_park(us, &b, port, msg->len);
 		if (us->sk.ext)
 			us->sk.ext->cork_segment = (uint16_t)segment;
 		return (ssize_t)msg->len;
 	}
+	us->cork_wmem = 0;
 	err = udp_flush(us, &b, msg, port, mtu, segment);
 	return err ? err : (ssize_t)msg->len;
 }
 
-/*
- * A device that is full holds senders back, as a full queue does in Linux: true if the datagram
- * (its fragments) finds no room. The socket is writable again when there is.
- */
-bool udp_must_wait(struct s7_udp_sock *us, uint64_t total, uint32_t mtu)
+/* Linux's UDP over IPv6 never looks at MSG_OOB. */
+static bool oob_is_refused(const struct s7_sock *sk, const struct s7_msg *msg)
 {
-	struct s7_inst *inst = us->sk.inst;
-	const struct s7_iface *iface = &inst->iface[us->dst.iface];
-	uint64_t packets = total / mtu + 1;
+	return sk->domain == AF_INET ||
+	       ip_is_v4(msg->name.valid ? &msg->name.ip : &sk->flow.remote);
+}
 
-	if (s7_likely(iface->staged < IFACE_STAGE / 4))
-		return false;
-	inst_flush(inst);
-	if (!iface->staged || iface->staged + packets <= IFACE_STAGE)
-		return false;
-	return sk_tx_full(&us->sk) == 0;
+/* MSG_PROBE: the way is looked at, and confirmed if so asked; nothing is sent. */
+static ssize_t udp_probe(struct s7_udp_sock *us, const struct s7_msg *msg)
+{
+	if (msg->flags & MSG_CONFIRM && us->dst.neigh)
+		neigh_confirm(us->sk.inst, us->dst.neigh);
+	return (ssize_t)msg->len;
 }
 
 ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
@@ -537,19 +546,22 @@ ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 
 	if (msg->len > UINT16_MAX)
 		return -EMSGSIZE;
-	if (msg->flags & MSG_OOB)
+	if (s7_unlikely(msg->flags & MSG_OOB) && oob_is_refused(sk, msg))
 		return -EOPNOTSUPP;
 	err = us->cork ? udp_corked_destination(us, &port) : udp_destination(us, msg, &port);
 	if (err)
 		return err;
+	if (s7_unlikely(msg->flags & MSG_PROBE_) && !us->cork)
+		return udp_probe(us, msg);
 	mtu = udp_mtu(us);
 	err = udp_may_send(us, msg, mtu, total, segment);
 	if (err) {
 		udp_cork_drop(us); /* what was collected goes with it, as in Linux */
 		return err;
 	}
-	if (s7_unlikely(udp_must_wait(us, total, segment ? segment : mtu)))
-		return -EAGAIN;
+	err = udp_room(us, total + UDP_LEN, segment ? segment : mtu, segment);
+	if (s7_unlikely(err))
+		return err;
 	if (s7_likely(!segment) || us->cork || total <= segment || msg->flags & MSG_MORE ||
 	    sk_ext_has(sk, EXT_UDP_CORK))
 		return udp_send_whole(us, msg, port, total, mtu, segment);

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 
+#include "stack/core/charge.h"
 #include "stack/core/ext.h"
 #include "stack/ip/errq_icmp.h"
 #include "stack/ip/group.h"
@@ -198,12 +199,13 @@ void udp_disconnect(struct s7_sock *sk)
 		sk_group_join(sk);
 }
 
-/* As udp_poll of Linux. A datagram needs room in the device alone: what is sent is the device's. */
+/* As udp_poll of Linux: room in the device, and for half of SO_SNDBUF more. */
 static uint32_t udp_poll(struct s7_sock *sk)
 {
 	uint32_t events = sk_error_events(sk);
 
-	if (s7_likely(!sk_ext_has(sk, EXT_TX_WAIT)))
+	if (s7_likely(!sk_ext_has(sk, EXT_TX_WAIT)) &&
+	    charge_writable(sk, udp_sock(sk)->cork_wmem))
 		events |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 	if (sk->shut & SK_SHUT_RD)
 		events |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
@@ -248,6 +250,7 @@ static void udp_abort(struct s7_sock *sk, int err)
 
 	(void)err;
 	us->cork = NULL;
+	us->cork_wmem = 0;
 	us->rx_head = us->rx_tail = NULL;
 	us->rx_count = us->rx_truesize = 0;
 }
@@ -266,8 +269,7 @@ static uint32_t udp_rmem(const struct s7_sock *sk)
 
 static uint32_t udp_outq(struct s7_sock *sk)
 {
-	(void)sk;
-	return 0; /* what is sent belongs to the interface */
+	return sk->wmem + udp_sock(sk)->cork_wmem;
 }
 
 static void udp_icmp_sock(struct s7_sock *sk, const struct s7_icmp_error *e)

@@ -11,13 +11,11 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "stack/core/charge.h"
 #include "stack/core/ext.h"
 #include "stack/ip/chain.h"
 #include "stack/udp/udp_way.h"
 
-#define TRUESIZE_STRUCT 256 /* struct sk_buff */
-#define TRUESIZE_EXTRA 351  /* headroom, shared info */
-#define TRUESIZE_SMALL 576  /* Linux's cache of small heads; beyond it powers of two */
 #define GRO_MAX 64	    /* datagrams that are joined */
 
 /* The headers that Linux keeps in front of what the socket is given. */
@@ -30,16 +28,9 @@ static uint32_t headers_before(const struct s7_sock *sk)
 	return sk->type == SOCK_RAW && sk->domain == AF_INET ? 0 : ip;
 }
 
-/* Linux rounds the data area up to its allocator's sizes. */
 static uint32_t udp_truesize(const struct s7_udp_sock *us, const struct s7_pkt *pkt)
 {
-	uint32_t need = pkt->total + headers_before(&us->sk) + TRUESIZE_EXTRA, size = 1024;
-
-	if (need <= TRUESIZE_SMALL)
-		return TRUESIZE_SMALL + TRUESIZE_STRUCT;
-	while (size < need)
-		size *= 2;
-	return size + TRUESIZE_STRUCT;
+	return charge_truesize(pkt->total + headers_before(&us->sk));
 }
 
 /* May pkt be joined to what the tail of the queue is? As GRO: the same flow, in one turn. */
@@ -101,7 +92,6 @@ void udp_queue(struct s7_udp_sock *us, struct s7_pkt *pkt)
 	else
 		us->rx_head = pkt;
 	us->rx_tail = pkt;
-	sk->last_rx = sk->inst->now;
 	sk->rx_cpu = sk->inst->rx_cpu;
 	sk_event(sk, EPOLLIN | EPOLLRDNORM);
 }
@@ -218,6 +208,7 @@ ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg)
 	len = (uint32_t)s7_min(msg->len, whole - skip);
 	udp_copy_out(pkt, msg, skip, len);
 	udp_report(pkt, msg);
+	sk_stamp_read(sk, udp_meta(pkt)->at);
 	if (len < whole - skip)
 		msg->out_flags |= MSG_TRUNC;
 	sk_peek_moved(sk, (int32_t)(msg->flags & MSG_TRUNC && !peek ? whole : len), peek);

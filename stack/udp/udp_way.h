@@ -10,6 +10,8 @@
 
 #include "stack/udp/udp.h"
 
+#define MSG_PROBE_ 0x10 /* of linux/socket.h: nothing is sent, the way is looked at */
+
 /* What IP_MTU_DISCOVER means (ip(7)); IPV6_MTU_DISCOVER has the same numbers. */
 struct pmtu_rule {
 	bool df, df_if_fits, refuse, device_mtu;
@@ -33,8 +35,13 @@ int udp_way_allowed(const struct s7_udp_sock *us, const struct s7_msg *msg);
 uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst);
 /* SO_TIMESTAMPING: the packet tells when it leaves. */
 void udp_stamp(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7_msg *msg);
-/* The device is full: the sender waits. */
-bool udp_must_wait(struct s7_udp_sock *us, uint64_t total, uint32_t mtu);
+/*
+ * May an IP payload of `len` bytes leave now, as packets of mtu bytes (cut: each a datagram)?
+ * 0; -EAGAIN: the sender waits, EPOLLOUT tells; -ENOBUFS: too many pieces for SO_SNDBUF.
+ */
+int udp_room(struct s7_udp_sock *us, uint64_t len, uint32_t mtu, bool cut);
+/* What an IP payload of `len` bytes counts against SO_SNDBUF. */
+uint32_t udp_wmem_of(const struct s7_udp_sock *us, uint64_t len, uint32_t mtu);
 
 /* May it hold one more of the instance's packets? */
 bool udp_has_share(const struct s7_udp_sock *us);
