@@ -298,7 +298,7 @@ int conn_connect(struct s7_sock *sk, int fd, const struct sockaddr *addr, sockle
 		err = connect_check(sk, &ip, scope, &device);
 	if (err)
 		return err;
-	owner = sock_route_owner(sk, &ip, device, host_now());
+	owner = kernel_side_owner(sk, &ip, port, device);
 	if (owner == ROUTE_STACK) {
 		if (ip_needs_scope(&ip) && device != sk->bound_iface)
 			sock_set_device(sk, device, host_now());

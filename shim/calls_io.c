@@ -182,7 +182,7 @@ S7_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		at = send_sock(fd, hdr.msg_name, hdr.msg_namelen);
 		if (!at.sk) {
 			if (s7_unlikely(hdr.msg_controllen))
-				rights_note(&hdr);
+				rights_pass(&hdr);
 			return real.sendmsg(fd, msg, flags);
 		}
 		n = io_vec_in(&hdr, fast);

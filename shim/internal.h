@@ -59,6 +59,11 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
  * when the device changed.
  */
 void kernel_side_raw(struct s7_sock *sk, int fd);
+/*
+ * Whose is a destination: as sock_route_owner, but the kernel's too where, with loopback = stack,
+ * only a kernel socket is at that port of this host.
+ */
+int kernel_side_owner(struct s7_sock *sk, const struct s7_ip *dst, uint16_t port, uint32_t device);
 /* The stack has connected it: so does the kernel's half, if it can; else the stack alone serves. */
 int kernel_side_connect_raw(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len);
 /*
@@ -219,8 +224,11 @@ void sig_action_set(int sig, const struct sigaction *act);
 void libc_hook_all(void); /* a configuration was found: libc's own calls come to the wrappers */
 
 /* ---- rights.c ---- */
-/* A message with control data goes to the kernel: a line if it passes sockets of the stack. */
-void rights_note(const struct msghdr *hdr);
+/*
+ * A message with control data goes to the kernel: sockets of the stack that it passes go too, where
+ * they can.
+ */
+void rights_pass(const struct msghdr *hdr);
 
 /* ---- packet_feed.c ---- */
 void packet_feed_start(void); /* a child that inherited fed sockets feeds them too */

@@ -458,7 +458,8 @@ static int send_name(struct send_op *op, const struct msghdr *hdr)
 	if (sk->file.side == SIDE_STACK && device != SOCK_DEVICE_KERNEL &&
 	    s7_likely(!sock_other_family(sk, &name->ip)))
 		return 0;
-	return op->held ? kernel_side_for_send(op->sk, op->fd, &name->ip, device) : SEND_HELD;
+	return op->held ? kernel_side_for_send(op->sk, op->fd, &name->ip, name->port, device) :
+			  SEND_HELD;
 }
 
 /* The socket's connection is meant after all: an address of no family on an AF_INET6 socket. */

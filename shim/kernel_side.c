@@ -10,7 +10,12 @@
  *    an address that only the stack has     the stack (the kernel socket holds the port, FREEBIND;
  *                                           not for a link-local one of a link without a netdev,
  *                                           which no kernel socket can be bound to)
+ *    an address of lo, loopback = stack     both: what other programs' stacks and kernel sockets
+ *                                           send there comes by the kernel
  *    any other                              the kernel
+ * With loopback = stack a peer at an own address may be the kernel's (another program, or a socket
+ * that went to the kernel): who connects or sends to a port that nobody here has asks whether a
+ * kernel socket has it, and goes there if so. Linux's and the stack's sockets so meet on one lo.
  * A raw socket hears from its first moment, so it is both sides' at once; docs/raw.md.
  * A socket that goes to the kernel leaves the descriptor tables of all processes at that moment, so
  * no wrapper needs to look at the side. `kernel_fallback = no`: nothing is dual and what would be
@@ -72,7 +77,9 @@ static enum s7_side side_of_local(struct s7_sock *sk, const struct s7_ip *ip, ui
 	inst_lock(inst, host_now());
 	iface = iface_with(inst, ip, device);
 	if (iface && (iface->flags & IFACE_LO))
-		side = inst->params.loopback_stack ? SIDE_STACK : SIDE_KERNEL;
+		side = !inst->params.loopback_stack ? SIDE_KERNEL :
+		       !sock_is_raw(sk) && fallback(sk) ? SIDE_DUAL :
+							  SIDE_STACK;
 	else if (iface)
 		side = kernel_has_too(iface, ip) && fallback(sk) ? SIDE_DUAL : SIDE_STACK;
 	inst_unlock(inst);
@@ -499,9 +506,25 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
 	return -EADDRNOTAVAIL;
 }
 
-int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint32_t device)
+int kernel_side_owner(struct s7_sock *sk, const struct s7_ip *dst, uint16_t port, uint32_t device)
 {
-	int owner = sock_route_owner(sk, dst, device, host_now()), err;
+	int owner = sock_route_owner(sk, dst, device, host_now());
+
+	if (owner != ROUTE_STACK || !sk->inst->params.loopback_stack || !fallback(sk) ||
+	    sock_is_raw(sk) || !sock_nobody_at(sk, dst, port, host_now()))
+		return owner;
+	if (sk->proto == PROTO_TCP)
+		return kern_port_served(IPPROTO_TCP, dst, port) > 0 ? ROUTE_KERNEL : ROUTE_STACK;
+	/* what the kernel finds may stand behind a connected socket of the stack */
+	if (kern_port_served(IPPROTO_UDP, dst, port) <= 0 || sock_peer_at(sk, port, host_now()))
+		return ROUTE_STACK;
+	return ROUTE_KERNEL;
+}
+
+int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t port,
+			 uint32_t device)
+{
+	int owner = kernel_side_owner(sk, dst, port, device), err;
 
 	if (owner < 0)
 		return owner;

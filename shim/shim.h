@@ -149,7 +149,8 @@ extern struct s7_arena *s7_arena;
  */
 /* Whose is a datagram to dst by this device (sock_device) on this socket: 1 the kernel's
  * (real.sendto on fd), 0 the stack's, -errno. Binds it if unbound. */
-int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint32_t device);
+int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t port,
+			 uint32_t device);
 /* Gives the socket wholly to the kernel: every descriptor of it becomes foreign. For options that
  * only the kernel has. */
 void kernel_side_hand_over(struct s7_sock *sk, int fd);

@@ -223,6 +223,31 @@ bool sock_port_held(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s
 	return held;
 }
 
+bool sock_nobody_at(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now)
+{
+	uint8_t proto = sk->proto == PROTO_TCP ? IPPROTO_TCP : IPPROTO_UDP;
+	bool nobody;
+
+	inst_lock(sk->inst, now);
+	nobody = ip_is_local(sk->inst, ip) && !port_in_use(&sk->inst->ports, proto, port);
+	inst_unlock(sk->inst);
+	return nobody;
+}
+
+bool sock_peer_at(struct s7_sock *sk, uint16_t port, s7_time now)
+{
+	const struct s7_flow_table *flows = &sk->inst->flows;
+	const struct s7_flow *flow;
+	bool found = false;
+
+	inst_lock(sk->inst, now);
+	for (uint32_t i = 0; flows->count && i <= flows->mask && !found; i++)
+		for (flow = flows->bucket[i]; flow && !found; flow = flow->next)
+			found = flow->kind == FLOW_UDP && flow->lport == port;
+	inst_unlock(sk->inst);
+	return found;
+}
+
 int sock_connect_state(struct s7_sock *sk, s7_time now)
 {
 	int err = sock_enter(sk, 0, now);

@@ -101,6 +101,13 @@ bool sock_is_deferred(const struct s7_sock *sk);
 void sock_fastopen(struct s7_sock *sk, uint32_t sysctl, const void *keys, uint32_t len,
 		   s7_time now);
 int sock_disconnect(struct s7_sock *sk, s7_time now); /* connect(AF_UNSPEC) */
+/* (ip, port) is of this host, and no socket of this protocol is bound to the port here. */
+bool sock_nobody_at(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
+/*
+ * Whether a connected datagram socket has the port: it is in no table of ports. Looks at every
+ * flow.
+ */
+bool sock_peer_at(struct s7_sock *sk, uint16_t port, s7_time now);
 /* What connect() says before it looks at the address, see tcp_connect_state; 1: go on. */
 int sock_connect_state(struct s7_sock *sk, s7_time now);
 /*

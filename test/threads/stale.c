@@ -102,11 +102,13 @@ int kernel_side_autobind(struct s7_sock *sk, int fd)
 	return -EINVAL;
 }
 
-int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint32_t device)
+int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t port,
+			 uint32_t device)
 {
 	(void)sk;
 	(void)fd;
 	(void)dst;
+	(void)port;
 	(void)device;
 	return -EINVAL;
 }
