@@ -203,6 +203,9 @@ void filter_mend(struct s7_inst *inst)
 
 /* ---- running ---- */
 
+/* Ancillary values, and calls, which want a state for random numbers. */
+#define MORE_THAN_CPU ((~((uint32_t)BPF_USES_AD - 1) & ~BPF_AD(CPU)) | BPF_USES_CALL)
+
 /* On lo there is no link header: also what we sent to a group comes back without. */
 static bool has_no_link(const struct s7_pkt *pkt)
 {
@@ -226,14 +229,13 @@ static bool is_v6(const struct bpf_view *view)
 	return view->back >= (uint32_t)-view->net && view->data[view->net] >> 4 == 6;
 }
 
-static void fill_meta(struct bpf_view *view, const struct s7_inst *inst, const struct s7_pkt *pkt,
-		      uint32_t uses)
+/* What few programs ask for: kept out of the way of all others, registers included. */
+static S7_NOINLINE void fill_meta(struct bpf_view *view, const struct s7_inst *inst,
+				  const struct s7_pkt *pkt, uint32_t uses)
 {
 	const struct s7_iface *iface = &inst->iface[pkt->iface];
 	bool lo = has_no_link(pkt);
 
-	if (uses & BPF_AD(CPU))
-		view->cpu = (uint32_t)inst->rx_cpu;
 	if (uses & BPF_AD(PROTOCOL))
 		view->protocol = is_v6(view) ? ETH_P_IPV6 : ETH_P_IP;
 	if (uses & BPF_AD(PKTTYPE))
@@ -266,8 +268,11 @@ void filter_view(struct bpf_view *view, const struct s7_inst *inst, const struct
 	view->net = -(int32_t)pkt->l3_len;
 	view->link = view->net - BPF_LINK_LEN;
 	view->back = (uint32_t)s7_min(before, pkt_headroom(pkt));
-	if (s7_unlikely(uses & BPF_USES_META))
-		fill_meta(view, inst, pkt, uses);
+	if (s7_unlikely(uses & BPF_USES_META)) {
+		view->cpu = (uint32_t)inst->rx_cpu;
+		if (uses & MORE_THAN_CPU)
+			fill_meta(view, inst, pkt, uses);
+	}
 }
 
 uint32_t filter_exec(const struct s7_inst *inst, const struct s7_filter *filter,

@@ -103,6 +103,68 @@ static void shift(struct jit *j, bool wide, const struct bpf_insn *insn)
 
 /* ---- division ---- */
 
+/* The number and shift by which `(n * number) >> shift` is n / d, for every n of 32 bits. */
+struct reciprocal {
+	uint32_t number, shift;
+};
+
+/* False: the number would have 33 bits (7 is the least such divisor). */
+static bool reciprocal_of(uint32_t d, struct reciprocal *ret)
+{
+	uint32_t bits = 32 - (uint32_t)__builtin_clz(d - 1);
+
+	/* the least shift that does: m = ceil(2^shift / d), off by less than 2^(shift - 32) */
+	for (uint32_t shift = 32; shift <= 32 + bits; shift++) {
+		uint64_t power = 1ull << shift, m = power / d + 1;
+
+		if (m > UINT32_MAX)
+			return false;
+		if (m * d - power > power >> 32)
+			continue;
+		*ret = (struct reciprocal){ (uint32_t)m, shift };
+		return true;
+	}
+	return false;
+}
+
+/*
+ * By a constant, without a sign, in 32 bits: `cpu % workers` is what programs divide for, and a
+ * division is as long as all the rest of such a program. True: done.
+ */
+static bool divide_by_const(struct jit *j, const struct bpf_insn *insn)
+{
+	uint32_t dst = jit_reg[insn->dst_reg], d = (uint32_t)insn->imm;
+	bool modulo = BPF_OP(insn->code) == BPF_MOD;
+	struct reciprocal by;
+
+	if (d < 2)
+		return false;
+	if (!(d & (d - 1)) && modulo) {
+		emit_ri(j, false, OP_AND, dst, (int32_t)(d - 1));
+		return true;
+	}
+	if (!(d & (d - 1))) {
+		emit_rr(j, false, 0xc1, 5, dst); /* shr */
+		emit(j, (uint32_t)__builtin_ctz(d));
+		return true;
+	}
+	if (!reciprocal_of(d, &by))
+		return false;
+	emit_mov(j, false, dst, dst);
+	mov_const(j, false, R11, (int32_t)by.number);
+	emit_rr(j, true, 0x0faf, R11, dst);
+	emit_rr(j, true, 0xc1, 5, R11);
+	emit(j, by.shift);
+	if (!modulo) {
+		emit_mov(j, false, dst, R11);
+		return true;
+	}
+	emit_rr(j, false, 0x69, R11, R11);
+	emit32(j, d);
+	emit_rr(j, false, OP_SUB, R11, dst);
+	return true;
+}
+
 /* dst by r11, which is neither 0 nor, if signed, -1 */
 static void divide_plain(struct jit *j, bool wide, const struct bpf_insn *insn)
 {
@@ -155,6 +217,8 @@ static void divide(struct jit *j, bool wide, const struct bpf_insn *insn)
 	bool by_x = BPF_SRC(insn->code) == BPF_X;
 	uint32_t done[2] = { 0, 0 }, next;
 
+	if (!by_x && !wide && !insn->off && divide_by_const(j, insn))
+		return;
 	if (by_x)
 		emit_mov(j, wide, R11, jit_reg[insn->src_reg]);
 	else

@@ -43,6 +43,32 @@ static uint64_t run(const struct bpf_insn *insns, uint32_t count, void *ctx)
 	run((struct bpf_insn[]){ __VA_ARGS__ }, \
 	    (uint32_t)S7_ARRAY_LEN(((struct bpf_insn[]){ __VA_ARGS__ })), NULL)
 
+/* The compiler multiplies where it can: every edge of quotients and of 32 bits. */
+Test(bpf, division_by_constants)
+{
+	static const uint32_t some[] = { 1,	     2,		 3,	     5,		6,
+					 7,	     9,		 10,	     11,	12,
+					 25,	     60,	 64,	     100,	641,
+					 1000,	     65535,	 65536,	     65537,	0x7fffffff,
+					 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff };
+
+	for (size_t i = 0; i < S7_ARRAY_LEN(some) + 200; i++) {
+		uint32_t d = i < S7_ARRAY_LEN(some) ? some[i] : (uint32_t)(i * 2654435761u) | 1;
+
+		for (size_t k = 0; k < 24; k++) {
+			uint64_t n = (uint64_t)d * (k / 3 ? UINT32_MAX / d >> (k / 3 - 1) : 0) +
+				     k % 3 - 1;
+			uint32_t low = (uint32_t)n;
+
+			cr_assert_eq(RUN(WIDE(BPF_REG_0, n), I(BPF_ALU | BPF_DIV | BPF_K, 0, 0, 0,
+							       (int32_t)d), EXIT), low / d);
+			cr_assert_eq(RUN(WIDE(BPF_REG_3, n), I(BPF_ALU | BPF_MOD | BPF_K, 3, 0, 0,
+							       (int32_t)d),
+					 MOVX(BPF_REG_0, BPF_REG_3), EXIT), low % d);
+		}
+	}
+}
+
 Test(bpf, random_programs_give_the_same_on_both_engines)
 {
 	struct bpf_insn prog[GEN_MACHINE_INSNS];
