@@ -11,7 +11,7 @@ cd "$S7_TOP" || exit 1
 S7_PACKAGES_BUILD="gcc clang libclang-rt-dev clang-format cmake ninja-build pkg-config ccache git python3
 	libdpdk-dev libbpf-dev libmnl-dev libinih-dev libnuma-dev libpcap-dev libcriterion-dev
 	libelf-dev zlib1g-dev libbsd-dev libmd-dev linux-libc-dev"
-S7_PACKAGES_RUN="iproute2 ethtool procps netbase curl nginx redis-server redis-tools memcached
+S7_PACKAGES_RUN="bpftool iproute2 ethtool procps netbase curl nginx redis-server redis-tools memcached
 	iperf3 wrk strace gdb binutils libpython3.11-testsuite stress-ng iputils-ping traceroute tcpdump"
 # The servers that only tests run.
 S7_PACKAGES_ZOO="haproxy apache2-bin apache2-utils lighttpd socat dnsmasq-base bind9-dnsutils unbound

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/bpf.h"
 #include "shim/internal.h"
 
 #define ARENA_BYTES (64ull << 30) /* address space */
@@ -51,6 +52,7 @@ static const struct s7_host_ops host_ops = {
 	.deferred = sig_run_deferred,
 	.own_port = boot_own_port,
 	.signal = sigio_send,
+	.bpf = &bpf_host,
 };
 
 bool boot_running(void)
@@ -194,6 +196,7 @@ static const struct boot_step {
 	{ "processes", step_procs }, { "EAL", step_eal },
 	{ "packet pools", step_pools }, { "ports", boot_ports },
 	{ "instances", step_insts }, { "code of filters", boot_code },
+	{ "maps of filters", bpf_map_boot },
 	{ "interfaces", boot_ifaces }, { "filters of interfaces", boot_filters },
 	{ "addresses and routes", boot_adopt }, { "silence of the kernel", boot_silencers },
 };

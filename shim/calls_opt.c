@@ -19,6 +19,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
+#include "shim/bpf.h"
 #include "shim/internal.h"
 #include "shim/io.h"
 #include "shim/packet.h"
@@ -60,7 +61,8 @@ static int kernel_allows(const struct s7_sock *sk, int level, int name, const vo
 	}
 	if (sk->more & SKM_LOCK_FILTER)
 		kernel_set((int)fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one));
-	if (level == SOL_SOCKET && name == SO_ATTACH_REUSEPORT_CBPF) /* the rest is the stack's */
+	if (level == SOL_SOCKET && /* the rest is the stack's */
+	    (name == SO_ATTACH_REUSEPORT_CBPF || name == SO_ATTACH_REUSEPORT_EBPF))
 		kernel_set((int)fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	err = kernel_set((int)fd, level, name, val, len);
 	s7_sys1(SYS_close, fd);
@@ -194,6 +196,10 @@ static int set_option(struct s7_sock *sk, int fd, int level, int name, const voi
 	if (s7_unlikely(sock_is_raw(sk)) && is_device_option(level, name))
 		return set_device(sk, fd, name, val, len);
 
+	if (bpf_is_attach(level, name) && bpf_prog_judge(val, len, -1)) {
+		err = kernel_allows(sk, level, name, val, len);
+		return err ? err : bpf_prog_judge(val, len, fd);
+	}
 	if (level == IPPROTO_TCP && name == TCP_FASTOPEN_CONNECT)
 		fastopen_refresh(sk, fd); /* whether clients may */
 	if (sock_option_is_behind(sk, level, name)) {

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shim/bpf.h"
 #include "shim/internal.h"
 
 struct mask_arg {
@@ -43,6 +44,11 @@ static ssize_t sys_pwritev2(int fd, const struct iovec *iov, int cnt, off_t low,
 	return pwritev2(fd, iov, cnt, low, flags);
 }
 
+static long sys_bpf(long cmd, void *attr, long size)
+{
+	return ret_errno(bpf_intercepted((int)cmd, attr, (uint32_t)size));
+}
+
 enum result { RESULT_INT = 1, RESULT_LONG };
 
 typedef long (*six_words)(long a, long b, long c, long d, long e, long f);
@@ -66,6 +72,7 @@ static const struct {
 	INT(ppoll), INT_BY(pselect6, sys_pselect6), INT(epoll_create1), INT(epoll_ctl),
 	INT(epoll_pwait), INT(epoll_pwait2),
 	INT_BY(exit_group, _exit), LONG(mmap), INT(munmap),
+	LONG_BY(bpf, sys_bpf),
 #ifdef __x86_64__
 	INT(accept), INT(dup2), INT(poll), INT(select), INT(epoll_create), INT(epoll_wait),
 	INT_BY(fork, fork_process), INT_BY(vfork, fork_process),

@@ -17,6 +17,7 @@
  * vfork is fork: a wrapper cannot return into a frame that the child shares. Context: any thread
  * without stack locks.
  */
+#include "shim/bpf.h"
 #include "shim/epoll_late.h"
 #include "shim/internal.h"
 
@@ -98,6 +99,7 @@ static void fork_child(void)
 	now_forking.entered = true;
 	now_forking.slot = NULL;
 	lock_forget_self();
+	bpf_forked();
 	boot_forked();
 	if (!boot_running())
 		return; /* nothing of it to hand on but the descriptors remembered by early.c */

@@ -19,6 +19,7 @@
  * Context: any thread, no lock held. Called by: calls_conn.c, calls_opt.c, io.c, early.c.
  */
 #include "shim/packet.h"
+#include "shim/bpf.h"
 
 #include <fcntl.h>
 
@@ -236,7 +237,6 @@ static const struct special {
 	{ SOL_PACKET, PACKET_VNET_HDR, NOT_HERE_IF_SET },
 	{ SOL_PACKET, 24 /* PACKET_VNET_HDR_SZ */, NOT_HERE_IF_SET },
 	{ SOL_PACKET, PACKET_FANOUT_DATA, NOT_HERE },
-	{ SOL_SOCKET, SO_ATTACH_BPF, NOT_HERE },
 };
 
 static const struct special *special_of(int level, int name)
@@ -311,6 +311,10 @@ int packet_setsockopt(struct s7_sock *sk, int fd, int level, int name, const voi
 		return set_own(sk, fd, level, name, val, len);
 	if (special)
 		err = special_check(sk, fd, special, val, len);
+	else if (bpf_is_attach(level, name) && bpf_prog_judge(val, len, -1)) {
+		err = fresh_says(sk, level, name, val, len);
+		return err ? err : bpf_prog_judge(val, len, fd);
+	}
 	if (!err)
 		err = (int)kernel_set(fd, level, name, val, len);
 	if (err)

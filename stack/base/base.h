@@ -32,6 +32,7 @@ typedef uint64_t s7_time;
 #define S7_ALIGNED(n) __attribute__((aligned(n)))
 #define S7_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define S7_NOINLINE __attribute__((noinline))
+#define S7_UNUSED __attribute__((unused))
 #define S7_EXPORT __attribute__((visibility("default")))
 
 /*

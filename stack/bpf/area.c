@@ -26,7 +26,8 @@ int area_inst_init(struct s7_inst *inst)
 	area->taken = arena_take(inst->arena, (area->blocks + 63) / 64 * sizeof(uint64_t),
 				 S7_CACHELINE);
 	area->base = arena_take(inst->arena, bytes + AREA_PAGE, S7_CACHELINE);
-	if (!area->taken || !area->base)
+	area->maps = arena_take(inst->arena, BPF_SLOTS * sizeof(*area->maps), S7_CACHELINE);
+	if (!area->taken || !area->base || !area->maps)
 		return -ENOMEM;
 	/* a page of memory, wherever the arena begins (tests) */
 	area->base = (char *)s7_round_up((uintptr_t)area->base, AREA_PAGE);

@@ -11,6 +11,7 @@
 #ifndef S7_BPF_AREA_H
 #define S7_BPF_AREA_H
 
+#include "stack/bpf/maps.h"
 #include "stack/core/inst.h"
 
 #define AREA_BLOCK 256u
@@ -22,6 +23,10 @@ struct s7_filter_area {
 	uint32_t blocks;
 	uint32_t used;
 	uint32_t next; /* where the search begins */
+	struct bpf_map_slot *maps; /* [BPF_SLOTS]: maps.h */
+	/* bpf_trace_printk: lines, since when */
+	uint32_t printed;
+	s7_time print_since;
 };
 
 /* Carves it: AREA_LEAST..AREA_MOST bytes of address space by the number of sockets. 0, -ENOMEM. */

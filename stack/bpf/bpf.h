@@ -7,9 +7,9 @@
  * Neither checks memory accesses: a program is our own translation of a checked classic one, or one
  * that the kernel's verifier has accepted. bpf_check() makes sure of the rest (opcodes, registers,
  * jumps), so that an engine never leaves the program. What differs from the kernel's machine:
- * LD_ABS and LD_IND take the packet from the view and change R0 alone, and the number of a CALL is
- * an index into struct bpf_calls, which is the caller's own: machine code holds no address and is
- * right in every process that has it mapped.
+ * LD_ABS and LD_IND take the packet from the view and change R0 alone, the number of a CALL is an
+ * index into struct bpf_calls, and a map is the number of its slot (maps.h): both tables are the
+ * caller's own, so machine code holds no address and is right in every process that has it mapped.
  * Pure: no state, no lock. The view is the caller's, on its stack.
  */
 #ifndef S7_BPF_H
@@ -26,10 +26,16 @@
 
 #define BPF_STACK_BYTES 512
 #define BPF_INSNS_MAX (1u << 20)
+#define BPF_DEPTH 8 /* frames of functions that call each other */
 #define BPF_NOWHERE INT32_MIN /* a header that the packet has not */
 #define BPF_LINK_LEN 14	      /* of every link here; lo has none and shows an empty one, as Linux */
 
 struct bpf_view;
+struct bpf_map_here;
+struct bpf_map_slot;
+struct s7_bind;
+struct s7_inst;
+struct s7_sock;
 
 /* R1..R5, and the packet of the run. */
 typedef uint64_t (*bpf_helper)(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
@@ -41,6 +47,26 @@ enum bpf_call {
 	CALL_PAY_OFFSET, /* (view) */
 	CALL_NLATTR,	 /* (view, A, X) */
 	CALL_NLATTR_NEST,
+	/* the kernel's helpers, helpers.c; off of LOOKUP: slot + 1 of an array, if it is known */
+	CALL_MAP_LOOKUP,
+	CALL_MAP_UPDATE,
+	CALL_MAP_DELETE,
+	CALL_MAP_PUSH,
+	CALL_MAP_POP,
+	CALL_MAP_PEEK,
+	CALL_KTIME,
+	CALL_KTIME_BOOT,
+	CALL_KTIME_COARSE,
+	CALL_PRANDOM,
+	CALL_CPU,
+	CALL_NUMA_NODE,
+	CALL_PRINTK,
+	CALL_LOAD_BYTES,
+	CALL_LOAD_BYTES_RELATIVE,
+	CALL_SOCKET_COOKIE,
+	CALL_SOCKET_UID,
+	CALL_SELECT_REUSEPORT,
+	CALL_STRNCMP,
 	CALL_COUNT
 };
 
@@ -70,6 +96,14 @@ struct bpf_view {
 	uint32_t pkt_type, ifindex, hatype, mark, queue, rxhash, cpu;
 	uint32_t vlan_tag, vlan_present, vlan_tpid;
 	uint64_t random; /* state; each use moves it on */
+	uint32_t priority;
+	/* of eBPF programs (ebpf.h) */
+	bool copied;	    /* values of maps were copied for this run: to be written back */
+	uint32_t flow_hash; /* SK_REUSEPORT */
+	const struct bpf_map_here *maps; /* this process's, by slot */
+	struct s7_inst *inst;
+	const struct s7_sock *sk; /* whose packet it is, or would be */
+	struct s7_bind *selected; /* SK_REUSEPORT: the member that the program named */
 };
 
 enum bpf_uses {
@@ -79,6 +113,7 @@ enum bpf_uses {
 	BPF_USES_STACK = 1 << 3,
 	BPF_WRITES_R1 = 1 << 4, /* so that the view is not to be found there */
 	BPF_OWN_CTX = 1 << 5,	/* R1 begins as something else than the view: its maker says so */
+	BPF_USES_MAPS = 1 << 6, /* values of a map by address */
 	BPF_USES_AD = 1 << 16,	/* from here a bit for each ancillary value: BPF_AD() */
 };
 
@@ -89,6 +124,10 @@ struct bpf_code {
 	const struct bpf_insn *insns;
 	uint32_t count;
 	uint32_t uses; /* enum bpf_uses, by bpf_check */
+	/* where functions begin that the program calls, in order; NULL: none */
+	const uint32_t *funcs;
+	uint32_t func_count;
+	const struct bpf_map_slot *maps; /* all of the instance */
 };
 
 /*

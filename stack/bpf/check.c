@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#include "stack/bpf/maps.h"
+
 /* What an opcode has beside its code; dst is a register in all but those without. */
 enum shape {
 	S_NONE,
@@ -90,8 +92,10 @@ static bool alu_off_ok(const struct bpf_insn *insn)
 
 static bool wide_ok(const struct bpf_insn *insn, uint32_t behind)
 {
-	return behind && !insn->src_reg && !insn->off && !insn[1].code && !insn[1].dst_reg &&
-	       !insn[1].src_reg && !insn[1].off;
+	bool of_map = insn->src_reg == BPF_PSEUDO_MAP_FD || insn->src_reg == BPF_PSEUDO_MAP_VALUE;
+
+	return behind && (!insn->src_reg || (of_map && (uint32_t)insn->imm < BPF_SLOTS)) &&
+	       !insn->off && !insn[1].code && !insn[1].dst_reg && !insn[1].src_reg && !insn[1].off;
 }
 
 static bool fields_ok(const struct bpf_insn *insn, uint32_t behind)
@@ -116,7 +120,8 @@ static bool fields_ok(const struct bpf_insn *insn, uint32_t behind)
 	case S_WIDE:
 		return wide_ok(insn, behind);
 	case S_CALL:
-		return !insn->src_reg && (uint32_t)insn->imm < CALL_COUNT;
+		return insn->src_reg == BPF_PSEUDO_CALL ||
+		       (!insn->src_reg && (uint32_t)insn->imm < CALL_COUNT);
 	default:
 		return true;
 	}
@@ -143,7 +148,7 @@ static int64_t target_of(const struct bpf_insn *insn, uint32_t pc)
 {
 	uint8_t shape = shapes[insn->code];
 
-	if (shape == S_JUMP_A32)
+	if (shape == S_JUMP_A32 || (shape == S_CALL && insn->src_reg == BPF_PSEUDO_CALL))
 		return (int64_t)pc + 1 + insn->imm;
 	if (shape >= S_JUMP_A && shape <= S_JUMP_X)
 		return (int64_t)pc + 1 + insn->off;

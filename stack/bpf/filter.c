@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * filter.c - classic filters of sockets: from the program's memory to machine code, and a run
+ * filter.c - filters of sockets: from the program's memory to machine code, and a run
  *
  * Attaching copies, checks, translates and compiles under the lock, into memory that is given back
  * (scratch) and memory that stays (the filter, of the size it turned out to need). The new one is
@@ -19,6 +19,7 @@
 #include "stack/base/user.h"
 #include "stack/bpf/area.h"
 #include "stack/bpf/cbpf.h"
+#include "stack/bpf/ebpf.h"
 #include "stack/bpf/jit.h"
 
 /* ---- making ---- */
@@ -115,8 +116,11 @@ int filter_load(struct s7_inst *inst, const struct sock_filter *user, uint32_t l
 
 void filter_put(struct s7_inst *inst, struct s7_filter *filter)
 {
-	if (filter && !--filter->refs)
-		area_free(inst->filters, filter, filter->bytes);
+	if (!filter || --filter->refs)
+		return;
+	for (uint32_t i = 0; i < filter->map_count; i++)
+		maps_give(inst, filter->maps[i].slot);
+	area_free(inst->filters, filter, filter->bytes);
 }
 
 static void filter_set(struct s7_sock *sk, struct s7_filter *filter)
@@ -138,6 +142,21 @@ int filter_attach(struct s7_sock *sk, const struct sock_filter *user, uint32_t l
 	if (sk->more & SKM_LOCK_FILTER)
 		return -EPERM;
 	err = filter_load(sk->inst, user, len, &filter);
+	if (!err)
+		filter_set(sk, filter);
+	return err;
+}
+
+int filter_attach_ebpf(struct s7_sock *sk, const struct ebpf_prog *prog)
+{
+	struct s7_filter *filter;
+	int err;
+
+	if (sk->more & SKM_LOCK_FILTER)
+		return -EPERM;
+	if (prog->type != BPF_PROG_TYPE_SOCKET_FILTER)
+		return -EINVAL;
+	err = ebpf_load(sk->inst, prog, &filter);
 	if (!err)
 		filter_set(sk, filter);
 	return err;
@@ -172,8 +191,11 @@ static void forget_refs(struct s7_filter *filter)
 
 static void count_ref(struct s7_inst *inst, struct s7_filter *filter)
 {
-	if (filter && !filter->refs++)
-		area_keep(inst->filters, filter, filter->bytes);
+	if (!filter || filter->refs++)
+		return;
+	area_keep(inst->filters, filter, filter->bytes);
+	for (uint32_t i = 0; i < filter->map_count; i++)
+		inst->filters->maps[filter->maps[i].slot].refs++;
 }
 
 void filter_mend(struct s7_inst *inst)
@@ -181,6 +203,8 @@ void filter_mend(struct s7_inst *inst)
 	struct s7_list *pos;
 
 	area_clear(inst->filters);
+	for (uint32_t i = 0; i < BPF_SLOTS; i++)
+		inst->filters->maps[i].refs = 0;
 	for (uint32_t i = 0; i < inst->iface_count; i++)
 		forget_refs(inst->iface[i].filter);
 	list_for_each(pos, &inst->socks)
@@ -248,6 +272,7 @@ static S7_NOINLINE void fill_meta(struct bpf_view *view, const struct s7_inst *i
 		view->mark = lo ? pkt->hash : 0;
 		view->queue = lo ? 0 : inst->index + 1;
 		view->rxhash = lo ? 0 : pkt->hash;
+		view->priority = lo ? pkt->tso_mss : 0;
 	}
 	if (uses & (BPF_AD(VLAN_TAG) | BPF_AD(VLAN_TAG_PRESENT) | BPF_AD(VLAN_TPID)))
 		view->vlan_tag = view->vlan_present = view->vlan_tpid = 0;
@@ -275,8 +300,8 @@ void filter_view(struct bpf_view *view, const struct s7_inst *inst, const struct
 	}
 }
 
-uint32_t filter_exec(const struct s7_inst *inst, const struct s7_filter *filter,
-		     struct bpf_view *view)
+static uint32_t exec_classic(const struct s7_inst *inst, const struct s7_filter *filter,
+			     struct bpf_view *view)
 {
 	const char *native = area_native(inst, inst->filters, filter);
 
@@ -285,6 +310,21 @@ uint32_t filter_exec(const struct s7_inst *inst, const struct s7_filter *filter,
 	return (uint32_t)bpf_interp(&filter->code, view, view);
 }
 
+/* What cannot be judged is not let through. */
+static S7_NOINLINE uint32_t exec_ebpf(struct s7_inst *inst, const struct s7_filter *filter,
+				      struct bpf_view *view)
+{
+	uint32_t ret;
+
+	return ebpf_exec(inst, filter, view, &ret) ? ret : 0;
+}
+
+uint32_t filter_exec(struct s7_inst *inst, const struct s7_filter *filter, struct bpf_view *view)
+{
+	if (s7_unlikely(filter->type))
+		return exec_ebpf(inst, filter, view);
+	return exec_classic(inst, filter, view);
+}
 uint32_t filter_run(const struct s7_sock *sk, const struct s7_pkt *pkt, uint32_t least)
 {
 	const struct s7_filter *filter = sk->filter;
@@ -292,6 +332,7 @@ uint32_t filter_run(const struct s7_sock *sk, const struct s7_pkt *pkt, uint32_t
 	uint32_t keep;
 
 	filter_view(&view, sk->inst, pkt, filter->code.uses);
+	view.sk = sk;
 	keep = filter_exec(sk->inst, filter, &view);
 	return keep ? (uint32_t)s7_min(s7_max(keep, least), pkt->total) : 0;
 }

@@ -10,11 +10,21 @@
 #include "stack/bpf/bpf.h"
 #include "stack/core/sk.h"
 
+struct ebpf_prog; /* stack/bpf/ebpf.h */
+
+struct s7_filter_map {
+	uint32_t slot, id;
+};
+
 /* In the area of the instance; sockets that inherited it share it. Never changes. */
 struct s7_filter {
 	uint32_t refs;
 	uint32_t bytes;	 /* of the whole: this, the program as given, translated, machine code */
 	uint32_t len;	 /* classic instructions */
+	uint32_t type;	 /* 0: classic; BPF_PROG_TYPE_* */
+	uint64_t fields; /* words of the context that it reads */
+	struct s7_filter_map *maps;
+	uint32_t map_count;
 	uint32_t native; /* where the machine code begins, from here; 0: none */
 	struct bpf_code code;
 	struct sock_filter classic[]; /* as given: SO_GET_FILTER */
@@ -25,6 +35,8 @@ struct s7_filter {
  * would refuse it), -EFAULT, -ENOMEM, -EPERM (SO_LOCK_FILTER).
  */
 int filter_attach(struct s7_sock *sk, const struct sock_filter *user, uint32_t len);
+/* The same with a program of type SOCKET_FILTER. */
+int filter_attach_ebpf(struct s7_sock *sk, const struct ebpf_prog *prog);
 /* 0, -ENOENT, -EPERM. */
 int filter_detach(struct s7_sock *sk);
 /* An accepted connection has its listener's. */
@@ -46,9 +58,8 @@ int filter_load(struct s7_inst *inst, const struct sock_filter *user, uint32_t l
 		struct s7_filter **ret_filter);
 /* Gives a reference back. NULL is legal. */
 void filter_put(struct s7_inst *inst, struct s7_filter *filter);
-/* Runs it by the engine there is. */
-uint32_t filter_exec(const struct s7_inst *inst, const struct s7_filter *filter,
-		     struct bpf_view *view);
+/* Runs it by the engine there is; view->sk is set. */
+uint32_t filter_exec(struct s7_inst *inst, const struct s7_filter *filter, struct bpf_view *view);
 
 /* The view of a packet whose data is at the transport header. */
 void filter_view(struct bpf_view *ret_view, const struct s7_inst *inst, const struct s7_pkt *pkt,

@@ -10,11 +10,21 @@
 
 #include <endian.h>
 
+#include "stack/bpf/maps.h"
+
 #define INLINE static inline __attribute__((always_inline))
+
+/* What a function that was called gives back when it returns. */
+struct frame {
+	const struct bpf_insn *call;
+	uint64_t kept[5]; /* R6..R10 */
+};
 
 struct machine {
 	uint64_t reg[BPF_REG_10 + 1];
 	struct bpf_view *view;
+	uint32_t depth;
+	struct frame *frame; /* [BPF_DEPTH] */
 };
 
 /* ---- arithmetic ---- */
@@ -280,52 +290,107 @@ INLINE bool load(struct machine *m, const struct bpf_insn **insn)
 {
 	if (BPF_MODE((*insn)->code) != BPF_IMM)
 		return load_packet(m, *insn);
-	m->reg[(*insn)->dst_reg] = (uint32_t)(*insn)[0].imm | (uint64_t)(*insn)[1].imm << 32;
+	if (s7_unlikely((*insn)->src_reg == BPF_PSEUDO_MAP_VALUE))
+		m->reg[(*insn)->dst_reg] = (uintptr_t)m->view->maps[(*insn)->imm].mem +
+					   (uint32_t)(*insn)[1].imm;
+	else
+		m->reg[(*insn)->dst_reg] =
+			(uint32_t)(*insn)[0].imm | (uint64_t)(*insn)[1].imm << 32;
 	(*insn)++;
 	return true;
+}
+
+/* The verifier bounds the depth; a program that it never saw ends. */
+static const struct bpf_insn *enter(struct machine *m, const struct bpf_insn *insn)
+{
+	struct frame *frame = &m->frame[m->depth];
+
+	if (m->depth + 1 == BPF_DEPTH)
+		return NULL;
+	frame->call = insn;
+	memcpy(frame->kept, &m->reg[BPF_REG_6], sizeof(frame->kept));
+	m->depth++;
+	m->reg[BPF_REG_10] -= BPF_STACK_BYTES;
+	return insn + insn->imm;
+}
+
+/* The instruction behind which it goes on, NULL: the program is at its end. */
+INLINE const struct bpf_insn *leave(struct machine *m)
+{
+	const struct frame *frame;
+
+	if (s7_likely(!m->depth))
+		return NULL;
+	frame = &m->frame[--m->depth];
+	memcpy(&m->reg[BPF_REG_6], frame->kept, sizeof(frame->kept));
+	return frame->call;
 }
 
 INLINE const struct bpf_insn *jump(struct machine *m, const struct bpf_insn *insn)
 {
 	if (BPF_OP(insn->code) == BPF_JA)
 		return insn + (BPF_CLASS(insn->code) == BPF_JMP32 ? insn->imm : insn->off);
+	if (insn->code == (BPF_JMP | BPF_EXIT))
+		return leave(m);
 	if (insn->code == (BPF_JMP | BPF_CALL)) {
+		if (insn->src_reg == BPF_PSEUDO_CALL)
+			return enter(m, insn);
 		call(m, insn);
 		return insn;
 	}
 	return jumps(m, insn) ? insn + insn->off : insn;
 }
 
+static uint64_t run(struct machine *m, const struct bpf_insn *insn)
+{
+	for (; insn; insn++) {
+		switch (BPF_CLASS(insn->code)) {
+		case BPF_ALU:
+		case BPF_ALU64:
+			alu(m, insn);
+			break;
+		case BPF_LD:
+			if (s7_likely(load(m, &insn)))
+				break;
+			insn = leave(m);
+			if (!insn)
+				return 0;
+			break;
+		case BPF_LDX:
+			m->reg[insn->dst_reg] = mem_read(
+				address(m->reg[insn->src_reg], insn->off), insn->code);
+			break;
+		case BPF_ST:
+		case BPF_STX:
+			store(m, insn);
+			break;
+		default:
+			insn = jump(m, insn);
+			if (!insn)
+				return m->reg[BPF_REG_0];
+		}
+	}
+	return 0;
+}
+
+static uint64_t run_functions(struct machine *m, const struct bpf_insn *insn)
+{
+	uint64_t stack[BPF_DEPTH * BPF_STACK_BYTES / 8];
+	struct frame frame[BPF_DEPTH];
+
+	m->frame = frame;
+	m->reg[BPF_REG_10] = (uintptr_t)(stack + S7_ARRAY_LEN(stack));
+	return run(m, insn);
+}
+
 uint64_t bpf_interp(const struct bpf_code *code, struct bpf_view *view, void *ctx)
 {
 	uint64_t stack[BPF_STACK_BYTES / 8];
 	struct machine m = { .view = view };
-	const struct bpf_insn *insn;
 
 	m.reg[BPF_REG_1] = (uintptr_t)ctx;
+	if (code->func_count)
+		return run_functions(&m, code->insns);
 	m.reg[BPF_REG_10] = (uintptr_t)(stack + S7_ARRAY_LEN(stack));
-	for (insn = code->insns;; insn++) {
-		switch (BPF_CLASS(insn->code)) {
-		case BPF_ALU:
-		case BPF_ALU64:
-			alu(&m, insn);
-			break;
-		case BPF_LD:
-			if (!load(&m, &insn))
-				return 0;
-			break;
-		case BPF_LDX:
-			m.reg[insn->dst_reg] = mem_read(
-				address(m.reg[insn->src_reg], insn->off), insn->code);
-			break;
-		case BPF_ST:
-		case BPF_STX:
-			store(&m, insn);
-			break;
-		default:
-			if (insn->code == (BPF_JMP | BPF_EXIT))
-				return m.reg[BPF_REG_0];
-			insn = jump(&m, insn);
-		}
-	}
+	return run(&m, code->insns);
 }

@@ -68,7 +68,7 @@ static void survey(struct jit *j)
 		j->view = R12;
 		j->saved |= 2;
 	}
-	j->frame = j->stack || j->saved;
+	j->frame = j->stack || j->saved || code->func_count;
 }
 
 /* ---- entry and exit ---- */
@@ -86,17 +86,22 @@ void jit_packet_regs(struct jit *j)
 	emit_rm(j, false, 0x8b, R10, j->view, offsetof(struct bpf_view, head));
 }
 
+static void frame(struct jit *j)
+{
+	if (!j->frame)
+		return;
+	emit_push(j, RBP);
+	emit_mov(j, true, RBP, RSP);
+	if (j->stack || is_uneven(j))
+		emit_ri(j, true, OP_SUB, RSP, j->stack + (is_uneven(j) ? 8 : 0));
+	for (uint32_t i = 0; i < S7_ARRAY_LEN(saved_regs); i++)
+		if (j->saved >> i & 1)
+			emit_push(j, saved_regs[i]);
+}
+
 static void enter(struct jit *j)
 {
-	if (j->frame) {
-		emit_push(j, RBP);
-		emit_mov(j, true, RBP, RSP);
-		if (j->stack || is_uneven(j))
-			emit_ri(j, true, OP_SUB, RSP, j->stack + (is_uneven(j) ? 8 : 0));
-		for (uint32_t i = 0; i < S7_ARRAY_LEN(saved_regs); i++)
-			if (j->saved >> i & 1)
-				emit_push(j, saved_regs[i]);
-	}
+	frame(j);
 	if (j->view == R12) {
 		emit_mov(j, true, R12, RDI);
 		emit_mov(j, true, RDI, RSI);
@@ -118,6 +123,8 @@ void jit_exit(struct jit *j, bool is_last)
 {
 	if (!j->frame)
 		emit(j, 0xc3);
+	else if (j->code->func_count)
+		leave(j);
 	else if (!is_last)
 		emit_jmp(j, j->end);
 }
@@ -132,6 +139,14 @@ static uint32_t leave_bytes(const struct jit *j)
 	struct jit count = { .code = j->code, .saved = j->saved, .frame = j->frame };
 
 	leave(&count);
+	return count.n;
+}
+
+uint32_t jit_entry_bytes(const struct jit *j)
+{
+	struct jit count = { .saved = j->saved, .frame = j->frame, .stack = j->stack };
+
+	frame(&count);
 	return count.n;
 }
 
@@ -234,10 +249,17 @@ static bool pass(struct jit *j)
 
 	j->n = 0;
 	j->loads = 0;
+	j->func = 0;
 	enter(j);
 	for (uint32_t pc = 0; pc < count;) {
-		uint32_t start = j->n, next = pc + jit_insn(j, pc);
+		uint32_t start, next;
 
+		if (j->func < j->code->func_count && j->code->funcs[j->func] == pc) {
+			frame(j); /* jumps lead behind it, calls to it */
+			j->func++;
+		}
+		start = j->n;
+		next = pc + jit_insn(j, pc);
 		same &= j->at[pc] == start;
 		j->at[pc] = start;
 		pc = next;

@@ -5,6 +5,7 @@
  *   R0 rax   R1 rdi   R2 rsi   R3 rdx   R4 rcx   R5 r8     (spoilt by calls, their arguments)
  *   R6 rbx   R7 r13   R8 r14   R9 r15   R10 rbp            (saved if used)
  *   r9 data of the packet   r10d its head   r11 scratch   r12 the view, where R1 is not
+ * Functions that the program calls have a frame as the program itself; r9, r10 and r12 are all's.
  */
 #ifndef S7_JIT_X86_H
 #define S7_JIT_X86_H
@@ -38,6 +39,7 @@ struct jit {
 	uint32_t end;  /* of the instructions in the last pass; the parts behind follow */
 	uint32_t loads; /* LD_ABS and LD_IND so far */
 	uint32_t loads_all;
+	uint32_t func; /* next of code->funcs */
 	uint8_t view;  /* register */
 	uint8_t saved; /* bits: RBX R12..R15 in this order */
 	uint16_t stack; /* bytes below rbp */
@@ -203,7 +205,9 @@ static inline void land_here(struct jit *j, uint32_t from)
 
 /* ---- jit_x86.c: the parts around the instructions ---- */
 
-/* Leaves the program with R0. */
+/* Bytes of the entry of a function that the program calls. */
+uint32_t jit_entry_bytes(const struct jit *j);
+/* Leaves the program, or the function, with R0. */
 void jit_exit(struct jit *j, bool is_last);
 /* Where the slow way of the n-th load begins, and where a load beyond the packet ends. */
 uint32_t jit_stub_at(const struct jit *j, uint32_t n);

@@ -9,6 +9,7 @@
 #ifdef __x86_64__
 
 #include "stack/bpf/jit_x86.h"
+#include "stack/bpf/maps.h"
 
 /* ---- memory ---- */
 
@@ -136,10 +137,28 @@ static void store(struct jit *j, const struct bpf_insn *insn)
 		store_reg(j, insn);
 }
 
+static int32_t here_at(uint32_t slot)
+{
+	return (int32_t)(slot * sizeof(struct bpf_map_here) + offsetof(struct bpf_map_here, mem));
+}
+
+/* The address of a value of slot imm, insn[1].imm bytes into it. */
+static void map_value(struct jit *j, uint32_t dst, const struct bpf_insn *insn)
+{
+	emit_rm(j, true, 0x8b, dst, j->view, offsetof(struct bpf_view, maps));
+	emit_rm(j, true, 0x8b, dst, dst, here_at((uint32_t)insn->imm));
+	if (insn[1].imm)
+		emit_ri(j, true, OP_ADD, dst, insn[1].imm);
+}
+
 static void wide_const(struct jit *j, const struct bpf_insn *insn)
 {
 	uint32_t dst = jit_reg[insn->dst_reg];
 
+	if (insn->src_reg == BPF_PSEUDO_MAP_VALUE) {
+		map_value(j, dst, insn);
+		return;
+	}
 	if (!insn[1].imm) {
 		emit_rex(j, false, 0, dst, false);
 		emit(j, 0xb8u | (dst & 7));
@@ -230,6 +249,38 @@ static void compare(struct jit *j, const struct bpf_insn *insn)
 	}
 }
 
+/* A lookup in an array that is mapped: the key is behind R2. */
+static void array_at(struct jit *j, uint32_t slot)
+{
+	const struct ebpf_map *shape = &j->code->maps[slot].shape;
+	uint32_t stride = bpf_map_stride(shape), none, done;
+
+	emit_rm(j, false, 0x8b, RAX, RSI, 0);
+	emit_ri(j, false, OP_CMP, RAX, (int32_t)shape->entries);
+	none = emit_jcc_later(j, CC_AE);
+	emit_rm(j, true, 0x8b, R11, j->view, offsetof(struct bpf_view, maps));
+	if (!(stride & (stride - 1))) {
+		emit_rr(j, true, 0xc1, 4, RAX); /* shl */
+		emit(j, (uint32_t)__builtin_ctz(stride));
+	} else {
+		emit_rr(j, true, 0x69, RAX, RAX); /* imul */
+		emit32(j, stride);
+	}
+	emit_rm(j, true, 0x03, RAX, R11, here_at(slot));
+	done = emit_jmp_later(j);
+	land_here(j, none);
+	emit_rr(j, false, OP_XOR, RAX, RAX);
+	land_here(j, done);
+}
+
+static void call_function(struct jit *j, uint32_t pc)
+{
+	emit(j, 0xe8);
+	emit32(j, j->at[pc + 1u + (uint32_t)j->code->insns[pc].imm] - jit_entry_bytes(j) -
+			  (j->n + 4));
+	jit_packet_regs(j);
+}
+
 static void call(struct jit *j, const struct bpf_insn *insn)
 {
 	int32_t at = (int32_t)(offsetof(struct bpf_calls, helper) +
@@ -248,7 +299,12 @@ static void jump(struct jit *j, const struct bpf_insn *insn, uint32_t pc)
 		jit_exit(j, pc + 1 == j->code->count);
 		break;
 	case BPF_CALL:
-		call(j, insn);
+		if (insn->src_reg == BPF_PSEUDO_CALL)
+			call_function(j, pc);
+		else if (insn->imm == CALL_MAP_LOOKUP && insn->off)
+			array_at(j, (uint32_t)insn->off - 1);
+		else
+			call(j, insn);
 		break;
 	case BPF_JA:
 		pc += 1u + (uint32_t)(BPF_CLASS(insn->code) == BPF_JMP32 ? insn->imm : insn->off);

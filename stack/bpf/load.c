@@ -8,7 +8,7 @@
  * inside the packet is not there.
  * Context: of the run. Pure.
  */
-#include "stack/bpf/bpf.h"
+#include "stack/bpf/helpers.h"
 
 #include <netinet/in.h>
 
@@ -220,5 +220,24 @@ const struct bpf_calls bpf_calls = {
 		[CALL_PAY_OFFSET] = call_pay_offset,
 		[CALL_NLATTR] = call_nlattr,
 		[CALL_NLATTR_NEST] = call_nlattr_nest,
+		[CALL_MAP_LOOKUP] = help_map_lookup,
+		[CALL_MAP_UPDATE] = help_map_update,
+		[CALL_MAP_DELETE] = help_map_delete,
+		[CALL_MAP_PUSH] = help_map_push,
+		[CALL_MAP_POP] = help_map_pop,
+		[CALL_MAP_PEEK] = help_map_peek,
+		[CALL_KTIME] = help_ktime,
+		[CALL_KTIME_BOOT] = help_ktime_boot,
+		[CALL_KTIME_COARSE] = help_ktime_coarse,
+		[CALL_PRANDOM] = help_prandom,
+		[CALL_CPU] = help_cpu,
+		[CALL_NUMA_NODE] = help_numa_node,
+		[CALL_PRINTK] = help_printk,
+		[CALL_LOAD_BYTES] = help_load_bytes,
+		[CALL_LOAD_BYTES_RELATIVE] = help_load_bytes_relative,
+		[CALL_SOCKET_COOKIE] = help_socket_cookie,
+		[CALL_SOCKET_UID] = help_socket_uid,
+		[CALL_SELECT_REUSEPORT] = help_select_reuseport,
+		[CALL_STRNCMP] = help_strncmp,
 	},
 };

@@ -73,6 +73,8 @@ struct s7_bind {
 	int32_t cpu;	/* SO_INCOMING_CPU: of a group this one is for packets there; -1 any */
 	/* of slot 0: which of the group gets a packet; NULL: the hash says */
 	struct s7_filter *steer;
+	/* in a BPF_MAP_TYPE_REUSEPORT_SOCKARRAY: the kernel's number of the map, 0 none; where */
+	uint32_t array, array_at;
 };
 
 #define PORT_BUCKETS 4096
@@ -99,6 +101,9 @@ void port_leave(struct s7_port_table *table, struct s7_bind *bind);
 /* Number `slot` of the group that `bind` is in, or NULL. */
 struct s7_bind *port_member(const struct s7_port_table *table, const struct s7_bind *bind,
 			    uint32_t slot);
+/* The one of them that is entry `at` of a map of sockets, or NULL. */
+struct s7_bind *port_member_of_array(const struct s7_port_table *table, const struct s7_bind *bind,
+				     uint32_t array, uint32_t at);
 /* As flow_mend. */
 void port_mend(struct s7_port_table *table);
 /*

@@ -26,6 +26,9 @@
 
 enum s7_log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
+struct bpf_map_here;
+struct s7_bpf_host;
+
 enum s7_host_cap { HOST_NET_ADMIN, HOST_NET_RAW };
 
 /* What the stack wants of the program it lives in. Filled by shim/ (or by a test). */
@@ -53,6 +56,8 @@ struct s7_host_ops {
 	void (*own_port)(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
 	/* Sends SIGIO or SIGURG to the owner of a socket. NULL: nobody has asked for any. */
 	void (*signal)(const struct s7_signal *sig);
+	/* What eBPF programs need: stack/bpf/ebpf.h. NULL: there are none. */
+	const struct s7_bpf_host *bpf;
 };
 
 /*
@@ -73,6 +78,8 @@ struct s7_env {
 	} pool[S7_INSTS_MAX];
 	/* where the programs in inst->filters run, by instance; NULL: only interpreted */
 	const void *code[S7_INSTS_MAX];
+	/* maps of eBPF programs in this process: stack/bpf/maps.h */
+	struct bpf_map_here *maps[S7_INSTS_MAX];
 };
 
 static_assert(sizeof(struct s7_env) <= 4096, "the private window is one page");

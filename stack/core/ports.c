@@ -138,6 +138,18 @@ struct s7_bind *port_member(const struct s7_port_table *table, const struct s7_b
 	return NULL;
 }
 
+struct s7_bind *port_member_of_array(const struct s7_port_table *table, const struct s7_bind *bind,
+				     uint32_t array, uint32_t at)
+{
+	struct s7_bind *other;
+
+	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
+		if (other->array == array && other->array_at == at && other->grouped &&
+		    (other == bind || same_group(bind, other)))
+			return other;
+	return NULL;
+}
+
 void port_remove(struct s7_port_table *table, struct s7_bind *bind)
 {
 	struct s7_bind **link = &table->bucket[bucket_of(bind->proto, bind->port)];

@@ -189,6 +189,7 @@ static S7_NOINLINE uint32_t packet_filtered(const struct s7_packet_sock *ps,
 		.vlan_tag = frame->vlan_tci,
 		.vlan_present = !!(frame->status & TP_STATUS_VLAN_VALID),
 		.vlan_tpid = frame->vlan_tpid,
+		.sk = &ps->sk,
 	};
 
 	frame_read(frame, 0, bytes, near);

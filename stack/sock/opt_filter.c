@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "stack/base/user.h"
+#include "stack/bpf/ebpf.h"
 #include "stack/bpf/steer.h"
 #include "stack/sock/sock_int.h"
 
@@ -40,11 +41,40 @@ static int set_steer_detach(struct s7_sock *sk, const struct opt_value *value)
 	return steer_detach(sk);
 }
 
+/* ---- programs by descriptor ---- */
+
+typedef int (*attach_ebpf)(struct s7_sock *sk, const struct ebpf_prog *prog);
+
+static int attach_by_fd(attach_ebpf function, struct s7_sock *sk, const struct opt_value *value)
+{
+	const struct s7_bpf_host *host = sk->inst->env->host->bpf;
+	const struct ebpf_prog *prog;
+	int err = host ? host->prog_get(value->num, &prog) : -EINVAL;
+
+	if (err)
+		return err;
+	err = function(sk, prog);
+	host->prog_put(prog);
+	return err;
+}
+
+static int set_bpf(struct s7_sock *sk, const struct opt_value *value)
+{
+	return attach_by_fd(filter_attach_ebpf, sk, value);
+}
+
+static int set_steer_bpf(struct s7_sock *sk, const struct opt_value *value)
+{
+	return attach_by_fd(steer_attach_ebpf, sk, value);
+}
+
 /* `room` counts instructions, and 0 asks for their number. */
 static int copy_filter(struct s7_sock *sk, void *val, socklen_t room, socklen_t *ret_len)
 {
 	const struct s7_filter *filter = sk->filter;
 
+	if (filter && filter->type)
+		return -EACCES; /* Linux: it has no classic form */
 	*ret_len = filter ? filter->len : 0;
 	if (!filter || !room)
 		return 0;
@@ -82,6 +112,11 @@ static const struct s7_opt filter_opts[] = {
 	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, OPT_BYTES, OPT_WR | OPT_ASK, ON_ANY,
 	  .set = set_steer,
 	  .text = "a classic program says which member of the group gets a packet, else the hash" },
+	{ SOL_SOCKET, SO_ATTACH_BPF, OPT_INT, OPT_WR | OPT_ASK, ON_ANY, .set = set_bpf,
+	  .text = "the same by an eBPF program, with its maps" },
+	{ SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, OPT_INT, OPT_WR | OPT_ASK, ON_ANY,
+	  .set = set_steer_bpf,
+	  .text = "an eBPF program: a number of the group, or a socket of a map" },
 	{ SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, OPT_INT, OPT_WR, ON_ANY, .set = set_steer_detach,
 	  .text = "the hash chooses again" },
 	{ SOL_SOCKET, SO_DETACH_FILTER, OPT_INT, OPT_WR, ON_ANY, .set = set_detach,

@@ -74,7 +74,9 @@ struct s7_tcp_sock *tcp_find_listener(struct s7_inst *inst, const struct s7_pkt 
 	if (!bind || !bind->listening)
 		return NULL;
 	if (s7_unlikely(bind->grouped))
-		bind = steer_pick(inst, bind, pkt, h->hdr_len);
+		bind = steer_pick(inst, bind, pkt, h->hdr_len, hash);
+	if (s7_unlikely(!bind))
+		return NULL;
 	sk = s7_container(bind, struct s7_sock, bind);
 	return tcp_tcb(sk)->state == TCPS_LISTEN ? tcp_sk(sk) : NULL;
 }

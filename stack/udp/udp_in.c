@@ -96,7 +96,7 @@ static struct s7_udp_sock *udp_find(struct s7_inst *inst, const struct s7_pkt *p
 	hash = flow_hash(&inst->flows, IPPROTO_UDP, &rx->dst, h->dport, &rx->src, h->sport);
 	bind = port_find(&inst->ports, IPPROTO_UDP, &rx->dst, h->dport, rx->iface->index, hash);
 	if (bind && s7_unlikely(bind->grouped))
-		bind = steer_pick(inst, bind, pkt, UDP_LEN);
+		bind = steer_pick(inst, bind, pkt, UDP_LEN, hash);
 	return bind ? udp_sock(s7_container(bind, struct s7_sock, bind)) : NULL;
 }
 

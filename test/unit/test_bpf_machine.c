@@ -275,7 +275,9 @@ Test(bpf, what_an_engine_does_not_know_is_refused)
 	cr_expect(REFUSED(I(BPF_JMP | BPF_JA, 0, 0, 1, 0), WIDE(0, 1), EXIT)); /* into its middle */
 	cr_expect(REFUSED(EXIT, I(BPF_LD | BPF_IMM | BPF_DW, 0, 0, 0, 0)));
 	cr_expect(REFUSED(I(BPF_JMP | BPF_CALL, 0, 0, 0, CALL_COUNT), EXIT));
-	cr_expect(REFUSED(I(BPF_JMP | BPF_CALL, 0, 1, 0, 0), EXIT));
+	cr_expect(REFUSED(I(BPF_JMP | BPF_CALL, 0, 2, 0, 0), EXIT));
+	cr_expect(REFUSED(I(BPF_JMP | BPF_CALL, 0, 1, 0, 1), EXIT)); /* beyond the end */
+	cr_expect(REFUSED(I(BPF_JMP | BPF_CALL, 0, 1, 0, -2), EXIT));
 	cr_expect(REFUSED(I(BPF_ALU | BPF_LSH, 0, 0, 0, 32), EXIT));
 	cr_expect(REFUSED(I(BPF_ALU64 | BPF_LSH, 0, 0, 0, 64), EXIT));
 	cr_expect(REFUSED(I(BPF_ALU | BPF_DIV, 0, 0, 0, 0), EXIT));

@@ -271,7 +271,7 @@ Test(sock_opt, what_is_not_here_is_the_kernels)
 	int one = 1;
 	socklen_t len = sizeof(one);
 
-	cr_expect_eq(sock_setsockopt(t.sk, SOL_SOCKET, SO_ATTACH_BPF, &one, len, 0),
+	cr_expect_eq(sock_setsockopt(t.sk, SOL_SOCKET, 9999, &one, len, 0),
 		     OPT_ASK_KERNEL);
 	cr_expect_eq(sock_setsockopt(t.sk, IPPROTO_TCP, TCP_NODELAY, &one, len, 0), OPT_ASK_KERNEL);
 	cr_expect_eq(sock_setsockopt(t.sk, IPPROTO_IPV6, IPV6_V6ONLY, &one, len, 0),
