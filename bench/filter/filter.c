@@ -18,6 +18,7 @@
 #include "bench/filter/kernel.h"
 #include "stack/bpf/area.h"
 #include "stack/bpf/cbpf.h"
+#include "stack/bpf/ebpf.h"
 #include "stack/bpf/filter.h"
 
 #define REPEAT 2000000u
@@ -92,7 +93,40 @@ static void host_random(void *buf, size_t len)
 	memset(buf, 7, len);
 }
 
-static const struct s7_host_ops host = { .random = host_random };
+/* ---- an array of the kernel's, for a program that counts in it ---- */
+
+#define ENTRIES 16u
+
+static int array;
+static struct bpf_map_here here[BPF_SLOTS];
+
+static bool open_array(struct s7_inst *inst, uint32_t slot)
+{
+	void *values = mmap(NULL, ENTRIES * 8, PROT_READ | PROT_WRITE, MAP_SHARED, array, 0);
+
+	here[slot].id = inst->filters->maps[slot].shape.id;
+	here[slot].mem = values;
+	return values != MAP_FAILED;
+}
+
+static const struct s7_bpf_host bpf_ops = { .map_open = open_array };
+static const struct s7_host_ops host = { .random = host_random, .bpf = &bpf_ops };
+
+/* value[0] += 1, keep all; `map`: a descriptor for the kernel, an index for us. */
+#define COUNTER(map) { \
+	{ .code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = 10, .off = -4 }, \
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 2, .src_reg = 10 }, \
+	{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 2, .imm = -4 }, \
+	{ .code = BPF_LD | BPF_IMM | BPF_DW, .dst_reg = 1, .src_reg = BPF_PSEUDO_MAP_FD, \
+	  .imm = map }, \
+	{ .imm = 0 }, \
+	{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_lookup_elem }, \
+	{ .code = BPF_JMP | BPF_JEQ | BPF_K, .off = 2 }, \
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 1, .imm = 1 }, \
+	{ .code = BPF_STX | BPF_ATOMIC | BPF_DW, .src_reg = 1, .imm = BPF_ADD }, \
+	{ .code = BPF_ALU | BPF_MOV | BPF_K, .imm = 0x40000 }, \
+	{ .code = BPF_JMP | BPF_EXIT }, \
+}
 
 /* As much of an instance as a filter needs. */
 static struct s7_sock *socket_make(bool native)
@@ -112,6 +146,8 @@ static struct s7_sock *socket_make(bool native)
 	inst.rx_cpu = 0;
 	if (area_inst_init(&inst))
 		exit(1);
+	env.maps[0] = here;
+	memset(here, 0, sizeof(here));
 	env.code[0] = !native ? NULL :
 				mmap(NULL, area_bytes(inst.filters), PROT_READ | PROT_EXEC,
 				     MAP_SHARED, fd, inst.filters->base - base);
@@ -153,6 +189,53 @@ static void say(const char *name, const double *values, int runs, bool last)
 	printf("]%s", last ? "}\n" : ", ");
 }
 
+static void say_all(const char *name, uint32_t len, const double *ours, const double *kernel,
+		    const double *slow, int runs)
+{
+	printf("{\"program\": \"%s\", \"instructions\": %u, ", name, len);
+	say("ours", ours, runs, false);
+	say("kernel", kernel, runs, false);
+	say("interp", slow, runs, true);
+}
+
+/* The same instructions on both sides, and one array. */
+static void measure_counter(int runs)
+{
+	double ours[RUNS_MOST], kernel[RUNS_MOST], slow[RUNS_MOST];
+	struct bpf_insn insns[] = COUNTER(0);
+	struct ebpf_prog prog = { .type = BPF_PROG_TYPE_SOCKET_FILTER, .insns = insns,
+				  .count = S7_ARRAY_LEN(insns), .map_count = 1 };
+	uint32_t verdict, kernel_verdict;
+	struct s7_sock *sk;
+	int fd;
+
+	array = kernel_array(ENTRIES);
+	prog.maps[0] = (struct ebpf_map){ .id = 1, .type = BPF_MAP_TYPE_ARRAY, .key_bytes = 4,
+					  .value_bytes = 8, .entries = ENTRIES, .direct = true };
+	insns[3].imm = array;
+	fd = kernel_load_ebpf(insns, prog.count);
+	insns[3].imm = 0;
+	if (fd < 0) {
+		fprintf(stderr, "eBPF: not loaded: %s\n", strerrordesc_np(-fd));
+		exit(1);
+	}
+	for (int i = 0; i < runs; i++) {
+		for (int native = 0; native < 2; native++) {
+			sk = socket_make(native);
+			if (filter_attach_ebpf(sk, &prog))
+				exit(1);
+			(native ? ours : slow)[i] = our_time(sk, &verdict);
+			munmap(sk->inst->arena, ARENA_BYTES);
+		}
+		kernel[i] = kernel_time(fd, packet + S7_PKT_HEADROOM, PACKET_LEN, REPEAT,
+					&kernel_verdict);
+		if (!verdict || verdict > kernel_verdict)
+			exit(1);
+	}
+	close(fd);
+	say_all("eBPF, one lookup in an array, counted", prog.count, ours, kernel, slow, runs);
+}
+
 static void measure(const struct program *program, int runs)
 {
 	static struct bpf_insn insns[CBPF_INSNS_EACH * BPF_MAXINSNS + CBPF_INSNS_EXTRA];
@@ -185,10 +268,7 @@ static void measure(const struct program *program, int runs)
 		}
 	}
 	close(fd);
-	printf("{\"program\": \"%s\", \"instructions\": %u, ", program->name, program->len);
-	say("ours", ours, runs, false);
-	say("kernel", kernel, runs, false);
-	say("interp", slow, runs, true);
+	say_all(program->name, program->len, ours, kernel, slow, runs);
 }
 
 int main(int argc, char **argv)
@@ -201,5 +281,6 @@ int main(int argc, char **argv)
 	make_chain(chain_400, S7_ARRAY_LEN(chain_400));
 	for (uint32_t i = 0; i < S7_ARRAY_LEN(programs); i++)
 		measure(&programs[i], runs);
+	measure_counter(runs);
 	return 0;
 }

@@ -126,6 +126,32 @@ int kernel_load(const struct bpf_code *code)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int kernel_load_ebpf(const struct bpf_insn *insns, uint32_t count)
+{
+	static const char license[] = "BSD";
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER };
+	long fd;
+
+	attr.insns = (uintptr_t)insns;
+	attr.insn_cnt = count;
+	attr.license = (uintptr_t)license;
+	fd = bpf_call(BPF_PROG_LOAD, &attr);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int kernel_array(uint32_t entries)
+{
+	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_ARRAY };
+	long fd;
+
+	attr.key_size = 4;
+	attr.value_size = 8;
+	attr.max_entries = entries;
+	attr.map_flags = BPF_F_MMAPABLE;
+	fd = bpf_call(BPF_MAP_CREATE, &attr);
+	return fd < 0 ? -errno : (int)fd;
+}
+
 double kernel_time(int fd, const void *packet, uint32_t len, uint32_t repeat, uint32_t *ret_verdict)
 {
 	union bpf_attr attr = { .test = { .prog_fd = (uint32_t)fd, .repeat = repeat } };

@@ -14,6 +14,11 @@
 /* `code`: the program in our machine's form. Returns a descriptor, or -errno. */
 int kernel_load(const struct bpf_code *code);
 
+/* A SOCKET_FILTER of eBPF as it is. A descriptor, or -errno. */
+int kernel_load_ebpf(const struct bpf_insn *insns, uint32_t count);
+/* An array of 64-bit values that can be mapped. */
+int kernel_array(uint32_t entries);
+
 /* Nanoseconds a run, and what it returns. */
 double kernel_time(int fd, const void *packet, uint32_t len, uint32_t repeat,
 		   uint32_t *ret_verdict);

@@ -286,7 +286,8 @@ def filters():
         raise Failed(done.stderr.strip() or "bench/filter failed")
     for line in done.stdout.splitlines():
         got = json.loads(line)
-        yield report.row(f"filter: {got['program']}", "classic BPF, compiled", "ns/packet", got["ours"], got["kernel"],
+        kind = "compiled" if got["program"].startswith("eBPF") else "classic BPF, compiled"
+        yield report.row(f"filter: {got['program']}", kind, "ns/packet", got["ours"], got["kernel"],
                          True, note=f"interpreted {statistics.median(got['interp']):.1f} ns")
 
 
