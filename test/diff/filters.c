@@ -8,7 +8,7 @@
  * both take it or both refuse it. Then datagrams are sent to it; what arrives, and how long it is,
  * must be what both of our engines say of the same bytes (all headers are known: fixed ports, DF,
  * no checksum). A second socket without filter tells that a datagram has had its chance.
- * Machine: random arithmetic, loaded and run by the kernel (BPF_PROG_TEST_RUN), and by our engines.
+ * Machine: random arithmetic, memory of the stack and functions, loaded and run by the kernel (BPF_PROG_TEST_RUN), and by our engines.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -216,11 +216,11 @@ static int machine(struct bpfgen *gen, uint32_t count)
 
 	for (uint32_t i = 0; i < count && differ < 10; i++) {
 		struct bpf_insn prog[GEN_MACHINE_INSNS];
-		struct bpf_code code = { .insns = prog, .count = gen_machine(gen, prog) };
+		uint32_t count_insns = gen_machine(gen, prog), want, got;
 		struct bpf_view view = engines_view("", 0);
-		int fd = load(prog, code.count);
+		int fd = load(prog, count_insns);
+		struct bpf_code code;
 		bool same = true;
-		uint32_t want, got;
 
 		if (fd < 0) {
 			refused++;
@@ -228,8 +228,8 @@ static int machine(struct bpfgen *gen, uint32_t count)
 		}
 		want = kernel_runs(fd);
 		close(fd);
-		if (bpf_check(prog, code.count, &code.uses))
-			die("bpf_check");
+		if (engines_ebpf(prog, count_insns, &code))
+			die("translation");
 		got = (uint32_t)engines_run(&code, &view, NULL, &same);
 		if (same && want == got)
 			continue;

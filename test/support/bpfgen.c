@@ -180,6 +180,7 @@ uint32_t gen_classic(struct bpfgen *gen, struct sock_filter *prog, uint32_t most
 /* ---- the machine's own ---- */
 
 #define REGS 10
+#define SLOTS 8 /* words of the stack */
 
 static struct bpf_insn insn_of(uint32_t code, uint32_t dst, uint32_t src, int32_t off, uint32_t imm)
 {
@@ -195,19 +196,56 @@ static struct bpf_insn machine_alu(struct bpfgen *gen)
 	static const uint8_t ends[] = { 16, 32, 64 };
 	uint32_t op = ops[gen_below(gen, S7_ARRAY_LEN(ops))], dst = gen_below(gen, REGS);
 	uint32_t class = gen_below(gen, 2) ? BPF_ALU : BPF_ALU64, imm = gen_number(gen);
+	int32_t off = 0;
 
 	if (op == BPF_NEG)
 		return insn_of(class | op, dst, 0, 0, 0);
+	if (op == BPF_END && gen_below(gen, 2))
+		return insn_of(BPF_ALU64 | op | BPF_TO_LE, dst, 0, 0, ends[gen_below(gen, 3)]);
 	if (op == BPF_END)
 		return insn_of(BPF_ALU | op | (gen_below(gen, 2) ? BPF_TO_BE : BPF_TO_LE), dst, 0,
 			       0, ends[gen_below(gen, 3)]);
+	if (op == BPF_MOV && gen_below(gen, 2)) /* with sign */
+		return insn_of(class | op | BPF_X, dst, gen_below(gen, REGS),
+			       8 << gen_below(gen, class == BPF_ALU ? 2 : 3), 0);
+	if (op == BPF_DIV || op == BPF_MOD)
+		off = (int32_t)gen_below(gen, 2); /* signed */
 	if (gen_below(gen, 2))
-		return insn_of(class | op | BPF_X, dst, gen_below(gen, REGS), 0, 0);
+		return insn_of(class | op | BPF_X, dst, gen_below(gen, REGS), off, 0);
 	if (op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH)
 		imm &= class == BPF_ALU ? 31 : 63;
 	if ((op == BPF_DIV || op == BPF_MOD) && !imm)
 		imm = 7;
-	return insn_of(class | op | BPF_K, dst, 0, 0, imm);
+	return insn_of(class | op | BPF_K, dst, 0, off, imm);
+}
+
+/* An access of the eight words that begin at the stack's top, aligned to its size. */
+static struct bpf_insn machine_memory(struct bpfgen *gen)
+{
+	static const uint8_t sizes[] = { BPF_W, BPF_H, BPF_B, BPF_DW };
+	static const uint8_t atomics[] = { BPF_ADD, BPF_AND, BPF_OR, BPF_XOR, BPF_ADD | BPF_FETCH,
+					   BPF_AND | BPF_FETCH, BPF_OR | BPF_FETCH,
+					   BPF_XOR | BPF_FETCH, BPF_XCHG, BPF_CMPXCHG };
+	uint32_t size = sizes[gen_below(gen, 4)], bytes = bpf_size_bytes((uint8_t)size);
+	uint32_t reg = gen_below(gen, REGS);
+	int32_t off = -(int32_t)(bytes * (1 + gen_below(gen, SLOTS * 8 / bytes)));
+
+	switch (gen_below(gen, 5)) {
+	case 0:
+		return insn_of(BPF_LDX | BPF_MEM | size, reg, 10, off, 0);
+	case 1:
+		return insn_of(BPF_LDX | (size == BPF_DW ? BPF_MEM : BPF_MEMSX) | size, reg, 10,
+			       off, 0);
+	case 2:
+		return insn_of(BPF_STX | BPF_MEM | size, 10, reg, off, 0);
+	case 3:
+		return insn_of(BPF_ST | BPF_MEM | size, 10, 0, off, gen_number(gen));
+	default:
+		if (bytes < 4)
+			return insn_of(BPF_STX | BPF_MEM | size, 10, reg, off, 0);
+		return insn_of(BPF_STX | BPF_ATOMIC | size, 10, reg, off,
+			       atomics[gen_below(gen, S7_ARRAY_LEN(atomics))]);
+	}
 }
 
 static struct bpf_insn machine_jump(struct bpfgen *gen, uint32_t behind)
@@ -223,20 +261,49 @@ static struct bpf_insn machine_jump(struct bpfgen *gen, uint32_t behind)
 	return insn_of(class | op | BPF_K, dst, 0, off, gen_number(gen));
 }
 
-uint32_t gen_machine(struct bpfgen *gen, struct bpf_insn *prog)
+/* What the program calls: registers and a stack of its own. */
+static uint32_t machine_function(struct bpfgen *gen, struct bpf_insn *prog)
 {
-	uint32_t n = 0, body = 8 + gen_below(gen, 90);
+	uint32_t n = 0;
 
-	for (uint32_t reg = 0; reg < REGS; reg++) {
+	prog[n++] = insn_of(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, gen_number(gen));
+	for (uint32_t reg = 6; reg < REGS; reg++)
+		prog[n++] = insn_of(BPF_ALU64 | BPF_MOV | BPF_K, reg, 0, 0, gen_number(gen));
+	for (uint32_t slot = 1; slot <= SLOTS; slot++)
+		prog[n++] = insn_of(BPF_STX | BPF_MEM | BPF_DW, 10, gen_below(gen, REGS),
+				    -8 * (int32_t)slot, 0);
+	for (uint32_t i = 0; i < 24; i++)
+		prog[n++] = gen_below(gen, 3) ? machine_alu(gen) : machine_memory(gen);
+	prog[n++] = insn_of(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	return n;
+}
+
+/* Sets registers from `first` on, each to a number of up to 64 bits. */
+static uint32_t machine_constants(struct bpfgen *gen, struct bpf_insn *prog, uint32_t first,
+				  uint32_t last)
+{
+	uint32_t n = 0;
+
+	for (uint32_t reg = first; reg <= last; reg++) {
 		bool wide = gen_below(gen, 2);
 
 		prog[n++] = insn_of(BPF_LD | BPF_IMM | BPF_DW, reg, 0, 0, gen_number(gen));
 		prog[n++] = insn_of(0, 0, 0, 0, wide ? gen_number(gen) : 0);
 	}
-	for (uint32_t i = 0; i < body; i++)
-		prog[n++] = gen_below(gen, 5) ? machine_alu(gen) : machine_jump(gen, body - i);
-	/* every register counts, its upper half too */
-	for (uint32_t reg = 1; reg < REGS; reg++) {
+	return n;
+}
+
+/* Every register counts, its upper half too, and so does the stack. */
+static uint32_t machine_mix(struct bpf_insn *prog)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i < REGS + SLOTS; i++) {
+		uint32_t reg = i < REGS ? i : 1;
+
+		if (i >= REGS)
+			prog[n++] = insn_of(BPF_LDX | BPF_MEM | BPF_DW, 1, 10,
+					    -8 * (int32_t)(i - REGS + 1), 0);
 		prog[n++] = insn_of(BPF_ALU64 | BPF_MUL | BPF_K, 0, 0, 0, 31);
 		prog[n++] = insn_of(BPF_ALU64 | BPF_XOR | BPF_X, 0, reg, 0, 0);
 	}
@@ -245,4 +312,37 @@ uint32_t gen_machine(struct bpfgen *gen, struct bpf_insn *prog)
 	prog[n++] = insn_of(BPF_ALU | BPF_XOR | BPF_X, 0, 1, 0, 0);
 	prog[n++] = insn_of(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 	return n;
+}
+
+static uint32_t machine_body(struct bpfgen *gen, struct bpf_insn *prog, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t kind = gen_below(gen, 10);
+
+		prog[i] = kind < 5 ? machine_alu(gen) :
+			  kind < 8 ? machine_memory(gen) : machine_jump(gen, count - i);
+	}
+	return count;
+}
+
+uint32_t gen_machine(struct bpfgen *gen, struct bpf_insn *prog)
+{
+	uint32_t n, call = 0;
+
+	n = machine_constants(gen, prog, 0, REGS - 1);
+	for (uint32_t slot = 1; slot <= SLOTS; slot++)
+		prog[n++] = insn_of(BPF_ST | BPF_MEM | BPF_DW, 10, 0, -8 * (int32_t)slot,
+				    gen_number(gen));
+	n += machine_body(gen, prog + n, 8 + gen_below(gen, 60));
+	if (gen_below(gen, 2)) {
+		call = n;
+		prog[n++] = insn_of(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 0);
+		n += machine_constants(gen, prog + n, 1, 5); /* it may have used them */
+		n += machine_body(gen, prog + n, 8 + gen_below(gen, 40));
+	}
+	n += machine_mix(prog + n);
+	if (!call)
+		return n;
+	prog[call].imm = (int32_t)(n - call - 1);
+	return n + machine_function(gen, prog + n);
 }

@@ -35,10 +35,11 @@ uint32_t gen_number(struct bpfgen *gen);
 uint32_t gen_classic(struct bpfgen *gen, struct sock_filter *prog, uint32_t most);
 
 /*
- * Arithmetic and jumps over random registers, R0 a mix of all in the end. No memory, no calls: the
- * kernel's verifier takes it. At most GEN_MACHINE_INSNS instructions.
+ * Arithmetic and jumps over random registers, memory of the stack, a function that may be called;
+ * R0 is a mix of all in the end. The kernel's verifier takes it. At most GEN_MACHINE_INSNS
+ * instructions.
  */
-#define GEN_MACHINE_INSNS 160
+#define GEN_MACHINE_INSNS 400
 uint32_t gen_machine(struct bpfgen *gen, struct bpf_insn *prog);
 
 #endif

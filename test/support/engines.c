@@ -2,10 +2,13 @@
 /* engines.c - see engines.h */
 #include "test/support/engines.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "stack/bpf/ebpf.h"
 
 #define CODE_BYTES (4u << 20)
 #define INSNS_MOST (CBPF_INSNS_EACH * BPF_MAXINSNS + CBPF_INSNS_EXTRA)
@@ -81,6 +84,19 @@ int engines_classic(const struct sock_filter *prog, uint32_t len, struct bpf_cod
 	if (bpf_check(ret_code->insns, ret_code->count, &uses))
 		abort(); /* our own translation */
 	ret_code->uses |= uses;
+	return 0;
+}
+
+int engines_ebpf(const struct bpf_insn *prog, uint32_t len, struct bpf_code *ret_code)
+{
+	static struct ebpf_code code = { .insns = translated, .work = places };
+	struct ebpf_prog from = { .type = BPF_PROG_TYPE_SOCKET_FILTER, .insns = prog,
+				  .count = len };
+
+	if (ebpf_translate(&from, &code))
+		return -EINVAL;
+	*ret_code = (struct bpf_code){ .insns = translated, .count = len, .uses = code.uses,
+				       .funcs = code.func, .func_count = code.func_count };
 	return 0;
 }
 

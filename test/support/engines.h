@@ -23,6 +23,9 @@ uint64_t engines_native(const struct bpf_code *code, struct bpf_view *view, void
 /* Checks and translates; the code lies in memory that the next call overwrites. 0, -EINVAL. */
 int engines_classic(const struct sock_filter *prog, uint32_t len, struct bpf_code *ret_code);
 
+/* The same for a program of the machine's own, with functions. R1 is the caller's. */
+int engines_ebpf(const struct bpf_insn *prog, uint32_t len, struct bpf_code *ret_code);
+
 /* A view of `len` bytes in one piece, without headers in front. */
 struct bpf_view engines_view(const void *data, uint32_t len);
 
