@@ -8,7 +8,8 @@
  * both take it or both refuse it. Then datagrams are sent to it; what arrives, and how long it is,
  * must be what both of our engines say of the same bytes (all headers are known: fixed ports, DF,
  * no checksum). A second socket without filter tells that a datagram has had its chance.
- * Machine: random arithmetic, memory of the stack and functions, loaded and run by the kernel (BPF_PROG_TEST_RUN), and by our engines.
+ * Machine: random arithmetic, memory of the stack and functions, loaded and run by the kernel
+ * (BPF_PROG_TEST_RUN), and by our engines.
  */
 #include <arpa/inet.h>
 #include <errno.h>
