@@ -42,6 +42,7 @@ struct port_queue {
 	uint64_t rx_missed;  /* packet.c: the ring was full, or what came did not fit it */
 	uint64_t rx_nobuf;   /* packet.c: no buffer to copy to */
 	uint32_t rx_at;	     /* packet.c: the next frame of the ring */
+	bool through_qdisc;  /* packet_tx.c: PACKET_QDISC_BYPASS is off */
 	struct port_stash stash;
 	bool rx_seek; /* recover.c: where the kernel is in the ring is not known yet */
 } S7_ALIGNED(S7_CACHELINE);
@@ -70,6 +71,10 @@ struct s7_port {
 	struct s7_netdev_info info;
 	int kernel_ifindex;
 	struct packet_ring packet[PORT_QUEUES_MAX]; /* packet.c's */
+	/*
+	 * packet.c: bytes of Ethernet header that the stack has before a packet, and the line not
+	 */
+	uint8_t link_made;
 	char vdev[RTE_DEV_NAME_MAX_LEN];	    /* empty: PCI; of packet.c: the netdev */
 	char socket_path[CONF_TEXT_MAX]; /* a socket file that port_close removes */
 };

@@ -14,6 +14,10 @@
  * own buffers (packet_tx.c), and the kernel copies: a slot of a send ring would belong to the
  * receiver until its program has read it, and one slow reader would hold all of them up.
  *
+ * A link of bare IP packets (tun, wireguard, ppp, ipip...) has no header and no addresses: the
+ * stack gets an Ethernet header that we make, and what it writes there does not leave
+ * (port->link_made).
+ *
  * Invariants: the mapping and the descriptors are made before any fork and never change; where we
  * are in the ring is in frame memory (port_queue.rx_at) and moves slot by slot, so a process that
  * dies in a burst loses that frame and no place (packet_recover).
@@ -25,6 +29,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -49,6 +54,7 @@
 #define QUEUE_BYTES (16 << 20) /* long frames that wait, and frames on their way out */
 #define TSO_PAYLOAD 64000
 #define SEGS_MAX 40
+#define ARPHRD_IP6GRE_ 823 /* not in libc's header */
 
 bool packet_is_ours(const struct conf_iface *iface)
 {
@@ -176,16 +182,55 @@ static int queue_open(struct s7_port *port, uint16_t queue, const struct conf_if
 	return err;
 }
 
-static int netdev_mac(struct s7_port *port, int fd)
+/*
+ * Links of bare IP packets: tun, wireguard, ppp, tunnels. A GRE device without a peer of its own
+ * wants the outer header from who sends.
+ */
+static bool is_bare(uint16_t type, bool one_peer)
 {
+	static const struct {
+		uint16_t type;
+		bool one_peer;
+	} bare[] = {
+		{ ARPHRD_NONE, false },	   { ARPHRD_RAWIP, false }, { ARPHRD_PPP, false },
+		{ ARPHRD_TUNNEL, false },  { ARPHRD_TUNNEL6, false }, { ARPHRD_SIT, false },
+		{ ARPHRD_IPGRE, true },	   { ARPHRD_IP6GRE_, true },
+	};
+
+	for (size_t i = 0; i < S7_ARRAY_LEN(bare); i++)
+		if (bare[i].type == type)
+			return one_peer || !bare[i].one_peer;
+	return false;
+}
+
+/* What kind of link it is, and its address; one of bare packets gets one that nobody else sees. */
+static int netdev_link(struct s7_port *port, int fd)
+{
+	static const uint8_t made_up[6] = { 2, 0, 0, 0, 0, 1 };
 	struct ifreq ifr = { 0 };
+	short flags;
 	long err;
 
 	memcpy(ifr.ifr_name, port->vdev, IFNAMSIZ - 1);
-	err = s7_sys3(SYS_ioctl, fd, SIOCGIFHWADDR, &ifr);
+	err = s7_sys3(SYS_ioctl, fd, SIOCGIFFLAGS, &ifr);
+	flags = ifr.ifr_flags;
 	if (!err)
-		memcpy(port->info.mac, ifr.ifr_hwaddr.sa_data, sizeof(port->info.mac));
-	return (int)err;
+		err = s7_sys3(SYS_ioctl, fd, SIOCGIFHWADDR, &ifr);
+	if (err)
+		return (int)err;
+	if (flags & IFF_NOARP)
+		port->info.caps |= NETDEV_NO_ARP;
+	if (is_bare(ifr.ifr_hwaddr.sa_family, flags & IFF_POINTOPOINT)) {
+		port->link_made = ETH_HLEN;
+		port->info.caps |= NETDEV_NO_ARP;
+		memcpy(port->info.mac, made_up, sizeof(made_up));
+		return 0;
+	}
+	if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER &&
+	    ifr.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
+		return -EPFNOSUPPORT;
+	memcpy(port->info.mac, ifr.ifr_hwaddr.sa_data, sizeof(port->info.mac));
+	return 0;
 }
 
 static int packet_link(void *dev)
@@ -268,11 +313,13 @@ int packet_open(struct s7_port *port, const struct conf_iface *iface, char *ret_
 	for (q = 0; q < port->queues && !err; q++)
 		err = queue_open(port, q, iface, &group);
 	if (!err)
-		err = netdev_mac(port, port->packet[0].fd);
+		err = netdev_link(port, port->packet[0].fd);
 	if (err)
 		snprintf(ret_why, why_len, "interface %s (af_packet %s): packet socket: %s%s",
 			 iface->name, name, strerrordesc_np(-err),
-			 err == -ENOMEM ? ": make rx_ring smaller" : "");
+			 err == -ENOMEM	      ? ": make rx_ring smaller" :
+			 err == -EPFNOSUPPORT ? ": its frames are neither Ethernet's nor bare IP "
+						"packets" : "");
 	return err;
 }
 

@@ -9,8 +9,10 @@
  * The virtio header before the frame says whose sums are unfinished and what is a large segment.
  * Context: the lock of the instance that owns the queue. Callers: the stack, by packet_netdev_ops.
  */
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -44,6 +46,19 @@ static struct s7_pkt *chain_alloc(const struct s7_port *port, uint16_t queue, ui
 	return pkt[0];
 }
 
+/* Where a frame of the line begins in a chain for it, behind the header that it may lack. */
+static void link_make(const struct s7_port *port, struct s7_pkt *pkt)
+{
+	struct ethhdr head = { .h_source = { 2, 0, 0, 0, 0, 2 }, .h_proto = htons(ETH_P_IP) };
+
+	if (s7_likely(!port->link_made))
+		return;
+	if (pkt->len > ETH_HLEN && pkt->data[ETH_HLEN] >> 4 == 6)
+		head.h_proto = htons(ETH_P_IPV6);
+	memcpy(head.h_dest, port->info.mac, sizeof(head.h_dest));
+	memcpy(pkt->data, &head, sizeof(head));
+}
+
 static void flags_from(struct s7_pkt *pkt, const struct virtio_net_hdr *vnet)
 {
 	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
@@ -59,14 +74,15 @@ static void flags_from(struct s7_pkt *pkt, const struct virtio_net_hdr *vnet)
 /* The whole frame, of which a slot has the beginning. NULL: it was not to be had. */
 static struct s7_pkt *long_frame(struct s7_port *port, uint16_t queue, uint32_t bytes)
 {
-	struct s7_pkt *pkt = chain_alloc(port, queue, bytes), *frag;
+	struct s7_pkt *pkt = chain_alloc(port, queue, bytes + port->link_made), *frag;
+	uint32_t skip = port->link_made;
 	struct virtio_net_hdr vnet;
 	struct iovec iov[1 + CHAIN_MAX] = { { &vnet, sizeof(vnet) } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 1 };
 	long got;
 
-	for (frag = pkt; frag; frag = frag->frag)
-		iov[msg.msg_iovlen++] = (struct iovec){ frag->data, frag->len };
+	for (frag = pkt; frag; frag = frag->frag, skip = 0)
+		iov[msg.msg_iovlen++] = (struct iovec){ frag->data + skip, frag->len - skip };
 	got = s7_sys3(SYS_recvmsg, port->packet[queue].fd, &msg, MSG_DONTWAIT | MSG_TRUNC);
 	if (!pkt) {
 		port->queue[queue].rx_nobuf++;
@@ -77,6 +93,7 @@ static struct s7_pkt *long_frame(struct s7_port *port, uint16_t queue, uint32_t 
 		port->queue[queue].rx_missed++;
 		return NULL;
 	}
+	link_make(port, pkt);
 	flags_from(pkt, &vnet);
 	return pkt;
 }
@@ -85,16 +102,18 @@ static struct s7_pkt *short_frame(struct s7_port *port, uint16_t queue,
 				  const struct tpacket2_hdr *slot)
 {
 	const uint8_t *frame = (const uint8_t *)slot + slot->tp_mac;
-	struct s7_pkt *pkt = chain_alloc(port, queue, slot->tp_snaplen), *frag;
+	uint32_t skip = port->link_made;
+	struct s7_pkt *pkt = chain_alloc(port, queue, slot->tp_snaplen + skip), *frag;
 
 	if (s7_unlikely(!pkt)) {
 		port->queue[queue].rx_nobuf++;
 		return NULL;
 	}
-	for (frag = pkt; frag; frag = frag->frag) {
-		memcpy(frag->data, frame, frag->len);
-		frame += frag->len;
+	for (frag = pkt; frag; frag = frag->frag, skip = 0) {
+		memcpy(frag->data + skip, frame, frag->len - skip);
+		frame += frag->len - skip;
 	}
+	link_make(port, pkt);
 	flags_from(pkt, (const void *)((const uint8_t *)slot + slot->tp_mac -
 				       sizeof(struct virtio_net_hdr)));
 	return pkt;

@@ -39,6 +39,12 @@ uint32_t pool_pkt_bytes(void);
 int port_open(const struct conf_iface *iface, void *const *pools, struct s7_port **ret_port,
 	      char *ret_why, size_t why_len);
 
+/*
+ * Whether the kernel netdev that the interface is to lie on is there and up; 0 also for what needs
+ * none. -ENODEV, -ENETDOWN (it may come yet), or what else is wrong, with one line.
+ */
+int port_netdev_check(const struct conf_iface *iface, char *ret_why, size_t why_len);
+
 /* What the port can do, and its table of functions; `dev` of the table is the s7_port. */
 void port_info(const struct s7_port *port, struct s7_netdev_info *ret_info);
 const struct s7_netdev_ops *port_ops(const struct s7_port *port);

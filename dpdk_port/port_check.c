@@ -63,7 +63,7 @@ static int check_queues(const struct conf_iface *iface, char *ret_why, size_t wh
 	return -EINVAL;
 }
 
-static int check_netdev(const struct conf_iface *iface, char *ret_why, size_t why_len)
+int port_netdev_check(const struct conf_iface *iface, char *ret_why, size_t why_len)
 {
 	const char *name = device_of(iface);
 	struct ifreq ifr;
@@ -201,7 +201,7 @@ static int check_library(const struct conf_iface *iface, char *ret_why, size_t w
 int port_check(const struct conf_iface *iface, char *ret_why, size_t why_len)
 {
 	static int (*const checks[])(const struct conf_iface *, char *, size_t) = {
-		check_queues, check_netdev,    check_privilege, check_path,
+		check_queues, port_netdev_check, check_privilege, check_path,
 		check_stale,  check_hugepages, check_mtu,	check_library,
 	};
 	uint32_t i;

@@ -13,8 +13,12 @@
  * Context: no lock needed. Called by: shim/ (boot, bind, connect, close, keeper).
  */
 #include <errno.h>
+#include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "kern/bpf_sys.h"
@@ -87,12 +91,29 @@ static int create_maps(struct kern_silencer *s, bool beat)
 	return s->beat_fd < 0 ? s->beat_fd : 0;
 }
 
+/* Do its frames begin at the IP header? The port says elsewhere which links it takes. */
+static bool is_bare(int ifindex)
+{
+	long fd = s7_sys3(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_ifindex = ifindex };
+	bool bare = false;
+
+	if (fd < 0)
+		return false;
+	if (!s7_sys3(SYS_ioctl, fd, SIOCGIFNAME, &ifr) &&
+	    !s7_sys3(SYS_ioctl, fd, SIOCGIFHWADDR, &ifr))
+		bare = ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER &&
+		       ifr.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK;
+	s7_sys1(SYS_close, fd);
+	return bare;
+}
+
 static int load_program(struct kern_silencer *s)
 {
 	struct silencer_prog prog;
 	int err;
 
-	err = silencer_prog_build(s->map_fd, s->drops_fd, s->beat_fd, &prog);
+	err = silencer_prog_build(s->map_fd, s->drops_fd, s->beat_fd, is_bare(s->ifindex), &prog);
 	if (err)
 		return err;
 	s->prog_fd = bpf_prog_make(SILENCER_PROG_NAME, prog.insn, prog.count, NULL, 0);

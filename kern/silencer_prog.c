@@ -168,10 +168,10 @@ static void read_header(struct assembler *as, uint32_t bytes)
 }
 
 /*
- * Ethernet, the tag the kernel took off already, up to two tags in the frame. Leaves r7 at the IP
- * header.
+ * Ethernet, or what the kernel says where there is no link header; the tag the kernel took off
+ * already, up to two tags in the frame. Leaves r7 at the IP header.
  */
-static void build_link(struct assembler *as)
+static void build_link(struct assembler *as, bool bare)
 {
 	uint32_t untagged = new_label(as), network = new_label(as);
 
@@ -188,9 +188,13 @@ static void build_link(struct assembler *as)
 	place(as, untagged);
 
 	set(as, BPF_REG_7, 0);
-	read_header(as, ETH_HLEN);
-	set(as, BPF_REG_7, ETH_HLEN);
-	load(as, BPF_H, BPF_REG_8, BPF_REG_10, FRAME_BUF + 12);
+	if (bare) {
+		load(as, BPF_W, BPF_REG_8, BPF_REG_6, offsetof(struct __sk_buff, protocol));
+	} else {
+		read_header(as, ETH_HLEN);
+		set(as, BPF_REG_7, ETH_HLEN);
+		load(as, BPF_H, BPF_REG_8, BPF_REG_10, FRAME_BUF + 12);
+	}
 	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
 		uint32_t tag = new_label(as);
 
@@ -414,11 +418,12 @@ static void build_verdict(struct assembler *as, int drops_fd, int beat_fd)
 	emit(as, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-int silencer_prog_build(int map_fd, int drops_fd, int beat_fd, struct silencer_prog *ret_prog)
+int silencer_prog_build(int map_fd, int drops_fd, int beat_fd, bool bare,
+			struct silencer_prog *ret_prog)
 {
 	struct assembler as = { .prog = ret_prog, .next_label = L_LOCAL };
 
-	build_link(&as);
+	build_link(&as, bare);
 	build_ip4(&as);
 	build_ip6(&as);
 	build_l4(&as, map_fd);

@@ -34,9 +34,10 @@ struct silencer_prog {
 
 /*
  * Writes the program. drops_fd is a per-CPU array of one u64; beat_fd an array of one u64
- * (CLOCK_MONOTONIC of the last heartbeat), or -1 for a program that needs none. 0, or -E2BIG (a
- * mistake of ours).
+ * (CLOCK_MONOTONIC of the last heartbeat), or -1 for a program that needs none; bare: frames begin
+ * at the IP header. 0, or -E2BIG (a mistake of ours).
  */
-int silencer_prog_build(int map_fd, int drops_fd, int beat_fd, struct silencer_prog *ret_prog);
+int silencer_prog_build(int map_fd, int drops_fd, int beat_fd, bool bare,
+			struct silencer_prog *ret_prog);
 
 #endif

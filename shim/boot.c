@@ -346,6 +346,31 @@ enum boot_state boot_conf(void)
 	return (enum boot_state)atomic_load_explicit(&boot_is, memory_order_acquire);
 }
 
+/*
+ * A netdev that is not there yet, or not up: it may be the program's own work (a tun device). Until
+ * it is there the kernel serves, and each call that could begin the stack looks again. With other
+ * work to do (loopback = stack) the stack is begun, and what is missing ends it as ever.
+ */
+static bool must_wait(void)
+{
+	static bool said;
+	int err = 0;
+
+	if (s7_boot.conf.on_error == CONF_ON_ERROR_ABORT ||
+	    s7_boot.conf.loopback == CONF_LOOPBACK_STACK)
+		return false;
+	s7_inside++;
+	for (uint32_t i = 0; i < s7_boot.conf.iface_count && !err; i++)
+		err = port_netdev_check(&s7_boot.conf.iface[i], s7_boot.why, sizeof(s7_boot.why));
+	s7_inside--;
+	if (err != -ENODEV && err != -ENETDOWN)
+		return false;
+	if (!said)
+		shim_log(LOG_ERROR, "%s; running on the kernel until it is there", s7_boot.why);
+	said = true;
+	return true;
+}
+
 int boot_stack(void)
 {
 	int err = 0;
@@ -357,7 +382,7 @@ int boot_stack(void)
 	lock_take(&boot_lock);
 	switch (atomic_load(&boot_is)) {
 	case BOOT_NOT_YET:
-		err = start_locked();
+		err = must_wait() ? -ENODEV : start_locked();
 		break;
 	case BOOT_KERNEL:
 		err = -ENOTSUP;

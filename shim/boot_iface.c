@@ -65,6 +65,8 @@ static int iface_add(struct s7_inst *inst, uint32_t index)
 	memcpy(iface.mac, boot->info.mac, sizeof(iface.mac));
 	if (boot->ifindex)
 		iface.flags |= IFACE_NETDEV;
+	if (boot->info.caps & NETDEV_NO_ARP)
+		iface.flags |= IFACE_NO_ARP;
 	if (ifname_is_tapped(conf))
 		iface.flags |= IFACE_TAPPED;
 	if (conf->rx_checksum == CONF_RX_CSUM_TRUST)

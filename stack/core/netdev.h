@@ -25,6 +25,7 @@ enum s7_netdev_caps {
 	/* a kernel netdev lies below and the kernel sees the same frames */
 	NETDEV_SHARED = 1 << 6,
 	NETDEV_SLEEP = 1 << 7,	    /* sleep_fd works */
+	NETDEV_NO_ARP = 1 << 8,	    /* stations there have no addresses to be asked for */
 };
 
 struct s7_netdev_info {

@@ -201,9 +201,8 @@ void neigh_output(struct s7_inst *inst, struct s7_neigh *neigh, struct s7_pkt *p
 		break;
 	default:
 		if (iface->flags & IFACE_NO_ARP) {
-			static const uint8_t everybody[6] = { 255, 255, 255, 255, 255, 255 };
-
-			eth_output(inst, iface, pkt, everybody, neigh->ether_type);
+			/* as Linux; where there is no link header, nobody sees it */
+			eth_output(inst, iface, pkt, iface->mac, neigh->ether_type);
 			return;
 		}
 		neigh_enqueue(inst, neigh, pkt);

@@ -82,8 +82,8 @@ static void sockets_mend(struct s7_inst *inst)
 	list_mend(&inst->frags->age);
 }
 
-/* With wheel and flow table whole. */
-static void tcp_socks_mend(struct s7_inst *inst)
+/* With all else whole: who sleeps in one may be woken. */
+static void tcp_socks_mend(struct s7_inst *inst, const struct s7_sock *current)
 {
 	struct s7_list *pos, *tmp;
 
@@ -92,7 +92,7 @@ static void tcp_socks_mend(struct s7_inst *inst)
 		struct s7_sock *sk = list_entry(pos, struct s7_sock, all);
 
 		if (sk->proto == PROTO_TCP)
-			tcp_mend(tcp_sk(sk));
+			tcp_mend(tcp_sk(sk), sk == current);
 	}
 	inst->later.out_count = list_mend(&inst->later.out);
 }
@@ -168,7 +168,6 @@ void inst_repair(struct s7_inst *inst)
 	sockets_mend(inst);
 	wheel_mend(&inst->wheel);
 	flow_mend(&inst->flows, flow_seen, inst);
-	tcp_socks_mend(inst);
 	port_mend(&inst->ports);
 	owned_mend(inst);
 	epoll_mend(inst);
@@ -179,6 +178,7 @@ void inst_repair(struct s7_inst *inst)
 	charge_mend(inst);
 	list_mend(&inst->tx_waiting);
 	sk_tx_room(inst);
+	tcp_socks_mend(inst, sk);
 	if (sk && sk->ext) /* lost rather than walked */
 		memset(&sk->ext->errq, 0, sizeof(sk->ext->errq));
 	if (sk)

@@ -313,7 +313,7 @@ s7_time tcp_later_next(const struct s7_inst *inst);
  * table whole, its place in them.
  */
 void tcp_mend_lists(struct s7_tcp_sock *ts);
-void tcp_mend(struct s7_tcp_sock *ts);
+void tcp_mend(struct s7_tcp_sock *ts, bool is_current); /* which is aborted later */
 /* Is it in its listener's queue, which refers to it? */
 bool tcp_is_queued(const struct s7_sock *sk);
 /* Nobody refers to it any more: is nothing under way that will end it? */

@@ -254,5 +254,7 @@ void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq,
 	stat_add(inst, STAT_ICMP_ERRORS_IN, 1);
 	if (e->mtu) /* others who go there need not find out again */
 		ip_pmtu_learn(inst, &sk->flow.remote, e->mtu);
+	inst->current = sk;
 	tcp_icmp_sk(sk, e);
+	inst->current = NULL;
 }

@@ -6,7 +6,8 @@
  * may be half done, since they are done while another socket is worked on, or none: a place in an
  * accept queue, a half-open entry on its way out, and a timer whose handler had not begun or was
  * through already. What a connection means to do stands in its deadlines, so the timers are armed
- * from those again. First all lists (tcp_mend_lists), then, with wheel and flow table whole, what
+ * from those again. And over lo the other end may be gone without this one's
+ * knowing. First all lists (tcp_mend_lists), then, with wheel and flow table whole, what
  * hangs on them (tcp_mend). What nobody refers to any more and nothing will end is told by
  * tcp_is_stuck.
  * Context: instance lock, taken from the dead. Called by: stack/run/repair.c, shim/sweep.c.
@@ -62,7 +63,26 @@ static void mend_timers(struct s7_tcp_sock *ts)
 		tcp_deadline_set(ts, TCPD_FIN_WAIT_2, ts->sk.inst->now + S7_SEC);
 }
 
-void tcp_mend(struct s7_tcp_sock *ts)
+/*
+ * Over lo: the other end is in the same tables. It was there, it is gone, and this one does not
+ * know: the packet that said so (a RST comes but once) was in the dead one's hand.
+ */
+static bool peer_is_gone(const struct s7_tcp_sock *ts)
+{
+	const struct s7_flow *flow = &ts->sk.flow;
+	const struct s7_tcb *tcb = &ts->tcb;
+
+	if (flow->iface != S7_IFACE_LO || !tcp_synchronized(tcb))
+		return false;
+	/* with a SYN cookie it is there only from its first segment on */
+	if (!(tcb->bits & (TCB_CHILD | TCB_ACCEPTED)) && tcb->snd_una - tcb->iss <= 1 &&
+	    !tcb->bytes_received)
+		return false;
+	return !flow_find(&ts->sk.inst->flows, flow->proto, &flow->remote, flow->rport,
+			  &flow->local, flow->lport);
+}
+
+void tcp_mend(struct s7_tcp_sock *ts, bool is_current)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
@@ -75,7 +95,9 @@ void tcp_mend(struct s7_tcp_sock *ts)
 		tcb->bits &= ~(uint32_t)TCB_LATER_OUT;
 	}
 	mend_requests(ts);
-	if (tcb->state != TCPS_CLOSED && tcb->state != TCPS_LISTEN)
+	if (!is_current && peer_is_gone(ts))
+		tcp_done_error(ts, ECONNRESET);
+	else if (tcb->state != TCPS_CLOSED && tcb->state != TCPS_LISTEN)
 		mend_timers(ts);
 }
 

@@ -147,16 +147,24 @@ static void begin_calling(void)
 	hold(client);
 }
 
-static void do_close_client(void)
+static void begin_close_wait_of(struct s7_sock *sk)
 {
-	let_go(client);
+	let_go(sk);
+	mini_wait(m, 100 * S7_MS);
 }
 
 static void begin_close_wait(void)
 {
 	pair();
-	do_close_client();
-	mini_wait(m, 2 * S7_MS);
+	begin_close_wait_of(client);
+}
+
+/* The peer's close is a RST, which is not sent again. */
+static void begin_reset(void)
+{
+	pair();
+	must(say(client, "unread") == 6, "talk");
+	begin_close_wait_of(client);
 }
 
 static void begin_with_data(void)
@@ -312,9 +320,9 @@ static const struct scene {
 	{ "connect", NULL, do_connect },
 	{ "accept", begin_calling, do_accept },
 	{ "close", begin_kept_pair, do_close_server },
-	{ "close of both", pair, do_close_client },
 	{ "close behind the peer's", begin_close_wait, do_close_server },
 	{ "close with data unread", begin_with_data, do_close_server },
+	{ "reset of an orphan", begin_reset, do_close_server },
 	{ "send, receive, shutdown", begin_with_data, do_talk },
 	{ "close of a listener", begin_own_listener, do_close_listener },
 	{ "bind and listen", NULL, do_listen },
@@ -354,16 +362,6 @@ static bool sweep_one(void)
 		return true;
 	}
 	return false;
-}
-
-static uint32_t socks_listed(void)
-{
-	struct s7_list *pos;
-	uint32_t n = 0;
-
-	list_for_each(pos, &m->inst->socks)
-		n++;
-	return n;
 }
 
 static void sweep(void)
@@ -421,7 +419,7 @@ static void nothing_left(void)
 	while (epoll_next_set(m->inst, &id))
 		sets++;
 	must(sets == !!held_set, "epoll sets left");
-	must(socks_listed() == count, "sockets left");
+	must(list_mend(&m->inst->socks) == count, "sockets left");
 	must(m->inst->sock_count == count, "the count of sockets");
 	must(!tcb->accept_len && !tcb->request_count, "the listener's counts");
 	must(list_empty(&tcb->accept_queue) && list_empty(&tcb->requests), "its queues");
@@ -461,37 +459,35 @@ static void aftermath(void)
 static struct {
 	const char *at;
 	char *copy;
-	size_t len, room;
+	size_t len;
 } watched[WATCH_MAX];
 static int watched_count;
 static volatile long step, deaths, only = -1;
 static volatile sig_atomic_t over, failed;
 static const struct scene *scene;
 
-static void watch(const void *at, size_t len, size_t room)
+static void watch(const void *at, size_t len)
 {
 	if (watched_count == WATCH_MAX)
 		abort();
 	watched[watched_count].at = at;
-	watched[watched_count].copy = calloc(1, room);
-	watched[watched_count].len = len;
-	watched[watched_count++].room = room;
+	watched[watched_count].copy = calloc(1, len);
+	watched[watched_count++].len = len;
 }
 
 static void watch_all(void)
 {
 	struct s7_inst *inst = m->inst;
 
-	watch(inst, sizeof(*inst), sizeof(*inst));
-	watch(inst->flows.bucket, (inst->flows.mask + 1) * sizeof(void *),
-	      (inst->flows.mask + 1) * sizeof(void *));
-	watch(&inst->ports.bucket[PORT], 64 * sizeof(void *), 64 * sizeof(void *));
+	watch(inst, sizeof(*inst));
+	watch(inst->flows.bucket, (inst->flows.mask + 1) * sizeof(void *));
+	watch(&inst->ports.bucket[PORT], 64 * sizeof(void *));
 	for (uint32_t i = 0; i < m->arena->slab_count; i++) {
 		const struct s7_slab *slab = m->arena->slab[i];
 		size_t room = s7_min(slab->max, slab->high + 4) * (size_t)slab->size;
 
-		watch(slab, sizeof(*slab), sizeof(*slab));
-		watch(slab->base, room, room);
+		watch(slab, sizeof(*slab));
+		watch(slab->base, room);
 	}
 }
 
@@ -561,8 +557,8 @@ static void scene_run(const struct scene *now, long step_only)
 	watch_all();
 	changed();
 	step = deaths = over = 0;
-	__asm__ volatile("sub $128, %%rsp\n\tpushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t"
-			 "add $128, %%rsp" ::: "memory", "cc");
+	__asm__ volatile("sub $128, %%rsp; pushfq; orq $0x100, (%%rsp); popfq; add $128, %%rsp" :::
+			 "memory", "cc");
 	now->act();
 	over = 1;
 	printf("# %s: %ld instructions, %ld deaths\n", now->name, step, deaths);

@@ -57,7 +57,7 @@ static void load(bool with_beat)
 	bpf.drops = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 1);
 	bpf.beat = with_beat ? make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1) : -1;
 	cr_assert(bpf.map >= 0 && bpf.drops >= 0);
-	cr_assert(silencer_prog_build(bpf.map, bpf.drops, bpf.beat, &prog) == 0);
+	cr_assert(silencer_prog_build(bpf.map, bpf.drops, bpf.beat, false, &prog) == 0);
 	bpf.prog = bpf_prog_make("t", prog.insn, prog.count, log, sizeof(log));
 	cr_assert(bpf.prog >= 0, "%d\n%s", bpf.prog, log);
 }
