@@ -12,6 +12,8 @@
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "kern/kern.h"
@@ -94,6 +96,22 @@ int kern_link_get(const char *name, struct kern_link *ret_link)
 	nl_begin(&req, RTM_GETLINK, 0, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(&req.head, len < IFNAMSIZ ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);
 	return ask_once(&req, read_link, ret_link);
+}
+
+int kern_mtu_get(int ifindex, uint32_t *ret_mtu)
+{
+	struct ifreq ifr = { .ifr_ifindex = ifindex };
+	long fd = s7_sys3(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return (int)fd;
+	err = s7_sys3(SYS_ioctl, fd, SIOCGIFNAME, &ifr);
+	if (!err)
+		err = s7_sys3(SYS_ioctl, fd, SIOCGIFMTU, &ifr);
+	s7_sys1(SYS_close, fd);
+	if (!err)
+		*ret_mtu = (uint32_t)ifr.ifr_mtu;
+	return (int)err;
 }
 
 static int read_neigh(const struct nlmsghdr *msg, void *arg)

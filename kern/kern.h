@@ -50,6 +50,8 @@ struct kern_link {
 };
 
 int kern_link_get(const char *name, struct kern_link *ret_link);
+/* The MTU that a netdev has now: asked without netlink and heap. 0 or -errno. */
+int kern_mtu_get(int ifindex, uint32_t *ret_mtu);
 
 /*
  * Snapshot of the network namespace's addresses (usable ones: duplicate detection done) and of the

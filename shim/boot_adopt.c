@@ -7,6 +7,7 @@
  *    - prefixes, routes and gateways of the configured interfaces      -> the stack
  *    - the kernel's routes over a netdev whose addresses are adopted   -> the stack
  *    - all other routes of the kernel (other netdevs, loopback)        -> the kernel, or nobody
+ * With loopback = stack lo is a netdev that is adopted, too: its MTU, and addresses beside 127/8.
  * With equal prefixes the configuration wins over the kernel. Both families alike; an IPv6 address
  * that the kernel has too is marked, because the kernel answers for it. Repeated by the keeper when
  * the kernel says that something changed; the tables are replaced under each instance's lock.
@@ -19,6 +20,7 @@
 #include "stack/ip/ip.h"
 
 #define METRIC_KERNEL 1024u /* added to the kernel's own, so that the configuration comes first */
+#define LO_IFINDEX 1
 #define ADDRS_MAX (IFACE_ADDRS_MAX + IFACE_ADDRS6_MAX)
 
 static struct kern_view view;
@@ -122,6 +124,67 @@ static bool any_shared(const struct s7_iface_addr *addrs, uint32_t count)
 		if (kernel_has(&addrs[i].ip))
 			return true;
 	return false;
+}
+
+/* ---- MTUs ---- */
+
+static void mtu_set(uint32_t index, uint32_t mtu)
+{
+	for (uint32_t k = 0; k < s7_boot.inst_count; k++) {
+		struct s7_inst *inst = s7_arena->inst[k];
+
+		inst_lock(inst, host_now());
+		iface_set_mtu(inst, &inst->iface[index], mtu);
+		inst_unlock(inst);
+	}
+}
+
+void boot_adopt_mtu(void)
+{
+	uint32_t i, mtu;
+
+	if (s7_boot.conf.loopback == CONF_LOOPBACK_STACK && !kern_mtu_get(LO_IFINDEX, &mtu))
+		mtu_set(S7_IFACE_LO, (uint32_t)s7_min(mtu, IFACE_LO_MTU));
+	for (i = 0; i < s7_boot.iface_count; i++) {
+		const struct boot_iface *boot = &s7_boot.iface[i];
+
+		/* what the port was opened with bounds what its buffers hold */
+		if (boot->adopt && !s7_boot.conf.iface[i].mtu &&
+		    !kern_mtu_get(boot->ifindex, &mtu))
+			mtu_set(i + 1, (uint32_t)s7_min(mtu, boot->info.mtu));
+	}
+}
+
+/* ---- addresses of interfaces ---- */
+
+/*
+ * lo has 127.0.0.1 and ::1 also where the kernel's is down, and what else the kernel gave to its.
+ */
+static void lo_update(void)
+{
+	struct s7_iface_addr addrs[ADDRS_MAX];
+	uint32_t k, i, count = 0;
+
+	if (s7_boot.conf.loopback != CONF_LOOPBACK_STACK)
+		return;
+	addr_put(&addrs[count++], &(struct s7_ip){ .b = { [15] = 1 } }, 128, false);
+	for (i = 0; i < view.addr_count && count < ADDRS_MAX - 1; i++) {
+		const struct kern_addr *addr = &view.addr[i];
+
+		if (addr->ifindex == LO_IFINDEX && !ip_is_loopback(&addr->ip))
+			addr_put(&addrs[count++], &addr->ip, addr->prefix_len, addr->deprecated);
+	}
+	/* the last one that fits is the source that is chosen */
+	addrs[count] = (struct s7_iface_addr){ .ip = ip_from_v4(htonl(INADDR_LOOPBACK)),
+					       .prefix_len = 8 };
+	count++;
+	for (k = 0; k < s7_boot.inst_count; k++) {
+		struct s7_inst *inst = s7_arena->inst[k];
+
+		inst_lock(inst, host_now());
+		iface_set_addrs(inst, &inst->iface[S7_IFACE_LO], addrs, count);
+		inst_unlock(inst);
+	}
 }
 
 static void iface_update(uint32_t index)
@@ -278,6 +341,8 @@ int boot_adopt(void)
 	}
 	route_count = 0;
 	truncated = view.truncated;
+	boot_adopt_mtu();
+	lo_update();
 	for (i = 0; i < s7_boot.iface_count; i++) {
 		iface_update(i);
 		routes_from_conf(i);

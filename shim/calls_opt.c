@@ -437,6 +437,8 @@ static int ioctl_kernel(int fd, unsigned long request, void *arg)
 	ret = real.ioctl(fd, request, arg);
 	if (s7_unlikely(request == SIOCGIFCONF) && !ret)
 		ifname_conf(arg, room);
+	if (s7_unlikely(request == SIOCSIFMTU) && !ret && boot_running())
+		boot_adopt_mtu(); /* who sets it need not wait for the keeper */
 	if (s7_likely(ret >= 0 || errno != ENODEV))
 		return ret;
 	err = ifname_ioctl(request, arg);

@@ -120,6 +120,10 @@ struct boot {
 };
 
 extern struct boot s7_boot;
+/*
+ * boot_adopt.c: the kernel's MTUs of adopted netdevs and, with loopback = stack, of lo. Any thread.
+ */
+void boot_adopt_mtu(void);
 /* Whether boot_conf() would find a configuration, as far as can be told without reading it. */
 bool boot_in_sight(void);
 bool boot_running(void);

@@ -95,6 +95,14 @@ static void own_groups(struct s7_inst *inst, const struct s7_iface *iface,
 	}
 }
 
+void iface_set_mtu(struct s7_inst *inst, struct s7_iface *iface, uint32_t mtu)
+{
+	if (iface->mtu == mtu)
+		return;
+	iface->mtu = mtu;
+	inst->routes->generation++;
+}
+
 uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
 			 const struct s7_iface_addr *addrs, uint32_t count)
 {

@@ -34,24 +34,34 @@ enum ip4_class ip4_classify(const struct s7_inst *inst, uint32_t be)
 			if (!ip_is_v4(&addr->ip))
 				continue;
 			diff = be ^ ip_v4(&addr->ip);
-			if (!diff)
+			if (!diff || (i == S7_IFACE_LO && !(diff & ip4_mask(addr->prefix_len))))
 				return host >> 24 == 127 ? IP4_LOOPBACK : IP4_LOCAL;
-			if (addr->prefix_len < 31 && i != S7_IFACE_LO &&
+			if (addr->prefix_len < 31 &&
 			    !(diff & ip4_mask(addr->prefix_len)) &&
 			    (be | ip4_mask(addr->prefix_len)) == 0xffffffff)
 				return IP4_BROADCAST;
 		}
 	}
+	/* 0/8 and 240/4 are addresses as others are, in Linux */
 	if (s7_likely(host >> 28 < 14))
-		return host >> 24 == 127 ? IP4_LOOPBACK : host >> 24 == 0 ? IP4_ANY : IP4_OTHER;
+		return host >> 24 == 127 ? IP4_LOOPBACK : host == 0 ? IP4_ANY : IP4_OTHER;
 	if (host >> 28 == 14)
 		return IP4_MULTICAST;
-	return host == 0xffffffff ? IP4_BROADCAST : IP4_RESERVED;
+	return host == 0xffffffff ? IP4_BROADCAST : IP4_OTHER;
 }
 
 bool ip_is_broadcast(const struct s7_inst *inst, const struct s7_ip *ip)
 {
 	return ip_is_v4(ip) && ip4_classify(inst, ip_v4(ip)) == IP4_BROADCAST;
+}
+
+/* Every address of lo's networks is this host's. */
+static bool lo_covers(const struct s7_iface *lo, const struct s7_ip *ip)
+{
+	for (uint32_t j = 0; j < lo->addr_count; j++)
+		if (!((ip_v4(&lo->addr[j].ip) ^ ip_v4(ip)) & ip4_mask(lo->addr[j].prefix_len)))
+			return true;
+	return false;
 }
 
 struct s7_iface *ip_local_iface(struct s7_inst *inst, const struct s7_ip *ip)
@@ -64,7 +74,7 @@ struct s7_iface *ip_local_iface(struct s7_inst *inst, const struct s7_ip *ip)
 		for (j = 0; j < inst->iface[i].addr_count; j++)
 			if (ip_equal(&inst->iface[i].addr[j].ip, ip))
 				return &inst->iface[i];
-	if (inst->params.loopback_stack && ip_is_loopback(ip))
+	if (inst->params.loopback_stack && lo_covers(&inst->iface[S7_IFACE_LO], ip))
 		return &inst->iface[S7_IFACE_LO];
 	return NULL;
 }

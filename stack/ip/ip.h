@@ -74,6 +74,9 @@ int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t coun
 uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
 			 const struct s7_iface_addr *addrs, uint32_t count);
 
+/* Another MTU from now on; ways found earlier are looked up again. */
+void iface_set_mtu(struct s7_inst *inst, struct s7_iface *iface, uint32_t mtu);
+
 struct s7_neigh;
 
 /* A resolved way to a destination, kept by a connection. */

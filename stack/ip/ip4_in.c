@@ -85,7 +85,7 @@ static enum s7_drop check_source(const struct s7_inst *inst, const struct s7_ifa
 	case IP4_LOOPBACK:
 		return iface->index == S7_IFACE_LO ? DROP_NONE : DROP_IP_SOURCE;
 	case IP4_ANY: /* a host that asks for an address */
-		return broadcast && src == 0 ? DROP_NONE : DROP_IP_SOURCE;
+		return broadcast ? DROP_NONE : DROP_IP_SOURCE;
 	default:
 		return DROP_IP_SOURCE;
 	}

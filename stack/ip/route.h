@@ -63,8 +63,7 @@ enum ip4_class {
 	IP4_BROADCAST,
 	IP4_MULTICAST,
 	IP4_LOOPBACK,
-	IP4_ANY,
-	IP4_RESERVED
+	IP4_ANY
 };
 enum ip4_class ip4_classify(const struct s7_inst *inst, uint32_t be_addr);
 

@@ -30,6 +30,7 @@ else
 fi
 # with the kernel's lo: other programs, each with a stack of its own or on the kernel, and sockets that are passed to them
 in_c ip link set lo up
+in_c ip addr add 10.98.0.1/24 dev lo
 in_c env LD_PRELOAD="$S7_LIB" SOCK7_CONF="$S7_TMP/s.conf" timeout 120 /usr/bin/python3 \
 	"$S7_TOP/test/app/lib/beside.py" >"$S7_TMP/beside.out" 2>"$S7_TMP/beside.err" ||
 	not_ok "beside.py ended with $?: $(tail -n 3 "$S7_TMP/beside.err" | tr '\n' ' ')"

@@ -139,7 +139,7 @@ Test(route, classes)
 	cr_assert_eq(ip4_classify(m->inst, inet_addr("10.0.1.255")), IP4_OTHER);
 	cr_assert_eq(ip4_classify(m->inst, 0xffffffff), IP4_BROADCAST);
 	cr_assert_eq(ip4_classify(m->inst, inet_addr("224.0.0.1")), IP4_MULTICAST);
-	cr_assert_eq(ip4_classify(m->inst, inet_addr("240.0.0.1")), IP4_RESERVED);
+	cr_assert_eq(ip4_classify(m->inst, inet_addr("240.0.0.1")), IP4_OTHER);
 	cr_assert_eq(ip4_classify(m->inst, inet_addr("127.255.255.255")), IP4_LOOPBACK);
 	cr_assert_eq(ip4_classify(m->inst, 0), IP4_ANY);
 	cr_assert_eq(mini_free(m), 0);

@@ -9,6 +9,7 @@ import array
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 
@@ -101,6 +102,25 @@ def take(fd):
     dgram.sendto(data * 2, peer)
 
 
+def address_of_lo():
+    """10.98.0.1/24 was given to the kernel's lo: sock7's has the whole network too, also for a frame put on it."""
+    dgram = udp("10.98.0.1")
+    dgram.bind(("", 0))
+    dgram.settimeout(20)
+    ask_data = struct.pack("!HHHH", 9, dgram.getsockname()[1], 8 + 2, 0) + b"hi"
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(ask_data), 7, 0, 8, 17, 0,
+                         socket.inet_aton("10.98.0.2"), socket.inet_aton("10.98.0.1"))
+    total = sum(struct.unpack("!10H", header))
+    total = (total & 0xFFFF) + (total >> 16)
+    header = header[:10] + struct.pack("!H", 0xFFFF & ~((total & 0xFFFF) + (total >> 16))) + header[12:]
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as link:
+        link.sendto(header + ask_data, ("lo", 0x0800, 0, 0, bytes(6)))
+    assert dgram.recvfrom(100) == (b"hi", ("10.98.0.2", 9))
+    with socket.create_server(("10.98.0.7", 0)) as server:
+        with socket.create_connection(server.getsockname(), 20) as conn:
+            assert conn.getpeername()[0] == "10.98.0.7"
+
+
 def nobody():
     """A port where neither a socket of the stack nor of the kernel is."""
     with socket.socket() as probe:
@@ -114,7 +134,8 @@ def nobody():
 
 
 def main():
-    cases = [("nobody is refused", nobody), ("a listener and a datagram socket are passed on", passed)]
+    cases = [("an address that lo was given", address_of_lo), ("nobody is refused", nobody),
+             ("a listener and a datagram socket are passed on", passed)]
     for host in "127.0.0.1", "::1":
         for preloaded, who in (True, "another sock7"), (False, "the kernel"):
             cases.append((f"{host}: {who} serves", lambda p=preloaded, h=host: other_serves(p, h)))
