@@ -11,7 +11,7 @@ net_up
 answers()
 {
 	local said
-	said=$(in_c timeout 10 /usr/bin/python3 "$prog" "$2" $S7_IP_S "$3" 2>&1)
+	said=$(in_c timeout 20 /usr/bin/python3 "$prog" "$2" $S7_IP_S "$3" "$4" 2>&1)
 	[ "$said" = "$4" ] && ok "$1" || not_ok "$1: $2 port $3 is $said, not $4"
 }
 dropped() { "$S7_CLI" ss -s -p "$1" | awk '$2 == "IFACE_FILTER" { print $3 }'; }
@@ -19,7 +19,7 @@ dropped() { "$S7_CLI" ss -s -p "$1" | awk '$2 == "IFACE_FILTER" { print $3 }'; }
 conf_write s "$S7_DEV_S" af_packet "" "" adopt
 echo "filter = not (tcp dst port 5401 or udp dst port 5403)" >>"$S7_TMP/s.conf"
 bg_server us timeout 60 /usr/bin/python3 "$prog" serve $S7_IP_S
-for _ in $(seq 100); do grep -q ready "$S7_TMP/us.log" && break; sleep 0.1; done
+for _ in $(seq 100); do grep -qs ready "$S7_TMP/us.log" && break; sleep 0.1; done
 read -r _ parent child < <(grep ready "$S7_TMP/us.log")
 answers "a port that the filter does not name is served" tcp 5400 open
 answers "a datagram too" udp 5402 open
