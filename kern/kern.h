@@ -21,6 +21,7 @@ struct kern_addr {
 	int ifindex;
 	struct s7_ip ip;
 	uint8_t prefix_len; /* of the family */
+	bool temporary, home; /* RFC 8981, RFC 6275 */
 	bool deprecated;    /* not to be chosen as a source (RFC 4862 5.5.4) */
 };
 

@@ -50,6 +50,8 @@ static int read_addr(const struct nlmsghdr *msg, void *arg)
 	    (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) == IFA_F_TENTATIVE)
 		return 0;
 	addr.deprecated = flags & IFA_F_DEPRECATED;
+	addr.temporary = info->ifa_family == AF_INET6 && flags & IFA_F_TEMPORARY;
+	addr.home = flags & IFA_F_HOMEADDRESS;
 	if (view->addr_count == KERN_ADDRS_MAX) {
 		view->truncated = true;
 		return 0;

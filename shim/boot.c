@@ -43,6 +43,7 @@ static int64_t host_realtime_offset(void)
 
 static const struct s7_host_ops host_ops = {
 	.may = params_may,
+	.label_free = flow6_label_free,
 	.cpu = params_cpu,
 	.ring = wait_ring,
 	.log = log_line,

@@ -14,6 +14,7 @@
  * Context: boot or keeper thread, one at a time (static scratch space); no lock held on entry.
  */
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdio.h>
 
 #include "shim/internal.h"
@@ -97,8 +98,12 @@ static uint32_t addrs_from_kernel(int ifindex, struct s7_iface_addr addrs[ADDRS_
 	for (i = 0; i < view.addr_count && count < ADDRS_MAX; i++) {
 		const struct kern_addr *addr = &view.addr[i];
 
-		if (addr->ifindex == ifindex)
-			addr_put(&addrs[count++], &addr->ip, addr->prefix_len, addr->deprecated);
+		if (addr->ifindex != ifindex)
+			continue;
+		addr_put(&addrs[count], &addr->ip, addr->prefix_len, addr->deprecated);
+		addrs[count].flags |= (uint8_t)((addr->temporary ? ADDR_TEMPORARY : 0) |
+						(addr->home ? ADDR_HOME : 0));
+		count++;
 	}
 	return count;
 }
@@ -187,16 +192,29 @@ static void lo_update(void)
 	}
 }
 
+/* use_tempaddr: 2 means that they are chosen; -1, which is no number here, that there are none. */
+static bool prefers_temporary(int ifindex)
+{
+	char netdev[IF_NAMESIZE], name[64];
+	uint32_t value = 0;
+
+	if (!real.if_indextoname((unsigned int)ifindex, netdev))
+		return false;
+	snprintf(name, sizeof(name), "ipv6/conf/%s/use_tempaddr", netdev);
+	return !kern_sysctl_u32(name, &value) && value >= 2;
+}
+
 static void iface_update(uint32_t index)
 {
 	struct s7_iface_addr addrs[ADDRS_MAX];
 	const struct boot_iface *boot = &s7_boot.iface[index];
 	uint32_t k, count, lost = 0;
-	bool shared;
+	bool shared, temporary;
 
 	count = boot->adopt ? addrs_from_kernel(boot->ifindex, addrs) :
 			      addrs_from_conf(&s7_boot.conf.iface[index], addrs);
 	shared = boot->info.caps & NETDEV_SHARED && any_shared(addrs, count);
+	temporary = boot->adopt && prefers_temporary(boot->ifindex);
 	for (k = 0; k < s7_boot.inst_count; k++) {
 		struct s7_inst *inst = s7_arena->inst[k];
 		struct s7_iface *iface = &inst->iface[index + 1];
@@ -206,6 +224,8 @@ static void iface_update(uint32_t index)
 			iface->flags |= IFACE_SHARED;
 		else
 			iface->flags &= (uint16_t)~IFACE_SHARED;
+		iface->flags = (uint16_t)((iface->flags & ~IFACE_TEMPORARY) |
+					  (temporary ? IFACE_TEMPORARY : 0));
 		lost = iface_set_addrs(inst, iface, addrs, count);
 		inst_unlock(inst);
 	}

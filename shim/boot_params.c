@@ -124,7 +124,7 @@ struct s7_iface_tcp params_of_iface(const struct conf_iface *conf, const struct 
  * Whether this thread may, as the kernel judges it (user namespaces included): a socket that is
  * thrown away is asked for something that needs the capability and does nothing else.
  */
-bool params_may(enum s7_host_cap cap)
+static bool may_raw(enum s7_host_cap cap)
 {
 	long fd = s7_sys3(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
 	int on = 1;
@@ -138,6 +138,11 @@ bool params_may(enum s7_host_cap cap)
 		err = s7_sys6(SYS_setsockopt, fd, SOL_SOCKET, SO_BINDTODEVICE, (long)"lo", 3, 0);
 	s7_sys1(SYS_close, fd);
 	return !err;
+}
+
+bool params_may(enum s7_host_cap cap)
+{
+	return cap == HOST_ROUTING2 ? flow6_routing2() : may_raw(cap);
 }
 
 /* Kept up to date by the kernel in the thread's own memory (glibc registers it). */

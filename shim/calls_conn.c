@@ -272,7 +272,7 @@ int conn_connect(struct s7_sock *sk, int fd, const struct sockaddr *addr, sockle
 		 struct s7_msg *data)
 {
 	sa_family_t family = sk->domain;
-	uint32_t scope, device;
+	uint32_t scope, device, flow;
 	struct s7_ip ip;
 	uint16_t port;
 	int owner, err;
@@ -298,8 +298,14 @@ int conn_connect(struct s7_sock *sk, int fd, const struct sockaddr *addr, sockle
 		err = connect_check(sk, &ip, scope, &device);
 	if (err)
 		return err;
+	flow = sock_addr_flow(sk, addr, len);
+	if (s7_unlikely(flow) && !sock_flow_allowed(sk, flow))
+		return -EINVAL;
 	owner = kernel_side_owner(sk, &ip, port, device);
 	if (owner == ROUTE_STACK) {
+		err = sock_set_flow(sk, flow, host_now());
+		if (err)
+			return err;
 		if (ip_needs_scope(&ip) && device != sk->bound_iface)
 			sock_set_device(sk, device, host_now());
 		return connect_stack(sk, fd, &ip, port, &(struct peer_name){ addr, len, data });

@@ -208,6 +208,10 @@ static int set_option(struct s7_sock *sk, int fd, int level, int name, const voi
 			fastopen_refresh(sk, fd);
 		return err;
 	}
+	if (s7_unlikely(sock_option_is_lease(sk, level, name))) {
+		err = set_behind(sk, fd, level, name, val, len);
+		return err ? err : sock_setsockopt(sk, level, name, val, len, host_now());
+	}
 	if (sock_option_is_group(sk, level, name))
 		return set_group(sk, fd, level, name, val, len);
 	if (own)

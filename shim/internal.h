@@ -134,6 +134,9 @@ void boot_stopped(void);
 /* boot_params.c */
 void params_fill(const struct conf *conf, struct s7_params *ret_params);
 bool params_may(enum s7_host_cap cap); /* s7_host_ops.may */
+/* flow6.c: s7_host_ops.label_free, and HOST_ROUTING2. */
+bool flow6_label_free(uint32_t label);
+bool flow6_routing2(void);
 int params_cpu(void);		       /* s7_host_ops.cpu */
 /* params' where the interface's section says nothing. */
 struct s7_iface_tcp params_of_iface(const struct conf_iface *conf, const struct s7_params *params);

@@ -188,8 +188,9 @@ static ssize_t recv_told(void *arg, ssize_t done)
 	(void)done;
 	more.is_error = false;
 	more.mark = more.priority = more.inq = 0;
-	more.gro = 0;
-	if (op->sk->ext || op->sk->more)
+	more.gro = more.frag_max = more.head_len = 0;
+	more.path_mtu = 0;
+	if (op->sk->ext || op->sk->more || op->sk->ip6.bits & SK6_HEADERS)
 		op->msg.more = &more;
 	n = recv_named(op, op->hdr);
 	if (n >= 0 && !op->by_kernel)
@@ -447,6 +448,13 @@ static int send_name(struct send_op *op, const struct msghdr *hdr)
 		return err;
 	if ((sk->bits & SKB_V6ONLY) && ip_is_v4(&name->ip))
 		return -ENETUNREACH;
+	name->flow = sock_addr_flow(sk, hdr->msg_name, hdr->msg_namelen);
+	if (s7_unlikely(name->flow)) {
+		if (!op->held)
+			return SEND_HELD;
+		if (!sock_flow_allowed(op->sk, name->flow))
+			return -EINVAL;
+	}
 	if (!name->port && s7_likely(!sock_is_raw(sk)))
 		return -EINVAL;
 	if (s7_unlikely(ip_is_any(&name->ip)) && sock_other_family(sk, &name->ip))

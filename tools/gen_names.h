@@ -232,7 +232,10 @@ static const struct opt_name ip_names[] = {
 
 static const struct opt_name ipv6_names[] = {
 	{ "IPV6_2292HOPLIMIT", IPV6_2292HOPLIMIT, NULL },
+	{ "IPV6_2292DSTOPTS", IPV6_2292DSTOPTS, NULL },
+	{ "IPV6_2292HOPOPTS", IPV6_2292HOPOPTS, NULL },
 	{ "IPV6_2292PKTINFO", IPV6_2292PKTINFO, NULL },
+	{ "IPV6_2292RTHDR", IPV6_2292RTHDR, NULL },
 	{ "IPV6_2292PKTOPTIONS", IPV6_2292PKTOPTIONS, NULL },
 	{ "IPV6_ADD_MEMBERSHIP", IPV6_ADD_MEMBERSHIP, NULL },
 	{ "IPV6_DROP_MEMBERSHIP", IPV6_DROP_MEMBERSHIP, NULL },
@@ -277,7 +280,9 @@ static const struct opt_name ipv6_names[] = {
 	{ "IPV6_RECVTCLASS", IPV6_RECVTCLASS, NULL },
 	{ "IPV6_RECVRTHDR", IPV6_RECVRTHDR, NULL },
 	{ "IPV6_ROUTER_ALERT", IPV6_ROUTER_ALERT, NULL },
+	{ "IPV6_ROUTER_ALERT_ISOLATE", 30, NULL },
 	{ "IPV6_RTHDR", IPV6_RTHDR, NULL },
+	{ "IPV6_RTHDRDSTOPTS", IPV6_RTHDRDSTOPTS, NULL },
 	{ "IPV6_TCLASS", IPV6_TCLASS, NULL },
 	{ "IPV6_TRANSPARENT", IPV6_TRANSPARENT, NULL },
 	{ "IPV6_UNICAST_HOPS", IPV6_UNICAST_HOPS, NULL },
@@ -365,6 +370,9 @@ static const struct fact control_facts[] = {
 	{ "IP_PKTINFO, IP_TTL, IP_TOS; IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS; "
 	  "IPV6_2292PKTINFO, IPV6_2292HOPLIMIT",
 	  "received as asked for; sent with UDP" },
+	{ "IPV6_FLOWINFO, IPV6_HOPOPTS, IPV6_DSTOPTS, IPV6_RTHDRDSTOPTS, IPV6_RTHDR, those of "
+	  "RFC 2292; IPV6_PATHMTU, IPV6_RECVFRAGSIZE",
+	  "received as asked for; sent with UDP and RAW, the last two received only" },
 	{ "SCM_RIGHTS, SCM_CREDENTIALS", "not looked at on internet sockets, as in Linux" },
 	{ "others",
 	  "sending them is `EINVAL`; messages of levels that the protocol does not read pass" },

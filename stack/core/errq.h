@@ -47,13 +47,19 @@ struct s7_errq {
 	uint32_t count;
 };
 
+#define HEAD6_MAX 255 /* what pkt->l3_len can say */
+
 /* What few received messages have beside them; the caller clears what stands before `entry`. */
 struct s7_msg_more {
 	bool is_error; /* `entry` is what MSG_ERRQUEUE took */
 	uint32_t mark, priority; /* SO_RCVMARK, SO_RCVPRIORITY */
 	uint32_t inq;		 /* TCP_INQ */
 	uint16_t gro;  /* UDP_GRO: datagrams of this size were joined, 0: it is one */
+	uint16_t frag_max; /* IPV6_RECVFRAGSIZE, 0: it came whole */
+	uint16_t head_len; /* of `head`; 0: not asked for */
+	uint32_t path_mtu; /* IPV6_RECVPATHMTU: no datagram, but this; 0: a datagram */
 	struct s7_errq_entry entry;
+	uint8_t head[HEAD6_MAX]; /* the IPv6 header and what followed it, up to the transport's */
 };
 
 static inline struct s7_errq_entry *errq_entry(struct s7_pkt *pkt)

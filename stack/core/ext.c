@@ -6,12 +6,16 @@
  * socket points to it.
  * Context: instance lock. Called by: sk.c, option tables of stack/sock, transports.
  */
-#include "stack/core/ext.h"
-
 #include <errno.h>
+
+#include "stack/core/ext.h"
 
 int ext_inst_init(struct s7_inst *inst)
 {
+	int err = hdrs6_inst_init(inst);
+
+	if (err)
+		return err;
 	list_init(&inst->tx_waiting);
 	return slab_init(&inst->exts, inst->arena, sizeof(struct s7_sk_ext),
 			 inst->params.max_sockets);
@@ -36,6 +40,9 @@ void sk_ext_free(struct s7_sock *sk)
 	if (ext->bits & EXT_TX_WAIT)
 		list_del(&ext->tx_wait);
 	errq_purge(sk->inst, &ext->errq);
+	lease6_drop_all(sk);
+	hdrs6_unref(sk->inst, ext->hdrs6);
+	pkt_free(sk->inst, ext->heard);
 	sk->ext = NULL;
 	slab_free(&sk->inst->exts, ext);
 }
@@ -53,6 +60,10 @@ void sk_ext_inherit(struct s7_sock *child, const struct s7_sock *parent)
 	memset(&ext->errq, 0, sizeof(ext->errq));
 	ext->zc_next = ext->zc_told = 0;
 	ext->groups = NULL;
+	ext->hdrs6 = hdrs6_ref(parent->ext->hdrs6);
+	ext->leases6 = NULL;
+	ext->heard = NULL;
+	ext->big_mtu = 0;
 	ext->bits &= ~(uint32_t)EXT_TX_WAIT;
 }
 

@@ -10,6 +10,7 @@
 #define S7_EXT_H
 
 #include "stack/core/errq.h"
+#include "stack/core/hdrs6.h"
 
 enum s7_ext_bits {
 	EXT_RFC4884 = 1 << 0,	  /* IP_RECVERR_RFC4884 */
@@ -34,6 +35,17 @@ enum s7_ext_bits {
 
 #define EXT_MC_KERNEL 0xff /* an interface that only the kernel has */
 
+/* IPV6_ADDR_PREFERENCES (RFC 5014), as in linux/in6.h, which libc's headers do not get on with. */
+enum s7_source_prefs {
+	SOURCE_TMP = 0x0001,
+	SOURCE_PUBLIC = 0x0002,
+	SOURCE_COA = 0x0004,
+	SOURCE_CGA = 0x0008,
+	SOURCE_PUBTMP_DEFAULT = 0x0100,
+	SOURCE_HOME = 0x0400,
+	SOURCE_NONCGA = 0x0800,
+};
+
 struct s7_group_member;
 
 struct s7_sk_ext {
@@ -55,6 +67,14 @@ struct s7_sk_ext {
 	struct s7_list tx_wait;	  /* inst->tx_waiting, with EXT_TX_WAIT */
 	struct s7_sock *tx_owner; /* ... whose this is */
 	struct s7_group_member *groups; /* memberships, by next (stack/ip/group.h) */
+	struct s7_hdrs6 *hdrs6;	   /* IPV6_HOPOPTS and kin, or NULL */
+	struct s7_lease6 *leases6; /* IPV6_FLOWLABEL_MGR, by next */
+	uint32_t flow_sent; /* sin6_flowinfo of connect(), network order */
+	uint8_t source_prefs; /* IPV6_ADDR_PREFERENCES: enum s7_source_prefs */
+	uint8_t big_iface;    /* IPV6_RECVPATHMTU: what was too long, by index + 1 ... */
+	uint32_t big_mtu;     /* ... what would have fitted; 0: nothing to tell */
+	struct s7_ip big_to;  /* ... and where it was to go */
+	struct s7_pkt *heard; /* headers of a stream's packet, IPV6_2292PKTOPTIONS */
 };
 
 /* The socket's, made when it has none. NULL: none left (STAT_EXT_FULL counts it). */
@@ -92,6 +112,8 @@ struct s7_msg_ask {
 	uint16_t segment; /* UDP_SEGMENT */
 	uint8_t ttl, tos; /* hop limit and traffic class too */
 	bool dont_fragment;
+	uint32_t flow;	/* IPV6_FLOWINFO, network order */
+	struct s7_hdr6_at hdr[4]; /* ASK_HDRS, by enum s7_hdr6; memory of the program's */
 };
 
 enum s7_ask_bits {
@@ -104,6 +126,8 @@ enum s7_ask_bits {
 	ASK_TOS = 1 << 6,
 	ASK_TTL = 1 << 7,
 	ASK_DONTFRAG = 1 << 8, /* IPv6: in place of IPV6_DONTFRAG */
+	ASK_FLOW = 1 << 9,
+	ASK_HDRS = 1 << 10, /* IPv6 extension headers, in place of the socket's */
 };
 
 /* SOF_TIMESTAMPING_* that hold for this send. */

@@ -34,6 +34,7 @@ enum s7_iface_flags {
 	IFACE_SUM_PARTIAL = IFACE_SHARED | IFACE_NETDEV,
 	/* packet sockets on it are served here: the kernel does not see its frames */
 	IFACE_TAPPED = 1 << 6,
+	IFACE_TEMPORARY = 1 << 7, /* temporary addresses are preferred (net.ipv6 use_tempaddr 2) */
 };
 
 enum s7_addr_flags {
@@ -41,6 +42,8 @@ enum s7_addr_flags {
 	 * nobody owns) */
 	ADDR_KERNEL = 1 << 0,
 	ADDR_DEPRECATED = 1 << 1, /* no source address of choice (RFC 4862 5.5.4) */
+	ADDR_TEMPORARY = 1 << 5, /* RFC 8981 */
+	ADDR_HOME = 1 << 6,	 /* RFC 6275 */
 	/* set by the stack, never by the caller of iface_set_addrs: */
 	ADDR_TENTATIVE = 1 << 2, /* being checked for duplicates; in use all the same (RFC 4429) */
 	ADDR_DUPLICATE = 1 << 3, /* somebody else has it: not ours */

@@ -29,7 +29,8 @@ enum s7_log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 struct bpf_map_here;
 struct s7_bpf_host;
 
-enum s7_host_cap { HOST_NET_ADMIN, HOST_NET_RAW };
+/* The last: routing headers of type 2 (RFC 6275) may be sent on this host. */
+enum s7_host_cap { HOST_NET_ADMIN, HOST_NET_RAW, HOST_ROUTING2 };
 
 /* What the stack wants of the program it lives in. Filled by shim/ (or by a test). */
 struct s7_host_ops {
@@ -50,6 +51,11 @@ struct s7_host_ops {
 	void (*deferred)(void);
 	/* Has the calling thread this capability (enum s7_host_cap)? */
 	bool (*may)(enum s7_host_cap cap);
+	/*
+	 * Is nobody in this network namespace alone in using the flow label (network order)? The
+	 * kernel knows (IPV6_FLOWLABEL_MGR). NULL: nobody is. Called without the lock.
+	 */
+	bool (*label_free)(uint32_t label);
 	/* The CPU that the calling thread runs on. */
 	int (*cpu)(void);
 	/* On shared netdevs: the kernel shall (not) see packets to this. Called under the lock. */
@@ -202,6 +208,7 @@ struct s7_inst {
 
 	struct s7_slab waits; /* s7_wait nodes for poll and select */
 	struct s7_slab exts;  /* s7_sk_ext: what few sockets have */
+	struct s7_slab hdrs6, leases6; /* extension headers, flow labels: stack/core/hdrs6.h */
 	struct s7_list tx_waiting; /* of them, whose datagrams found their device full */
 	struct s7_slab owners; /* s7_owner: who gets SIGIO */
 	struct s7_owned_table *owned; /* ports kept from the kernel, counted: sk_own_port */
@@ -333,6 +340,9 @@ uint32_t pkt_share(struct s7_inst *inst, uint32_t part);
  */
 struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t offset,
 			uint32_t len);
+/* ... of the first len bytes, and of the `head` bytes that stand in front of data. */
+struct s7_pkt *pkt_copy_behind(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t head,
+			       uint32_t len);
 /* A copy of all of it, with what stands in front of data: the headers that were taken off. */
 struct s7_pkt *pkt_copy_whole(struct s7_inst *inst, const struct s7_pkt *pkt);
 /* Copies out of / into the chain; the range lies inside `total`. */

@@ -152,6 +152,18 @@ struct s7_pkt *pkt_copy(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t
 	return head;
 }
 
+struct s7_pkt *pkt_copy_behind(struct s7_inst *inst, const struct s7_pkt *pkt, uint32_t head,
+			       uint32_t len)
+{
+	struct s7_pkt view = *pkt, *copy;
+
+	pkt_push(&view, head);
+	copy = pkt_copy(inst, &view, 0, head + len);
+	if (copy)
+		pkt_pull(copy, head);
+	return copy;
+}
+
 struct s7_pkt *pkt_copy_whole(struct s7_inst *inst, const struct s7_pkt *pkt)
 {
 	struct s7_pkt *copy = pkt_copy(inst, pkt, 0, pkt->total);

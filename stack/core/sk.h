@@ -77,6 +77,7 @@ enum s7_sk_more {
 
 struct s7_msg_name {
 	struct s7_ip ip;
+	uint32_t flow; /* sin6_flowinfo, where it counts: network order */
 	uint16_t port;
 	uint8_t iface;
 	bool valid;
@@ -130,6 +131,23 @@ enum s7_sk6_bits {
 	SK6_2292PKTINFO = 1 << 3,
 	SK6_2292HOPLIMIT = 1 << 4,
 	SK6_AUTOFLOWLABEL = 1 << 5, /* packets carry a label made of the flow's hash */
+	SK6_RECVHOPOPTS = 1 << 6,   /* and the other headers beside a datagram, as they came */
+	SK6_RECVDSTOPTS = 1 << 7,
+	SK6_RECVRTHDR = 1 << 8,
+	SK6_2292HOPOPTS = 1 << 9,
+	SK6_2292DSTOPTS = 1 << 10,
+	SK6_2292RTHDR = 1 << 11,
+	SK6_FLOWINFO = 1 << 12, /* IPV6_FLOWINFO: class and label too */
+	SK6_RECVFRAGSIZE = 1 << 13,
+	SK6_RECVPATHMTU = 1 << 14,
+	SK6_SENDFLOW = 1 << 15, /* IPV6_FLOWINFO_SEND: sin6_flowinfo counts */
+	SK6_REFLECT = 1 << 16,	/* IPV6_FL_F_REFLECT: a stream's label is its peer's */
+	/* what the IPv6 header of a packet must be kept for */
+	SK6_HEADERS = SK6_RECVHOPOPTS | SK6_RECVDSTOPTS | SK6_RECVRTHDR | SK6_2292HOPOPTS |
+		      SK6_2292DSTOPTS | SK6_2292RTHDR | SK6_FLOWINFO | SK6_RECVFRAGSIZE,
+	/* ... and what a stream keeps for IPV6_2292PKTOPTIONS */
+	SK6_STREAM = SK6_HEADERS | SK6_RECVPKTINFO | SK6_RECVHOPLIMIT | SK6_RECVTCLASS |
+		     SK6_2292PKTINFO | SK6_2292HOPLIMIT | SK6_REFLECT,
 };
 
 /* What an AF_INET6 socket uses towards IPv6 peers, beside the fields for IPv4. */
@@ -137,6 +155,9 @@ struct s7_sk6 {
 	int16_t hops, mcast_hops; /* 0..255, -1: default (64, 1) */
 	uint8_t tclass;
 	uint8_t mtu_discover; /* IPV6_PMTUDISC_*: IPV6_MTU_DISCOVER */
+	uint8_t heard_hops;   /* of a stream's last packet, for IPV6_2292PKTOPTIONS ... */
+	uint8_t heard_iface;  /* ... and the interface it came by: index + 1 */
+	uint32_t flow_heard;  /* ... and its class and label */
 	uint32_t bits;	      /* enum s7_sk6_bits */
 	uint32_t frag_size;   /* IPV6_MTU: datagrams are cut to packets of it; 0: the path's */
 	uint32_t src_iface;   /* IPV6_PKTINFO: index + 1, 0 none; its address is not looked at */

@@ -35,7 +35,7 @@ static void addr_keep_state(const struct s7_iface *iface, struct s7_iface_addr *
 {
 	uint32_t i;
 
-	addr->flags &= ADDR_KERNEL | ADDR_DEPRECATED | ADDR_AUTO;
+	addr->flags &= ADDR_KERNEL | ADDR_DEPRECATED | ADDR_AUTO | ADDR_TEMPORARY | ADDR_HOME;
 	addr->probed_at = 0;
 	if (addr->flags & ADDR_KERNEL || iface->index == S7_IFACE_LO)
 		return;

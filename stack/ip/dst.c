@@ -174,8 +174,10 @@ static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, enum dst_kind ki
 	if (!(iface->flags & IFACE_UP))
 		return -ENETUNREACH;
 	dst->owner = ROUTE_STACK;
-	if (ip_is_any(&dst->src))
+	if (ip_is_any(&dst->src)) {
 		dst->src = dst_source(inst, iface, dst);
+		dst->src_chosen = true;
+	}
 	if (ip_is_any(&dst->src) && kind != DST_BROADCAST)
 		return dst->is_v4 ? -ENETUNREACH : -EADDRNOTAVAIL;
 	dst->mtu = pmtu_get(inst, &dst->dst, iface->mtu);
@@ -327,6 +329,17 @@ int dst_lookup(struct s7_inst *inst, const struct s7_ip *to, const struct s7_ip 
 	if (!err)
 		*ret_dst = dst;
 	return err;
+}
+
+void dst_prefer_source(struct s7_inst *inst, struct s7_dst *dst, uint8_t prefs)
+{
+	struct s7_ip src;
+
+	if (s7_likely(!prefs) || !dst->src_chosen || dst->is_v4)
+		return;
+	src = ip6_source_by(inst, &inst->iface[dst->iface], &dst->dst, prefs);
+	if (!ip_is_any(&src))
+		dst->src = src;
 }
 
 bool dst_stale(const struct s7_inst *inst, const struct s7_dst *dst)

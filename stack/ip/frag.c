@@ -227,6 +227,7 @@ static void frag_link(struct s7_inst *inst, struct s7_frag_queue *queue, struct 
 /* Everything is there: one chain, in the order of the offsets. */
 static struct s7_pkt *frag_join(struct s7_inst *inst, struct s7_frag_queue *queue, struct s7_rx *rx)
 {
+	uint16_t longest = queue->longest;
 	struct s7_pkt *head = frag_unlink(inst, queue), *last = head, *pkt, *next;
 
 	for (pkt = head->next; pkt; pkt = next) {
@@ -243,6 +244,7 @@ static struct s7_pkt *frag_join(struct s7_inst *inst, struct s7_frag_queue *queu
 	rx->proto = frag_held(head)->next;
 	rx->tos = frag_held(head)->tos;
 	rx->ttl = frag_held(head)->ttl;
+	rx->frag_max = longest;
 	if (!chain_pullup(inst, head, (uint32_t)s7_min(head->total, TRANSPORT_HEADER))) {
 		pkt_drop(inst, head, DROP_FRAG_BAD);
 		return NULL;
@@ -275,6 +277,7 @@ static struct s7_pkt *frag_add(struct s7_inst *inst, struct s7_pkt *pkt, const s
 		return NULL;
 	}
 	queue->broadcast |= rx->broadcast;
+	queue->longest = (uint16_t)s7_max(queue->longest, pkt->total + pkt->l3_len);
 	frag_link(inst, queue, pkt, prev);
 	return queue->end == queue->bytes ? frag_join(inst, queue, rx) : NULL;
 }

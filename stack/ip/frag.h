@@ -22,6 +22,7 @@ struct s7_frag_queue {
 	uint32_t id;
 	uint8_t proto, iface; /* proto: IPv4, a part of the key; IPv6: 0 */
 	uint16_t pieces, bufs;
+	uint16_t longest; /* packet that brought one, with its headers */
 	bool broadcast;
 	uint32_t bytes; /* held */
 	uint32_t end;	/* length of the whole, 0: last fragment not seen */

@@ -14,12 +14,16 @@
 #include "stack/core/inst.h"
 
 struct s7_sock;
+struct s7_hdrs6; /* stack/core/hdrs6.h */
 
 /* A received packet's outer facts, by value. */
 struct s7_rx {
 	struct s7_ip src, dst;
 	uint8_t proto, tos, ttl;
 	bool broadcast;	  /* link or IP level broadcast/multicast */
+	uint32_t flow;	   /* IPv6: class and label */
+	/* IPv6: bytes of the longest of the packets it came in; 0: it was whole */
+	uint16_t frag_max;
 	struct s7_iface *iface;
 };
 
@@ -86,6 +90,7 @@ struct s7_dst {
 	uint8_t iface;
 	uint8_t is_v4;
 	uint8_t link_len;      /* bytes of link header, 0 on lo */
+	uint8_t src_chosen;    /* the source was nobody's wish, nor the route's */
 	uint8_t no_loop;       /* to a group: our own sockets shall not hear it */
 	uint32_t generation;   /* of the route table when looked up */
 	uint32_t mtu;	       /* L3 bytes, path MTU applied */
@@ -102,6 +107,11 @@ struct s7_dst {
  */
 int dst_lookup(struct s7_inst *inst, const struct s7_ip *dst, const struct s7_ip *src,
 	       uint32_t bound_iface, struct s7_dst *ret_dst);
+/*
+ * IPV6_ADDR_PREFERENCES: chooses the source anew by enum s7_source_prefs, where dst_lookup chose
+ * it.
+ */
+void dst_prefer_source(struct s7_inst *inst, struct s7_dst *dst, uint8_t prefs);
 /* True when the dst must be looked up again. */
 bool dst_stale(const struct s7_inst *inst, const struct s7_dst *dst);
 
@@ -113,6 +123,9 @@ uint32_t dst_flow_label(const struct s7_inst *inst, const struct s7_dst *dst, ui
 struct s7_ip_tx {
 	uint8_t proto, tos, ttl;
 	bool dont_fragment;
+	/* IPv6: extension headers to be sent, or NULL; those with a routing header lead to final */
+	const struct s7_hdrs6 *hdrs;
+	const struct s7_ip *final;
 };
 
 /*

@@ -17,6 +17,10 @@ bool ip6_kernel_has(const struct s7_inst *inst, const struct s7_ip *ip);
 struct s7_ip ip6_source(const struct s7_inst *inst, const struct s7_iface *iface,
 			const struct s7_ip *to);
 
+/* ... with preferences: enum s7_source_prefs. */
+struct s7_ip ip6_source_by(const struct s7_inst *inst, const struct s7_iface *iface,
+			   const struct s7_ip *to, uint8_t prefs);
+
 /* ---- ip6_ext.c ---- */
 
 /*

@@ -18,6 +18,8 @@
 #include "stack/ip/icmp6.h"
 
 #define EXT_HEADERS 8
+#define ROUTING_RPL 3
+#define ROUTING_SEGMENTS 4
 #define L3_LEN_MAX 248u /* fits pkt->l3_len */
 
 struct walk {
@@ -66,9 +68,10 @@ static void walk_next(struct walk *w, uint32_t len)
 
 static void ext_options(struct walk *w, uint32_t len)
 {
+	bool hop = w->rx->proto == IP6_EXT_HOPBYHOP;
 	uint32_t at = 0;
 
-	switch (ip6_options_walk(w->pkt->data, len, &at)) {
+	switch (ip6_options_walk(w->pkt->data, len, hop, &at)) {
 	case IP6_OPTS_SKIP:
 		walk_next(w, len);
 		break;
@@ -81,6 +84,9 @@ static void ext_options(struct walk *w, uint32_t len)
 	case IP6_OPTS_DISCARD_TELL:
 		walk_refuse(w, DROP_IP6_OPTION, ICMP6_C_OPTION, at);
 		break;
+	case IP6_OPTS_FIELD:
+		walk_refuse(w, DROP_IP6_OPTION, ICMP6_C_HEADER, at);
+		break;
 	case IP6_OPTS_DISCARD:
 		walk_drop(w, DROP_IP6_OPTION);
 		break;
@@ -89,9 +95,14 @@ static void ext_options(struct walk *w, uint32_t len)
 	}
 }
 
+/* Types 3 and 4 are for hosts that were told to take part (RFC 6554, RFC 8754). */
 static void ext_routing(struct walk *w, uint32_t len)
 {
-	if (w->pkt->data[3]) /* segments left */
+	uint8_t type = w->pkt->data[2];
+
+	if (type == ROUTING_RPL || type == ROUTING_SEGMENTS || w->rx->broadcast)
+		walk_drop(w, DROP_IP6_ROUTING);
+	else if (w->pkt->data[3]) /* segments left */
 		walk_refuse(w, DROP_IP6_ROUTING, ICMP6_C_HEADER, 2);
 	else
 		walk_next(w, len);
@@ -111,20 +122,41 @@ static bool first_has_chain(struct walk *w, const struct s7_ip6_frag *frag)
 	       (upper.proto == IP6_EXT_NONE || w->pkt->total > upper.at);
 }
 
+/* The headers of a whole packet: the first fragment's without the one that made it a fragment. */
+static void whole_again(struct walk *w)
+{
+	struct s7_pkt *pkt = w->pkt;
+	uint8_t *head = pkt->data - pkt->l3_len, *field = head + IP6_NEXT_AT;
+	uint32_t at = IP6_LEN;
+
+	while (*field != IP6_EXT_FRAGMENT) { /* the walk that led here has seen them */
+		field = head + at;
+		at += field[1] * 8u + 8;
+	}
+	*field = w->rx->proto;
+	memmove(head + IP6_FRAG_LEN, head, at);
+	put_be16(head + IP6_FRAG_LEN + IP6_PAYLOAD_AT,
+		 (uint16_t)(pkt->total + pkt->l3_len - IP6_FRAG_LEN - IP6_LEN));
+	pkt->l3_len = (uint8_t)(pkt->l3_len - IP6_FRAG_LEN);
+	w->next_at = (uint32_t)(field - head);
+}
+
 static void ext_fragment(struct walk *w)
 {
 	struct s7_ip6_frag h;
 	struct s7_frag frag;
 
 	if (w->fragment) {
-		walk_drop(w, DROP_IP6_EXT);
+		walk_refuse(w, DROP_IP6_EXT, ICMP6_C_HEADER, 0);
 		return;
 	}
 	w->fragment = true;
 	ip6_frag_read(w->pkt->data, &h);
 	walk_next(w, IP6_FRAG_LEN);
-	if (!h.off && !h.more)
+	if (!h.off && !h.more) {
+		w->rx->frag_max = (uint16_t)(w->pkt->total + w->pkt->l3_len);
 		return;
+	}
 	if (h.more && w->pkt->total % 8) {
 		icmp6_param(w->inst, w->pkt, w->rx, ICMP6_C_HEADER, IP6_PAYLOAD_AT);
 		walk_drop(w, DROP_FRAG_BAD);
@@ -143,6 +175,8 @@ static void ext_fragment(struct walk *w)
 	}
 	frag = (struct s7_frag){ .id = h.id, .off = h.off, .more = h.more, .next = h.next };
 	w->pkt = frag_input(w->inst, w->pkt, &frag, w->rx);
+	if (w->pkt)
+		whole_again(w);
 }
 
 /* One header; afterwards rx->proto is the next one, or the packet has gone. */
@@ -150,6 +184,9 @@ static void ext_one(struct walk *w)
 {
 	uint32_t len;
 
+	/* sockets that want just this header; the first one is looked at before */
+	if (s7_unlikely(w->inst->raw_count != 0) && w->rx->proto != IP6_EXT_HOPBYHOP)
+		raw_input(w->inst, w->pkt, w->rx);
 	if (!walk_need(w, 8))
 		return;
 	if (w->rx->proto == IP6_EXT_FRAGMENT) {

@@ -139,6 +139,7 @@ void ip6_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
 		rx.proto = h.next;
 		rx.tos = h.tclass;
 		rx.ttl = h.hops;
+		rx.flow = get_be32(pkt->data) & 0x0fffffff;
 		why = check_destination(inst, iface, &rx.dst, &rx.broadcast);
 	}
 	if (s7_likely(!why))

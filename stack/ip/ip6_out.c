@@ -8,8 +8,10 @@
  * belongs together and nobody where a connection stands in our tables. Context: instance lock.
  * Called by: ip_out.c.
  */
-#include "stack/ip/ip_out.h"
+#include <errno.h>
 
+#include "stack/core/hdrs6.h"
+#include "stack/ip/ip_out.h"
 #include "stack/wire/ip6.h"
 
 uint32_t dst_flow_label(const struct s7_inst *inst, const struct s7_dst *dst, uint16_t lport,
@@ -34,12 +36,19 @@ int ip6_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 		.next = tx->proto, .more = piece->more, .off = piece->off, .id = piece->id
 	};
 
-	pkt->l3_len = IP6_LEN;
+	uint8_t l3_len = IP6_LEN;
+
 	if (s7_unlikely(piece->more || piece->off)) {
 		ip6_frag_write(pkt_push(pkt, IP6_FRAG_LEN), &frag);
 		h.next = IP6_EXT_FRAGMENT;
-		pkt->l3_len = IP6_LEN + IP6_FRAG_LEN;
+		l3_len = IP6_LEN + IP6_FRAG_LEN;
 	}
+	if (s7_unlikely(tx->hdrs != NULL) && hdrs6_before(tx->hdrs)) {
+		pkt = ip6_push_headers(inst, dst, pkt, tx, &h.next);
+		if (!pkt)
+			return -ENOBUFS;
+	}
+	pkt->l3_len = l3_len;
 	h.payload = (uint16_t)pkt->total;
 	memcpy(h.src, dst->src.b, IP6_ADDR_LEN);
 	memcpy(h.dst, dst->dst.b, IP6_ADDR_LEN);

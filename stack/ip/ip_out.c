@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "stack/core/charge.h"
+#include "stack/core/hdrs6.h"
 #include "stack/ip/arp.h"
 #include "stack/ip/chain.h"
 #include "stack/ip/group.h"
@@ -168,8 +169,7 @@ int ip_output_whole(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt
 	return ip_transmit(inst, dst, pkt);
 }
 
-/* The device will not see the whole packet: the checksum it was asked for is computed here. */
-static void finish_l4_csum(struct s7_pkt *pkt, uint8_t proto)
+void ip_finish_csum(struct s7_pkt *pkt, uint8_t proto)
 {
 	uint32_t at = proto == IPPROTO_UDP ? UDP_SUM_AT : TCP_SUM_AT;
 	uint16_t sum;
@@ -257,7 +257,8 @@ static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt
 static int ip_fragment(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 		       const struct s7_ip_tx *tx)
 {
-	uint32_t room = ip_frag_room(dst->is_v4, dst->mtu);
+	uint32_t before = tx->hdrs ? hdrs6_before(tx->hdrs) : 0;
+	uint32_t room = ip_frag_room(dst->is_v4, dst->mtu - s7_min(before, dst->mtu));
 	uint32_t most = dst->is_v4 ? IP4_TOTAL_MAX - IP4_LEN : IP6_PAYLOAD_MAX;
 	struct ip_piece piece = { .off = 0 };
 
@@ -266,10 +267,28 @@ static int ip_fragment(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *
 		return -EMSGSIZE;
 	}
 	piece.id = dst->is_v4 ? inst->ip_id++ : frag_next_id(inst, &dst->src, &dst->dst);
-	finish_l4_csum(pkt, tx->proto);
+	ip_finish_csum(pkt, tx->proto);
 	if (is_precut(pkt, room))
 		return send_precut(inst, dst, pkt, tx, &piece);
 	return send_cut(inst, dst, pkt, tx, &piece, room);
+}
+
+/* With extension headers of the sender's choice. */
+static int ip6_output_hdrs(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
+			   const struct s7_ip_tx *tx)
+{
+	static const struct ip_piece whole;
+	struct s7_ip_tx with = *tx;
+
+	ip_finish_csum(pkt, tx->proto);
+	if (tx->hdrs->len[HDR6_DST1]) {
+		pkt = ip6_push_options(inst, dst, pkt, tx->hdrs, &with.proto);
+		if (!pkt)
+			return -ENOBUFS;
+	}
+	if (pkt->total + IP6_LEN + hdrs6_before(tx->hdrs) > dst->mtu)
+		return ip_fragment(inst, dst, pkt, &with);
+	return ip6_send(inst, dst, pkt, &with, &whole);
 }
 
 static int ip6_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
@@ -281,6 +300,8 @@ static int ip6_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *p
 		pkt_drop(inst, pkt, DROP_IP_NO_ROUTE);
 		return -ENETUNREACH;
 	}
+	if (s7_unlikely(tx->hdrs != NULL))
+		return ip6_output_hdrs(inst, dst, pkt, tx);
 	if (s7_unlikely(pkt->total + IP6_LEN > dst->mtu && !(pkt->flags & PKT_TX_TSO)))
 		return ip_fragment(inst, dst, pkt, tx);
 	return ip6_send(inst, dst, pkt, tx, &whole);

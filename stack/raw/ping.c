@@ -162,5 +162,6 @@ ssize_t ping_send(struct s7_sock *sk, struct s7_msg *msg)
 	}
 	message_finish(rs, b.head);
 	err = raw_transmit(rs, b.head, msg, rs->num, mtu);
+	udp_end6(&rs->dg);
 	return err ? err : (ssize_t)msg->len;
 }

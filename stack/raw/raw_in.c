@@ -111,6 +111,8 @@ void raw_enqueue(struct s7_raw_sock *rs, struct s7_pkt *copy, const struct s7_rx
 	meta->ttl = rx->ttl;
 	meta->tos = rx->tos;
 	meta->iface = rx->iface->index;
+	meta->head = ip_is_v4(&rx->dst) ? 0 : copy->l3_len;
+	meta->frag_max = rx->frag_max;
 	meta->mark = by_lo ? copy->hash : 0;
 	meta->priority = by_lo ? copy->tso_mss : 0;
 	rs->bits |= RAW_USED;
@@ -167,7 +169,8 @@ static void raw_offer(struct s7_raw_sock *rs, const struct s7_pkt *view, uint8_t
 
 	if (!keep && view->total)
 		return;
-	copy = pkt_copy(inst, view, 0, keep);
+	copy = rs->dg.sk.domain == AF_INET ? pkt_copy(inst, view, 0, keep) :
+					     pkt_copy_behind(inst, view, hdr_len, keep);
 	if (!copy) {
 		inst->drop[DROP_NO_PKT]++;
 		return;

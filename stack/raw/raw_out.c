@@ -51,6 +51,9 @@ int raw_destination(struct s7_raw_sock *rs, const struct s7_msg *msg)
 	else if (!(sk->bits & SKB_CONNECTED))
 		return -EDESTADDRREQ;
 	device = udp_device(sk, msg, to);
+	err = s7_unlikely(udp_is_special(sk, msg)) ? udp_begin6(&rs->dg, msg, &to) : 0;
+	if (err)
+		return err;
 	if (s7_unlikely(ip_is_multicast(to) || ip_is_multicast(&src)))
 		udp_group_way(sk, to, &device, &src);
 	err = udp_route(&rs->dg, to, &src, device);
@@ -61,12 +64,11 @@ int raw_may_send(struct s7_raw_sock *rs, const struct s7_msg *msg, uint32_t mtu,
 {
 	struct s7_udp_sock *us = &rs->dg;
 	bool refuses = udp_refuses_fragments(us, msg, udp_pmtu_rule(us));
-	uint32_t most = refuses ? mtu : udp_packet_max(us);
+	uint32_t most = refuses ? mtu : udp_packet_max(us), hdrs = hdrs6_counted(us->hdrs);
 
-	if (total + ip_header_len(us->dst.is_v4) > most) {
-		errq_local(&us->sk, EMSGSIZE, &us->dst.dst, us->sk.flow.rport, mtu);
-		return -EMSGSIZE;
-	}
+	if (total + ip_header_len(us->dst.is_v4) + hdrs > most ||
+	    (s7_unlikely(hdrs) && IP6_LEN + hdrs > mtu))
+		return udp_too_long(us, msg, mtu);
 	/* a raw socket's own error or shutdown does not keep it, as in Linux */
 	if (us->sk.proto == PROTO_RAW)
 		return 0;
@@ -167,8 +169,8 @@ static struct s7_dst way_of(struct s7_raw_sock *rs, const struct s7_msg *msg, ui
 
 	dst.mtu = mtu;
 	dst.no_loop = sk_ext_has(sk, dst.is_v4 ? EXT_MC_NO_LOOP : EXT_MC_NO_LOOP6);
-	if (!dst.is_v4 && sk->ip6.bits & SK6_AUTOFLOWLABEL)
-		dst.label = dst_flow_label(sk->inst, &dst, 0, 0);
+	if (!dst.is_v4)
+		dst.label = udp_label(&rs->dg, &dst, 0, 0);
 	if (msg->flags & MSG_CONFIRM && dst.neigh)
 		neigh_confirm(sk->inst, dst.neigh);
 	return dst;
@@ -179,10 +181,11 @@ int raw_transmit(struct s7_raw_sock *rs, struct s7_pkt *pkt, const struct s7_msg
 {
 	const struct pmtu_rule *rule = udp_pmtu_rule(&rs->dg);
 	struct s7_dst dst = way_of(rs, msg, mtu);
-	uint32_t total = pkt->total + ip_header_len(dst.is_v4);
+	uint32_t total = pkt->total + ip_header_len(dst.is_v4) + hdrs6_len(rs->dg.hdrs);
 	struct s7_sock *sk = &rs->dg.sk;
 	struct s7_ip_tx tx = { .proto = proto, .ttl = udp_ttl(sk, &dst),
-			       .tos = sk_tos(sk, dst.is_v4) };
+			       .tos = sk_tos(sk, dst.is_v4), .hdrs = rs->dg.hdrs,
+			       .final = &rs->dg.final };
 
 	if (s7_unlikely(msg->ask != NULL)) {
 		tx.tos = msg->ask->has & ASK_TOS ? msg->ask->tos : tx.tos;
@@ -284,7 +287,8 @@ static int raw_sum(const struct s7_raw_sock *rs, struct s7_pkt *pkt, uint8_t pro
 	if (at + 2 > pkt->total)
 		return -EINVAL;
 	chain_put16(pkt, at, 0);
-	pseudo = ip_pseudo_sum(&dst->src, &dst->dst, proto, pkt->total);
+	pseudo = ip_pseudo_sum(&dst->src, rs->dg.hdrs ? &rs->dg.final : &dst->dst, proto,
+			       pkt->total);
 	sum = csum_fold(chain_sum(pkt, 0, pkt->total, pseudo));
 	chain_put16(pkt, at, sum || proto != IPPROTO_UDP ? sum : 0xffff);
 	return 0;
@@ -294,7 +298,7 @@ static int raw_sum(const struct s7_raw_sock *rs, struct s7_pkt *pkt, uint8_t pro
 static void build_begin(struct s7_raw_sock *rs, struct raw_build *b, uint32_t mtu)
 {
 	b->inst = rs->dg.sk.inst;
-	b->room = ip_frag_room(rs->dg.dst.is_v4, mtu);
+	b->room = rs->dg.hdrs ? S7_PKT_ROOM : ip_frag_room(rs->dg.dst.is_v4, mtu);
 	b->head = b->tail = rs->dg.cork;
 	while (b->tail && b->tail->frag)
 		b->tail = b->tail->frag;
@@ -350,7 +354,7 @@ static int probe_check(const struct s7_raw_sock *rs, const struct s7_msg *msg)
 	return rs->num == icmp && msg->len < PROBE_LEN ? -EFAULT : 0;
 }
 
-ssize_t raw_send(struct s7_sock *sk, struct s7_msg *msg)
+static ssize_t raw_send_one(struct s7_sock *sk, struct s7_msg *msg)
 {
 	struct s7_raw_sock *rs = raw_sock(sk);
 	bool header = rs->bits & RAW_HDRINCL;
@@ -368,4 +372,14 @@ ssize_t raw_send(struct s7_sock *sk, struct s7_msg *msg)
 	if (err)
 		return err;
 	return header ? send_with_header(rs, msg) : send_without_header(rs, msg);
+}
+
+ssize_t raw_send(struct s7_sock *sk, struct s7_msg *msg)
+{
+	struct s7_raw_sock *rs = raw_sock(sk);
+	ssize_t n = raw_send_one(sk, msg);
+
+	if (s7_unlikely(rs->dg.hdrs || rs->dg.flow) && !rs->dg.cork)
+		udp_end6(&rs->dg);
+	return n;
 }

@@ -88,6 +88,7 @@ static int raw_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port
 {
 	struct s7_udp_sock *us = &raw_sock(sk)->dg;
 	struct s7_ip src = sk->bits & SKB_BOUND_ADDR ? sk->bind.ip : any_of(sk);
+	struct s7_ip first = hdrs6_first(sk->ext ? sk->ext->hdrs6 : NULL, ip);
 	uint32_t device = sk->bound_iface;
 	struct s7_dst dst;
 	int err;
@@ -95,14 +96,15 @@ static int raw_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port
 	udp_group_way(sk, ip, &device, &src);
 	if (ip_is_broadcast(sk->inst, &src))
 		src = any_of(sk);
-	err = dst_lookup(sk->inst, ip, &src, device, &dst);
+	err = dst_lookup(sk->inst, &first, &src, device, &dst);
 	if (err)
 		return err;
 	if (dst.owner != ROUTE_STACK)
 		return -ENETUNREACH;
+	dst_prefer_source(sk->inst, &dst, sk->ext ? sk->ext->source_prefs : 0);
 	if (ip_is_broadcast(sk->inst, &dst.dst) && !(sk->bits & SKB_BROADCAST))
 		return -EACCES;
-	sk->flow.remote = dst.dst;
+	sk->flow.remote = ip_equal(&first, ip) ? dst.dst : *ip;
 	sk->flow.rport = port;
 	sk->flow.iface = dst.iface;
 	if (!(sk->bits & SKB_BOUND_ADDR))

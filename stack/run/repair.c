@@ -151,7 +151,8 @@ static void slabs_mend(struct s7_inst *inst)
 	struct s7_slab *const slabs[] = {
 		&inst->waits,	   &inst->exts,	     &inst->owners,    &inst->tcp->socks,
 		&inst->tcp->reqs, &inst->tcp->tws, &inst->tcp->tfos, &inst->udp->slab,
-		&inst->frags->slab, &inst->raw->slab,
+		&inst->frags->slab, &inst->raw->slab,  &inst->hdrs6,
+		&inst->leases6,
 	};
 
 	for (size_t i = 0; i < S7_ARRAY_LEN(slabs); i++)

@@ -13,7 +13,9 @@
 
 #include "stack/base/user.h"
 #include "stack/core/ext.h"
-#include "stack/sock/sock.h"
+#include "stack/sock/sock_int.h"
+
+#define FLOW_MASK 0x0fffffffu
 
 /* without the scope (RFC 2133's shape) is long enough for Linux */
 #define IN6_LEN_LEAST offsetof(struct sockaddr_in6, sin6_scope_id)
@@ -92,6 +94,33 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 	return 0;
 }
 
+uint32_t sock_addr_flow(const struct s7_sock *sk, const struct sockaddr *addr, socklen_t len)
+{
+	struct sockaddr_in6 in6 = { 0 };
+
+	if (!(sk->ip6.bits & SK6_SENDFLOW) || !addr || len < IN6_LEN_LEAST ||
+	    !user_get(&in6, addr, IN6_LEN_LEAST) || in6.sin6_family != AF_INET6)
+		return 0;
+	return in6.sin6_flowinfo & htonl(FLOW_MASK);
+}
+
+int sock_set_flow(struct s7_sock *sk, uint32_t flow, s7_time now)
+{
+	int err;
+
+	if (s7_likely(!flow && !sk->ext))
+		return 0;
+	err = sock_enter(sk, 0, now);
+	if (err)
+		return err;
+	if (!sk_ext(sk))
+		err = -ENOBUFS;
+	else /* a stream's ECN bits are TCP's own */
+		sk->ext->flow_sent = sk->proto == PROTO_TCP ? flow & ~htonl(3u << 20) : flow;
+	sock_leave(sk->inst);
+	return err;
+}
+
 uint32_t sock_device_of(const struct s7_inst *inst, uint32_t ifindex)
 {
 	for (uint32_t i = 0; i < inst->iface_count; i++)
@@ -145,6 +174,21 @@ int sock_addr_write_as(const struct s7_inst *inst, int domain, const struct s7_i
 	if (addr && !user_put(addr, &full, s7_min(room, size)))
 		return -EFAULT;
 	return user_put(len, &size, sizeof(size)) ? 0 : -EFAULT;
+}
+
+int sock_addr_write_flow(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+			 uint32_t device, uint32_t flow, struct sockaddr *addr, socklen_t *len)
+{
+	const socklen_t at = offsetof(struct sockaddr_in6, sin6_flowinfo);
+	socklen_t room = 0;
+	int err;
+
+	if (flow && !user_get(&room, len, sizeof(room)))
+		return -EFAULT;
+	err = sock_addr_write(sk, ip, port, device, addr, len);
+	if (err || (int32_t)room <= (int32_t)at)
+		return err;
+	return user_put((char *)addr + at, &flow, s7_min(room - at, sizeof(flow))) ? 0 : -EFAULT;
 }
 
 int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,

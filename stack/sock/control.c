@@ -131,45 +131,15 @@ static void put_ip4(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_ou
 	}
 }
 
-static void put_pktinfo6(struct s7_sock *sk, const struct s7_msg *msg, int type,
-			 struct cmsg_out *out)
-{
-	struct in6_pktinfo info;
-
-	memcpy(&info.ipi6_addr, msg->local.b, sizeof(info.ipi6_addr));
-	info.ipi6_ifindex = (unsigned int)control_ifindex(sk, msg->name.iface);
-	cmsg_put(out, IPPROTO_IPV6, type, &info, sizeof(info));
-}
-
 /* An AF_INET6 socket hears of both families, as it asked for on the level of each. */
 static void put_ip6(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
 {
-	int hops = msg->ttl, tclass = msg->tos;
-	uint32_t bits = sk->ip6.bits;
-
-	if (bits & SK6_RECVPKTINFO)
-		put_pktinfo6(sk, msg, IPV6_PKTINFO, out);
-	if (ip_is_v4(&msg->local)) {
+	if (sk->ip6.bits & SK6_RECVPKTINFO)
+		control_put_pktinfo6(sk, msg, IPV6_PKTINFO, out);
+	if (ip_is_v4(&msg->local))
 		put_ip4(sk, msg, out);
-		return;
-	}
-	if (bits & SK6_RECVHOPLIMIT)
-		cmsg_put(out, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
-	if (bits & SK6_RECVTCLASS)
-		cmsg_put(out, IPPROTO_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass));
-	if (bits & SK6_2292PKTINFO)
-		put_pktinfo6(sk, msg, IPV6_2292PKTINFO, out);
-	if (bits & SK6_2292HOPLIMIT)
-		cmsg_put(out, IPPROTO_IPV6, IPV6_2292HOPLIMIT, &hops, sizeof(hops));
-	if (sk_ext_has(sk, EXT_ORIGDST6)) {
-		struct sockaddr_in6 to = { .sin6_family = AF_INET6,
-					   .sin6_port = htons(sk->flow.lport) };
-
-		memcpy(&to.sin6_addr, msg->local.b, sizeof(to.sin6_addr));
-		if (IN6_IS_ADDR_LINKLOCAL(&to.sin6_addr))
-			to.sin6_scope_id = (uint32_t)control_ifindex(sk, msg->name.iface);
-		cmsg_put(out, IPPROTO_IPV6, IPV6_ORIGDSTADDR, &to, sizeof(to));
-	}
+	else
+		control_put_ip6(sk, msg, out);
 }
 
 void control_put_packet(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
@@ -192,6 +162,8 @@ void sock_control_write(struct s7_sock *sk, const struct s7_msg *msg, struct msg
 		control_put_more(sk, msg, &out);
 	if (s7_unlikely(msg->more && msg->more->is_error)) {
 		control_put_error(sk, msg, &out);
+	} else if (s7_unlikely(msg->more && msg->more->path_mtu)) {
+		control_put_mtu(sk, msg, &out);
 	} else if (s7_unlikely(sk->proto == PROTO_PACKET)) {
 		control_put_link(sk, msg, &out);
 	} else if (sk->type != SOCK_STREAM && msg->name.valid) {

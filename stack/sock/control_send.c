@@ -292,6 +292,14 @@ static const struct control_row ipv6_rows[] = {
 	{ IPPROTO_IPV6, IPV6_2292HOPLIMIT, take_hops },
 	{ IPPROTO_IPV6, IPV6_TCLASS, take_tclass },
 	{ IPPROTO_IPV6, IPV6_DONTFRAG, take_dontfrag },
+	{ IPPROTO_IPV6, IPV6_FLOWINFO_, control_take_flow },
+	{ IPPROTO_IPV6, IPV6_HOPOPTS, control_take_hop },
+	{ IPPROTO_IPV6, IPV6_2292HOPOPTS, control_take_hop },
+	{ IPPROTO_IPV6, IPV6_DSTOPTS, control_take_dst1 },
+	{ IPPROTO_IPV6, IPV6_RTHDRDSTOPTS, control_take_dst0 },
+	{ IPPROTO_IPV6, IPV6_2292DSTOPTS, control_take_old_dst },
+	{ IPPROTO_IPV6, IPV6_RTHDR, control_take_route },
+	{ IPPROTO_IPV6, IPV6_2292RTHDR, control_take_old_route },
 };
 
 struct control_rows {

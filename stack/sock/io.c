@@ -31,6 +31,7 @@ static inline void msg_reset(struct s7_msg *msg)
 	msg->skip = msg->cookie = 0;
 	msg->seen = (struct s7_msg_seen){ .stream = false };
 	msg->name.ip = none;
+	msg->name.flow = 0;
 	msg->name.port = 0;
 	msg->name.iface = 0;
 	msg->name.valid = false;

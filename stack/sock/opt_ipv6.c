@@ -3,8 +3,7 @@
  * opt_ipv6.c - level IPPROTO_IPV6, in the order of ipv6(7)
  *
  * What counts towards IPv6 peers, and what recvmsg tells of their packets; the IPv4 peers of an
- * AF_INET6 socket have level IPPROTO_IP. Header options (hop-by-hop, destination, routing) and
- * transparent sockets have no row: the kernel socket is asked.
+ * AF_INET6 socket have level IPPROTO_IP. Extension headers and flows are in opt_ipv6_hdr.c.
  * Context: instance lock. Callers: sockopt.c.
  */
 #include <errno.h>

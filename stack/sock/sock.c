@@ -377,7 +377,7 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 {
 	struct s7_ip any4 = ip_from_v4(0);
 	struct s7_inst *inst = sk->inst;
-	uint32_t device;
+	uint32_t device, flow;
 	struct s7_ip ip;
 	uint16_t port;
 
@@ -396,8 +396,9 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 	/* bound to :: and nothing else known: the program's own wildcard */
 	if (!peer && ip_is_any(&ip) && sk->domain == AF_INET6 && !ip_equal(&sk->bind.ip, &any4))
 		ip = (struct s7_ip){ .q = { 0, 0 } };
+	flow = peer && sk->ip6.bits & SK6_SENDFLOW && sk->ext ? sk->ext->flow_sent : 0;
 	inst_unlock(inst);
-	return sock_addr_write(sk, &ip, port, device, addr, len);
+	return sock_addr_write_flow(sk, &ip, port, device, flow, addr, len);
 }
 
 struct ioctl_row {

@@ -53,6 +53,9 @@ int sock_addr_read(const struct s7_sock *sk, const struct sockaddr *addr, sockle
 int sock_addr_write(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
 		     uint32_t device, struct sockaddr *addr, socklen_t *len);
 /* The same without the socket. */
+/* ... with sin6_flowinfo, network order. */
+int sock_addr_write_flow(const struct s7_sock *sk, const struct s7_ip *ip, uint16_t port,
+			 uint32_t device, uint32_t flow, struct sockaddr *addr, socklen_t *len);
 int sock_addr_write_as(const struct s7_inst *inst, int domain, const struct s7_ip *ip,
 		       uint16_t port, uint32_t device, struct sockaddr *addr, socklen_t *len);
 
@@ -68,6 +71,13 @@ uint32_t sock_device_of(const struct s7_inst *inst, uint32_t ifindex);
 uint32_t sock_device(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope);
 /* ... by which a packet to it leaves: IP_MULTICAST_IF and IP_UNICAST_IF count too. */
 uint32_t sock_device_out(const struct s7_sock *sk, const struct s7_ip *ip, uint32_t scope);
+
+/* sin6_flowinfo of an address, where the socket wants it to count (IPV6_FLOWINFO_SEND). */
+uint32_t sock_addr_flow(const struct s7_sock *sk, const struct sockaddr *addr, socklen_t len);
+/* May the socket use the label in it? No lock held. */
+bool sock_flow_allowed(struct s7_sock *sk, uint32_t flow);
+/* The label of the connection to come. 0, -ENOBUFS. */
+int sock_set_flow(struct s7_sock *sk, uint32_t flow, s7_time now);
 
 /* Port and address as the kernel side granted them (port not 0). */
 int sock_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, s7_time now);
@@ -195,6 +205,8 @@ bool sock_option_is_behind(const struct s7_sock *sk, int level, int name);
  * Whether it is about multicast groups: stack and kernel socket each do it on their interfaces.
  */
 bool sock_option_is_group(const struct s7_sock *sk, int level, int name);
+/* Whether the kernel socket behind, and no other, does it before the stack does. */
+bool sock_option_is_lease(const struct s7_sock *sk, int level, int name);
 /*
  * Packet sockets: the kernel's half is not asked first; the stack's half is the one that answers.
  */

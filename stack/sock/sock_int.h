@@ -55,6 +55,8 @@ enum opt_access {
 	 */
 	OPT_BEHIND = 8,
 	OPT_GROUP = 16, /* the kernel socket, if there is one, does it too, on its own interfaces */
+	/* the kernel socket behind does it first, one of its own: it keeps what the host shares */
+	OPT_LEASE = 64,
 	OPT_OWN = 32, /* packet sockets: the kernel's half is not asked first */
 	OPT_RW = OPT_RD | OPT_WR,
 };
@@ -94,6 +96,11 @@ struct s7_opt {
 	uint8_t on;	/* enum opt_on */
 	int (*set)(struct s7_sock *sk, const struct opt_value *value);
 	int (*get)(struct s7_sock *sk, struct opt_value *ret_value);
+	/*
+	 * instead of set: what is long is read where it is; no lock held. The value's length and
+	 * memory are as the program said.
+	 */
+	int (*take)(struct s7_sock *sk, const void *val, socklen_t len, s7_time now);
 	/* instead of get: what is long, or counts otherwise, is put into the program's memory */
 	int (*copy)(struct s7_sock *sk, void *val, socklen_t room, socklen_t *ret_len);
 	uint32_t bit;
@@ -122,6 +129,7 @@ extern const struct s7_opt_table errq_socket_table, errq_ip_table, errq_ipv6_tab
 
 extern const struct s7_opt_table filter_socket_table; /* opt_filter.c */
 extern const struct s7_opt_table ip_rare_table, ipv6_rare_table; /* opt_ip_rare.c */
+extern const struct s7_opt_table ipv6_headers_table; /* opt_ipv6_hdr.c */
 extern const struct s7_opt_table udp7_table; /* opt_udp.c */
 /* opt_raw.c */
 extern const struct s7_opt_table raw_ip_table, raw_ipv6_table, raw_raw_table, raw_icmp6_table;

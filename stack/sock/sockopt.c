@@ -17,7 +17,7 @@
 const struct s7_opt_table *const s7_opt_tables[] = {
 	&socket7_table, &socket7_more_table, &tcp7_table, &ip7_table, &ipv6_7_table,
 	&filter_socket_table, &errq_socket_table, &errq_ip_table, &errq_ipv6_table,
-	&ip_rare_table, &ipv6_rare_table, &udp7_table,
+	&ip_rare_table, &ipv6_rare_table, &ipv6_headers_table, &udp7_table,
 	&mcast_ip_table, &mcast_ipv6_table,
 	&raw_ip_table, &raw_ipv6_table, &raw_raw_table, &raw_icmp6_table, &packet7_table,
 };
@@ -64,6 +64,13 @@ bool sock_option_is_behind(const struct s7_sock *sk, int level, int name)
 	const struct s7_opt *opt = opt_find(level, name);
 
 	return opt && (opt->access & OPT_BEHIND) && (!sk || opt_applies(sk, opt));
+}
+
+bool sock_option_is_lease(const struct s7_sock *sk, int level, int name)
+{
+	const struct s7_opt *opt = opt_find(level, name);
+
+	return opt && (opt->access & OPT_LEASE) && opt_applies(sk, opt);
 }
 
 bool sock_option_is_own(const struct s7_sock *sk, int level, int name)
@@ -202,6 +209,8 @@ int sock_setsockopt(struct s7_sock *sk, int level, int name, const void *val, so
 	err = set_check(opt, val, len);
 	if (err)
 		return err;
+	if (opt->take)
+		return opt->take(sk, val, len, now);
 	err = value_read(opt, val, len, &value);
 	if (err)
 		return err;

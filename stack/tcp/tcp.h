@@ -281,6 +281,9 @@ static inline struct s7_tcp_sock *tcp_sk(struct s7_sock *sk)
 	return s7_container(sk, struct s7_tcp_sock, sk);
 }
 
+/* The socket's IPv6 extension headers are others now. */
+void tcp_headers_changed(struct s7_sock *sk);
+
 static inline const struct s7_tcb *tcp_tcb(const struct s7_sock *sk)
 {
 	return &((const struct s7_tcp_sock *)sk)->tcb;

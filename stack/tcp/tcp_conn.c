@@ -82,18 +82,20 @@ int tcp_connect_state(struct s7_sock *sk)
 static int connect_flow(struct s7_tcp_sock *ts, const struct s7_ip *ip, uint16_t port)
 {
 	struct s7_sock *sk = &ts->sk;
+	struct s7_ip first = hdrs6_first(tcp_hdrs(sk), ip);
 	struct s7_inst *inst = sk->inst;
 	int err;
 
-	err = dst_lookup(inst, ip, &sk->flow.local, sk->bound_iface, &ts->tcb.dst);
+	err = dst_lookup(inst, &first, &sk->flow.local, sk->bound_iface, &ts->tcb.dst);
 	if (err)
 		return err;
+	dst_prefer_source(inst, &ts->tcb.dst, sk->ext ? sk->ext->source_prefs : 0);
 	if (ts->tcb.dst.owner != ROUTE_STACK)
 		return -ENETUNREACH;
 	if (sk->bits & SKB_DONTROUTE && !ip_equal(&ts->tcb.dst.hop, &ts->tcb.dst.dst))
 		return -ENETUNREACH;
 	sk->flow.local = ts->tcb.dst.src;
-	sk->flow.remote = ts->tcb.dst.dst;
+	sk->flow.remote = ip_equal(&first, ip) ? ts->tcb.dst.dst : *ip;
 	sk->flow.rport = port;
 	sk->flow.iface = ts->tcb.dst.iface;
 	sk->flow.kind = FLOW_TCP;

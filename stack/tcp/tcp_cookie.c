@@ -142,6 +142,7 @@ bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 		return true;
 	}
 	inst->current = &child->sk;
+	tcp_heard_first(child, pkt, rx);
 	tcp_rx(child, pkt, seg);
 	inst->current = NULL;
 	return true;

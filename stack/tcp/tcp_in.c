@@ -194,7 +194,10 @@ static void deliver(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx
 			if (refused(sk, pkt, rx, seg))
 				return;
 			inst->current = sk;
-			tcp_rx(tcp_sk(sk), pkt, seg);
+			if (s7_unlikely(sk->ip6.bits & SK6_STREAM))
+				tcp_rx_heard(tcp_sk(sk), pkt, rx, seg);
+			else
+				tcp_rx(tcp_sk(sk), pkt, seg);
 			inst->current = NULL;
 		} else if (flow->kind == FLOW_TCP_REQ) {
 			deliver_req(s7_container(flow, struct s7_tcp_req, flow), pkt, rx, seg);

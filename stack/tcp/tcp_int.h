@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "stack/base/seq.h"
+#include "stack/core/ext.h"
 #include "stack/tcp/tcp.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/tcp_hdr.h"
@@ -336,8 +337,32 @@ struct tcp_out_seg {
 	uint16_t urg;
 	uint8_t flags;
 	uint8_t tos, ttl;
+	const struct s7_hdrs6 *hdrs; /* IPv6 extension headers, or NULL */
 	struct tcp_opts opts;
 };
+/* ---- tcp_ip6.c ---- */
+
+/* IPv6 extension headers of the socket's segments, or NULL. */
+static inline const struct s7_hdrs6 *tcp_hdrs(const struct s7_sock *sk)
+{
+	return s7_unlikely(sk->ext != NULL) ? sk->ext->hdrs6 : NULL;
+}
+
+/* ... their bytes in a segment of the connection. */
+static inline uint32_t tcp_hdrs_len(const struct s7_sock *sk)
+{
+	return s7_unlikely(sk->ext != NULL) && !ip_is_v4(&sk->flow.remote) ?
+		       hdrs6_len(sk->ext->hdrs6) : 0;
+}
+
+/* The child's connection begins with this segment. */
+void tcp_heard_first(struct s7_tcp_sock *child, const struct s7_pkt *pkt, const struct s7_rx *rx);
+/* tcp_rx for a socket that wants to know what segments come with (SK6_STREAM). */
+void tcp_rx_heard(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct s7_rx *rx,
+		  struct tcp_seg *seg);
+
+/* ---- tcp_seg_out.c ---- */
+
 /* Headers in front of a packet whose data is the payload (chain), checksum, ip_output. Consumes a
  * reference of each buffer. */
 int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_pkt *pkt,

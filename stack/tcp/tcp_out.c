@@ -33,6 +33,7 @@ static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_
 	out->flags = flags;
 	out->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
 	out->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4);
+	out->hdrs = tcb->dst.is_v4 ? NULL : tcp_hdrs(&ts->sk);
 	out->opts.bits = 0;
 	out->opts.sack_count = 0;
 	if (s7_likely(tcb->bits & TCB_TS)) {
@@ -249,7 +250,8 @@ static uint32_t burst_limit(const struct s7_tcp_sock *ts, uint32_t *ret_chunks)
 	uint32_t max;
 
 	*ret_chunks = GATHER_MAX;
-	if (!(iface->caps & NETDEV_TSO) || iface->tso_max < 2 * tcb->mss || tcb->bits & TCB_URG_OUT)
+	if (!(iface->caps & NETDEV_TSO) || iface->tso_max < 2 * tcb->mss ||
+	    tcb->bits & TCB_URG_OUT || s7_unlikely(tcp_hdrs_len(&ts->sk)))
 		return tcb->mss;
 	max = (uint32_t)s7_min(iface->tso_max, 65535 - 128);
 	*ret_chunks = iface->tso_segs_max ? iface->tso_segs_max : GATHER_MAX;

@@ -39,13 +39,14 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	struct s7_tcp_req *req = ret_req;
 	const struct tcp_opts *o = &seg->opts;
 	uint32_t bound = listener->sk.bound_iface;
+	struct s7_ip first = hdrs6_first(tcp_hdrs(&listener->sk), &rx->src);
 	int err;
 
 	if (s7_unlikely(ip_needs_scope(&rx->src)))
 		bound = rx->iface->index + 1u;
-	err = dst_lookup(inst, &rx->src, &rx->dst, bound, &req->dst);
+	err = dst_lookup(inst, &first, &rx->dst, bound, &req->dst);
 	if (err || req->dst.owner != ROUTE_STACK)
-		err = dst_lookup(inst, &rx->src, &rx->dst, rx->iface->index + 1u, &req->dst);
+		err = dst_lookup(inst, &first, &rx->dst, rx->iface->index + 1u, &req->dst);
 	if (err || req->dst.owner != ROUTE_STACK)
 		return err ? err : -EHOSTUNREACH;
 	req->flow.local = rx->dst;
@@ -57,6 +58,8 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	req->flow.iface = rx->iface->index;
 	req->listener = listener;
 	tcp_label(&listener->sk, &req->flow, &req->dst);
+	if (s7_unlikely(listener->sk.ip6.bits & SK6_REFLECT) && !req->dst.is_v4)
+		req->dst.label = rx->flow & 0xfffff;
 	req->irs = seg->h.seq;
 	req->ts_recent = o->ts_val;
 	req->ts_offset = tcp_ts_offset(inst, &rx->dst, &rx->src);
@@ -84,6 +87,7 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 		.flags = TCPF_SYN | TCPF_ACK,
 		.tos = req->tos,
 		.ttl = sk_ttl(&req->listener->sk, req->dst.is_v4),
+		.hdrs = req->dst.is_v4 ? NULL : tcp_hdrs(&req->listener->sk),
 	};
 	uint32_t mss = tcp_mss_of_dst(inst, &req->dst);
 
@@ -104,11 +108,13 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 static void req_send(struct s7_inst *inst, struct s7_tcp_req *req, const struct tcp_opts *grant)
 {
 	uint32_t bound = req->listener->sk.bound_iface;
+	struct s7_ip first;
 
 	if (!bound && ip_needs_scope(&req->flow.remote))
 		bound = req->flow.iface + 1u;
 	if (dst_stale(inst, &req->dst)) {
-		dst_lookup(inst, &req->flow.remote, &req->flow.local, bound, &req->dst);
+		first = hdrs6_first(tcp_hdrs(&req->listener->sk), &req->flow.remote);
+		dst_lookup(inst, &first, &req->flow.local, bound, &req->dst);
 		tcp_label(&req->listener->sk, &req->flow, &req->dst);
 	}
 	tcp_req_synack(inst, req, tcp_ms(inst) + req->ts_offset, grant);
@@ -254,6 +260,7 @@ void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *
 		return;
 	}
 	inst->current = &child->sk;
+	tcp_heard_first(child, pkt, rx);
 	tcp_rx(child, pkt, seg);
 	inst->current = NULL;
 }

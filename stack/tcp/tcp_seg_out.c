@@ -11,6 +11,8 @@
  */
 #include "stack/tcp/tcp_int.h"
 
+#define LABEL_MASK 0xfffffu
+
 static uint32_t chain_sum(const struct s7_pkt *pkt, uint32_t offset)
 {
 	uint32_t sum = 0, at = 0;
@@ -30,7 +32,8 @@ static uint16_t seg_checksum(struct s7_inst *inst, const struct tcp_out_seg *out
 {
 	bool tso = pkt->flags & PKT_TX_TSO;
 	uint32_t sum =
-		ip_pseudo_sum(&out->dst->src, &out->dst->dst, IPPROTO_TCP, tso ? 0 : pkt->total);
+		ip_pseudo_sum(&out->dst->src, out->hdrs ? &out->flow->remote : &out->dst->dst,
+			      IPPROTO_TCP, tso ? 0 : pkt->total);
 
 	if (inst->iface[out->dst->iface].caps & NETDEV_TX_L4_CSUM) {
 		pkt->flags |= PKT_TX_L4_CSUM;
@@ -47,7 +50,8 @@ int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_
 		 uint32_t payload_sum, bool has_sum)
 {
 	struct s7_ip_tx tx = {
-		.proto = IPPROTO_TCP, .tos = out->tos, .ttl = out->ttl, .dont_fragment = true
+		.proto = IPPROTO_TCP, .tos = out->tos, .ttl = out->ttl, .dont_fragment = true,
+		.hdrs = out->hdrs, .final = &out->flow->remote,
 	};
 	uint32_t hdr_len = TCP_HDR_LEN + tcp_opts_len(&out->opts);
 	uint8_t *bytes = pkt_push(pkt, hdr_len);
@@ -126,6 +130,7 @@ void tcp_mss_sync(struct s7_tcp_sock *ts)
 
 	if (tcb->user_mss)
 		mss = (uint32_t)s7_min(mss, tcb->user_mss);
+	mss -= (uint32_t)s7_min(tcp_hdrs_len(&ts->sk), mss - TCP_MSS_MIN);
 	if (tcb->bits & TCB_TS)
 		mss -= 12;
 	/* never more than half of the largest window seen: a tiny window still gets two segments */
@@ -136,19 +141,24 @@ void tcp_mss_sync(struct s7_tcp_sock *ts)
 
 void tcp_label(const struct s7_sock *sk, const struct s7_flow *flow, struct s7_dst *dst)
 {
-	if (!dst->is_v4 && sk->ip6.bits & SK6_AUTOFLOWLABEL)
+	if (dst->is_v4)
+		return;
+	dst->label = s7_unlikely(sk->ext != NULL) ? ntohl(sk->ext->flow_sent) & LABEL_MASK : 0;
+	if (s7_likely(!dst->label) && sk->ip6.bits & SK6_AUTOFLOWLABEL)
 		dst->label = dst_flow_label(sk->inst, dst, flow->lport, flow->rport);
 }
 
 int tcp_dst_refresh(struct s7_tcp_sock *ts)
 {
 	struct s7_inst *inst = ts->sk.inst;
+	struct s7_ip first;
 	struct s7_dst dst;
 	int err;
 
 	if (s7_likely(!dst_stale(inst, &ts->tcb.dst)))
 		return 0;
-	err = dst_lookup(inst, &ts->sk.flow.remote, &ts->sk.flow.local, ts->sk.bound_iface, &dst);
+	first = hdrs6_first(tcp_hdrs(&ts->sk), &ts->sk.flow.remote);
+	err = dst_lookup(inst, &first, &ts->sk.flow.local, ts->sk.bound_iface, &dst);
 	if (err)
 		return err;
 	tcp_label(&ts->sk, &ts->sk.flow, &dst);

@@ -24,10 +24,23 @@ struct s7_udp_meta {
 	s7_time at;
 	uint16_t sport;
 	uint8_t ttl, tos, iface;
+	/*
+	 * bytes from the IPv6 header to the transport's, which are kept in front; 0: they are not
+	 */
+	uint8_t head;
+	uint16_t frag_max; /* IPv6: as struct s7_rx has it */
 	uint16_t priority; /* of the sender, on lo */
 	uint16_t gro; /* UDP_GRO: datagrams of this size were joined, 0: it is one */
 	uint32_t mark;
 };
+
+/* The IPv6 header of a queued datagram, by the length of the transport header taken off it. */
+static inline const uint8_t *udp_head6(const struct s7_pkt *pkt, uint32_t transport)
+{
+	const struct s7_udp_meta *meta = (const struct s7_udp_meta *)pkt->scratch;
+
+	return pkt->data - transport - meta->head;
+}
 
 static_assert(sizeof(struct s7_udp_meta) <= sizeof(((struct s7_pkt *)0)->scratch),
 	      "meta fits the packet's scratch");
@@ -49,6 +62,10 @@ struct s7_udp_sock {
 	uint32_t cork_sum;
 	uint32_t cork_wmem; /* what it counts against SO_SNDBUF */
 	uint16_t cork_port;
+	/* IPv6, of the datagram that is being sent or waits: headers, where they lead, flow */
+	struct s7_hdrs6 *hdrs;
+	struct s7_ip first, final;
+	uint32_t flow; /* network order */
 };
 
 static inline struct s7_udp_sock *udp_sock(struct s7_sock *sk)

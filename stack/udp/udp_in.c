@@ -68,6 +68,8 @@ static void udp_give(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7
 	meta->ttl = rx->ttl;
 	meta->tos = rx->tos;
 	meta->iface = rx->iface->index;
+	meta->head = ip_is_v4(&rx->dst) ? 0 : pkt->l3_len;
+	meta->frag_max = rx->frag_max;
 	meta->mark = rx->iface->index == S7_IFACE_LO ? pkt->hash : 0;
 	meta->priority = rx->iface->index == S7_IFACE_LO ? pkt->tso_mss : 0;
 	meta->gro = 0;
@@ -136,7 +138,7 @@ static bool udp_deliver_group(struct s7_inst *inst, struct s7_pkt *pkt, const st
 		if (!udp_group_match(sk, rx, h))
 			continue;
 		if (last) {
-			copy = pkt_copy_whole(inst, pkt);
+			copy = pkt_copy_behind(inst, pkt, pkt->l3_len, pkt->total);
 			if (copy)
 				udp_give(last, copy, rx, h);
 			else

@@ -142,6 +142,7 @@ int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struct s7_ip
 		return err;
 	if (us->dst.owner != ROUTE_STACK)
 		return -ENETUNREACH;
+	dst_prefer_source(inst, &us->dst, us->sk.ext ? us->sk.ext->source_prefs : 0);
 	us->dst_src = *src;
 	us->dst_iface = device;
 	us->dst_broadcast = ip_is_broadcast(inst, &us->dst.dst);
@@ -179,6 +180,9 @@ static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uin
 		return -EDESTADDRREQ;
 	}
 	device = udp_device(sk, msg, to);
+	err = s7_unlikely(udp_is_special(sk, msg)) ? udp_begin6(us, msg, &to) : 0;
+	if (err)
+		return err;
 	if (s7_unlikely(ip_is_multicast(to) || ip_is_multicast(&src)))
 		udp_group_way(sk, to, &device, &src);
 	err = udp_route(us, to, &src, device);
@@ -227,12 +231,11 @@ static int udp_may_send(struct s7_udp_sock *us, const struct s7_msg *msg, uint32
 			uint64_t total, uint32_t segment)
 {
 	bool refuses = !segment && udp_refuses_fragments(us, msg, udp_pmtu_rule(us));
-	uint32_t most = refuses ? mtu : udp_packet_max(us);
+	uint32_t most = refuses ? mtu : udp_packet_max(us), hdrs = hdrs6_counted(us->hdrs);
 
-	if (total + UDP_LEN + ip_header_len(us->dst.is_v4) > most) {
-		errq_local(&us->sk, EMSGSIZE, &us->dst.dst, us->sk.flow.rport, mtu);
-		return -EMSGSIZE;
-	}
+	if (total + UDP_LEN + ip_header_len(us->dst.is_v4) + hdrs > most ||
+	    (s7_unlikely(hdrs) && IP6_LEN + hdrs + UDP_LEN > mtu))
+		return udp_too_long(us, msg, mtu);
 	if (us->sk.err)
 		return sk_take_error(&us->sk);
 	return us->sk.shut & SK_SHUT_WR ? -EPIPE : 0;
@@ -252,7 +255,8 @@ static void udp_finish(const struct s7_udp_sock *us, struct build *b, const stru
 	struct s7_udp_hdr h = { .sport = us->sk.flow.lport,
 				.dport = port,
 				.len = (uint16_t)pkt->total };
-	uint32_t pseudo = ip_pseudo_sum(&dst->src, &dst->dst, IPPROTO_UDP, pkt->total);
+	uint32_t pseudo = ip_pseudo_sum(&dst->src, s7_unlikely(us->hdrs) ? &us->final : &dst->dst,
+					IPPROTO_UDP, pkt->total);
 
 	udp_write(pkt->data, &h);
 	if (!udp_needs_sum(us))
@@ -298,14 +302,15 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 	struct s7_sock *sk = &us->sk;
 	struct s7_dst dst = us->dst;
 	uint32_t wants_errors = dst.is_v4 ? SKB_RECVERR : SKB_RECVERR6;
-	uint32_t total = b->head->total + ip_header_len(dst.is_v4);
+	uint32_t total = b->head->total + ip_header_len(dst.is_v4) + hdrs6_len(us->hdrs);
 	struct s7_ip_tx tx = { .proto = IPPROTO_UDP, .ttl = udp_ttl(sk, &dst),
-			       .tos = sk_tos(sk, dst.is_v4) };
+			       .tos = sk_tos(sk, dst.is_v4), .hdrs = us->hdrs,
+			       .final = &us->final };
 	int err;
 
 	dst.mtu = mtu;
-	if (!dst.is_v4 && sk->ip6.bits & SK6_AUTOFLOWLABEL)
-		dst.label = dst_flow_label(sk->inst, &dst, sk->flow.lport, port);
+	if (!dst.is_v4)
+		dst.label = udp_label(us, &dst, sk->flow.lport, port);
 	if (s7_unlikely(msg->ask != NULL)) {
 		tx.tos = msg->ask->has & ASK_TOS ? msg->ask->tos : tx.tos;
 		tx.ttl = msg->ask->has & ASK_TTL ? msg->ask->ttl : tx.ttl;
@@ -340,6 +345,7 @@ void udp_cork_drop(struct s7_udp_sock *us)
 	pkt_free(us->sk.inst, us->cork);
 	us->cork = NULL;
 	us->cork_wmem = 0;
+	udp_end6(us);
 }
 
 /* Continues what MSG_MORE left, or begins. */
@@ -350,7 +356,8 @@ static void build_begin(struct s7_udp_sock *us, struct build *b, uint32_t mtu, u
 
 	memset(b, 0, sizeof(*b));
 	b->inst = us->sk.inst;
-	b->room = ip_frag_room(us->dst.is_v4, mtu);
+	/* with headers of the program's it is cut by copying */
+	b->room = s7_unlikely(us->hdrs) ? S7_PKT_ROOM : ip_frag_room(us->dst.is_v4, mtu);
 	b->summing = udp_needs_sum(us) &&
 		     (us->cork || more || !(iface->caps & NETDEV_TX_L4_CSUM) ||
 		      total + UDP_LEN + ip_header_len(us->dst.is_v4) > mtu);
@@ -398,7 +405,7 @@ static uint32_t udp_segment(const struct s7_udp_sock *us, const struct s7_msg *m
 static int udp_segment_check(const struct s7_udp_sock *us, uint32_t segment, uint32_t mtu,
 			     uint64_t total)
 {
-	uint32_t headers = UDP_LEN + ip_header_len(us->dst.is_v4);
+	uint32_t headers = UDP_LEN + ip_header_len(us->dst.is_v4) + hdrs6_len(us->hdrs);
 
 	if (headers + s7_min(total, segment) > mtu)
 		return -EMSGSIZE;
@@ -491,7 +498,9 @@ int udp_push(struct s7_udp_sock *us)
 	}
 	build_begin(us, &b, udp_mtu(us), 0, true);
 	us->cork_wmem = 0;
-	return udp_flush(us, &b, &plain, port, udp_mtu(us), segment);
+	err = udp_flush(us, &b, &plain, port, udp_mtu(us), segment);
+	udp_end6(us);
+	return err;
 }
 
 /* `total`: payload with what is corked. */
@@ -535,19 +544,15 @@ static ssize_t udp_probe(struct s7_udp_sock *us, const struct s7_msg *msg)
 	return (ssize_t)msg->len;
 }
 
-ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
+static ssize_t udp_send_one(struct s7_udp_sock *us, struct s7_msg *msg)
 {
-	struct s7_udp_sock *us = udp_sock(sk);
+	struct s7_sock *sk = &us->sk;
 	uint64_t total = msg->len + (us->cork ? us->cork->total - UDP_LEN : 0);
 	uint32_t segment = s7_unlikely(sk->ext || msg->ask) ? udp_segment(us, msg) : 0;
 	uint16_t port;
 	uint32_t mtu;
 	int err;
 
-	if (msg->len > UINT16_MAX)
-		return -EMSGSIZE;
-	if (s7_unlikely(msg->flags & MSG_OOB) && oob_is_refused(sk, msg))
-		return -EOPNOTSUPP;
 	err = us->cork ? udp_corked_destination(us, &port) : udp_destination(us, msg, &port);
 	if (err)
 		return err;
@@ -567,4 +572,19 @@ ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
 		return udp_send_whole(us, msg, port, total, mtu, segment);
 	err = udp_segment_check(us, segment, mtu, total);
 	return err ? err : udp_send_segments(us, msg, port, mtu, segment);
+}
+
+ssize_t udp_send(struct s7_sock *sk, struct s7_msg *msg)
+{
+	struct s7_udp_sock *us = udp_sock(sk);
+	ssize_t n;
+
+	if (msg->len > UINT16_MAX)
+		return -EMSGSIZE;
+	if (s7_unlikely(msg->flags & MSG_OOB) && oob_is_refused(sk, msg))
+		return -EOPNOTSUPP;
+	n = udp_send_one(us, msg);
+	if (s7_unlikely(us->hdrs || us->flow) && !us->cork)
+		udp_end6(us);
+	return n;
 }

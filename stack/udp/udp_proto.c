@@ -142,16 +142,18 @@ static int udp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port
 	struct s7_udp_sock *us = udp_sock(sk);
 	struct s7_ip bound = udp_bound_ip(sk);
 	uint32_t device = sk->bound_iface;
+	struct s7_ip first = hdrs6_first(sk->ext ? sk->ext->hdrs6 : NULL, ip);
 	struct s7_dst dst;
 	bool broadcast;
 	int err;
 
 	udp_group_way(sk, ip, &device, &bound);
-	err = dst_lookup(sk->inst, ip, &bound, device, &dst);
+	err = dst_lookup(sk->inst, &first, &bound, device, &dst);
 	if (err)
 		return err;
 	if (dst.owner != ROUTE_STACK)
 		return -ENETUNREACH;
+	dst_prefer_source(sk->inst, &dst, sk->ext ? sk->ext->source_prefs : 0);
 	broadcast = ip_is_broadcast(sk->inst, &dst.dst);
 	if (broadcast && !(sk->bits & SKB_BROADCAST))
 		return -EACCES;
@@ -161,7 +163,7 @@ static int udp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port
 
 	udp_leave_flow(sk);
 	sk->flow.local = us->dst_src = dst.src;
-	sk->flow.remote = dst.dst;
+	sk->flow.remote = ip_equal(&first, ip) ? dst.dst : *ip;
 	sk->flow.rport = port;
 	sk->flow.iface = dst.iface;
 	us->dst = dst;
@@ -251,6 +253,7 @@ static void udp_abort(struct s7_sock *sk, int err)
 	(void)err;
 	us->cork = NULL;
 	us->cork_wmem = 0;
+	us->hdrs = NULL;
 	us->rx_head = us->rx_tail = NULL;
 	us->rx_count = us->rx_truesize = 0;
 }

@@ -129,7 +129,17 @@ void udp_purge(struct s7_udp_sock *us)
 		udp_dequeue(us);
 }
 
-static void udp_report(struct s7_pkt *pkt, struct s7_msg *msg)
+/* SK6_HEADERS: the program will be told of the IPv6 headers. */
+static void report_head6(const struct s7_sock *sk, const struct s7_pkt *pkt, struct s7_msg *msg)
+{
+	const struct s7_udp_meta *meta = (const struct s7_udp_meta *)pkt->scratch;
+
+	msg->more->frag_max = meta->frag_max;
+	msg->more->head_len = meta->head;
+	memcpy(msg->more->head, udp_head6(pkt, sk->proto == PROTO_UDP ? UDP_LEN : 0), meta->head);
+}
+
+static void udp_report(const struct s7_sock *sk, struct s7_pkt *pkt, struct s7_msg *msg)
 {
 	const struct s7_udp_meta *meta = udp_meta(pkt);
 
@@ -146,6 +156,8 @@ static void udp_report(struct s7_pkt *pkt, struct s7_msg *msg)
 		msg->more->mark = meta->mark;
 		msg->more->priority = meta->priority;
 		msg->more->gro = meta->gro;
+		if (sk->ip6.bits & SK6_HEADERS)
+			report_head6(sk, pkt, msg);
 	}
 }
 
@@ -198,6 +210,8 @@ ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg)
 
 	if (msg->flags & MSG_ERRQUEUE)
 		return -EAGAIN;
+	if (s7_unlikely(sk->ext != NULL) && udp_told_mtu(sk, msg))
+		return 0;
 	if (sk->err)
 		return sk_take_error(sk);
 	pkt = s7_unlikely(peek && sk->peek_off > 0) ? udp_peek_at(us, &skip) : us->rx_head;
@@ -207,7 +221,7 @@ ssize_t udp_recv(struct s7_sock *sk, struct s7_msg *msg)
 	whole = pkt->total;
 	len = (uint32_t)s7_min(msg->len, whole - skip);
 	udp_copy_out(pkt, msg, skip, len);
-	udp_report(pkt, msg);
+	udp_report(sk, pkt, msg);
 	sk_stamp_read(sk, udp_meta(pkt)->at);
 	if (len < whole - skip)
 		msg->out_flags |= MSG_TRUNC;

@@ -32,6 +32,30 @@ int udp_route(struct s7_udp_sock *us, const struct s7_ip *to, const struct s7_ip
 	      uint32_t device);
 /* May this destination be sent to (SO_BROADCAST, MSG_DONTROUTE)? 0, -EACCES, -ENETUNREACH. */
 int udp_way_allowed(const struct s7_udp_sock *us, const struct s7_msg *msg);
+
+/* ---- udp_out6.c: IPv6 headers and flow labels ---- */
+
+/* Might the datagram carry headers or a label of the program's choice? */
+static inline bool udp_is_special(const struct s7_sock *sk, const struct s7_msg *msg)
+{
+	return sk->ext || msg->ask || msg->name.flow;
+}
+
+/*
+ * What the datagram to *to carries: us->hdrs, us->final, us->flow; *to becomes where it goes first.
+ * 0, -ENOBUFS, -EFAULT.
+ */
+int udp_begin6(struct s7_udp_sock *us, const struct s7_msg *msg, const struct s7_ip **to);
+/* It has left, or will not. */
+void udp_end6(struct s7_udp_sock *us);
+/* The flow label: the program's, else the flow's hash if it may be (IPV6_AUTOFLOWLABEL). */
+uint32_t udp_label(const struct s7_udp_sock *us, const struct s7_dst *dst, uint16_t lport,
+		   uint16_t rport);
+/* Too long for packets of `mtu`: tells whom it may concern. -EMSGSIZE. */
+int udp_too_long(struct s7_udp_sock *us, const struct s7_msg *msg, uint32_t mtu);
+/* IPV6_RECVPATHMTU: such a thing waits, and is told instead of a datagram. */
+bool udp_told_mtu(struct s7_sock *sk, struct s7_msg *msg);
+
 uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst);
 /* SO_TIMESTAMPING: the packet tells when it leaves. */
 void udp_stamp(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7_msg *msg);

@@ -4,7 +4,8 @@
  *
  * Total: every turn of a walk consumes at least one byte (options) or eight (headers) and nothing
  * reads past the length given. Options are not acted upon; an unknown one says by its two highest
- * bits what is to be done about it (RFC 8200 4.2). Context: none, pure. Called by:
+ * bits what is to be done about it (RFC 8200 4.2). Padding is looked at as Linux does (RFC 4942
+ * 2.1.9.5). Context: none, pure. Called by:
  * stack/ip/ip6_ext.c, wire/icmp6.c.
  */
 #include "stack/wire/ip6.h"
@@ -12,6 +13,13 @@
 #define CHAIN_MAX 8 /* headers that ip6_upper_find follows */
 
 #define OPT_PAD1 0
+#define OPT_PADN 1
+#define OPT_ROUTER_ALERT 5 /* RFC 2711 */
+#define OPT_CALIPSO 7	   /* RFC 5570 */
+#define OPT_IOAM 0x31	   /* RFC 9486 */
+#define OPT_JUMBO 0xc2
+#define PAD_MAX 7     /* of one gap: more aligns nothing (RFC 4942 2.1.9.5) */
+#define OPTIONS_MAX 8 /* beside padding, in one header: net.ipv6.max_dst_opts_number */
 
 void ip6_frag_read(const uint8_t *p, struct s7_ip6_frag *ret_frag)
 {
@@ -41,21 +49,67 @@ static enum ip6_options option_action(uint8_t type)
 	return action[type >> 6];
 }
 
-enum ip6_options ip6_options_walk(const uint8_t *p, uint32_t len, uint32_t *ret_at)
+/* What a hop-by-hop option at p, offset `at`, asks for; some are known. */
+static enum ip6_options hop_action(const uint8_t *p, uint32_t at, uint32_t *ret_at)
+{
+	switch (p[0]) {
+	case OPT_ROUTER_ALERT:
+		return p[1] == 2 ? IP6_OPTS_SKIP : IP6_OPTS_DISCARD;
+	case OPT_CALIPSO: /* a security label of a domain that is not ours */
+		return IP6_OPTS_DISCARD;
+	case OPT_IOAM:
+		return at % 4 ? IP6_OPTS_DISCARD : IP6_OPTS_SKIP;
+	case OPT_JUMBO: /* no packet here has no length of its own (RFC 2675 3) */
+		if (p[1] != 4 || at % 4 != 2)
+			return IP6_OPTS_DISCARD;
+		*ret_at = get_be32(p + 2) <= IP6_PAYLOAD_MAX ? at + 2 : at;
+		return IP6_OPTS_FIELD;
+	default:
+		return option_action(p[0]);
+	}
+}
+
+static bool is_zero(const uint8_t *p, uint32_t len)
+{
+	while (len && !*p) {
+		p++;
+		len--;
+	}
+	return !len;
+}
+
+/* Bytes of the option at p, 0: it does not fit `left`, or is padding with something in it. */
+static uint32_t option_len(const uint8_t *p, uint32_t left)
+{
+	if (p[0] == OPT_PAD1)
+		return 1;
+	if (left < 2 || p[1] > left - 2)
+		return 0;
+	if (p[0] == OPT_PADN && !is_zero(p + 2, p[1]))
+		return 0;
+	return 2u + p[1];
+}
+
+enum ip6_options ip6_options_walk(const uint8_t *p, uint32_t len, bool hop, uint32_t *ret_at)
 {
 	enum ip6_options what = IP6_OPTS_SKIP;
-	uint32_t at = 2;
+	uint32_t at, here, pad = 0, known = 0;
 
-	while (at < len && what == IP6_OPTS_SKIP) {
+	for (at = 2; at < len && what == IP6_OPTS_SKIP; at += here) {
 		*ret_at = at;
-		if (p[at] == OPT_PAD1) {
-			at++;
+		here = option_len(p + at, len - at);
+		if (!here)
+			return IP6_OPTS_BAD;
+		if (p[at] == OPT_PAD1 || p[at] == OPT_PADN) {
+			pad += here;
+			if (pad > PAD_MAX)
+				return IP6_OPTS_BAD;
 			continue;
 		}
-		if (len - at < 2 || p[at + 1] > len - at - 2)
+		pad = 0;
+		if (++known > OPTIONS_MAX)
 			return IP6_OPTS_BAD;
-		what = option_action(p[at]);
-		at += 2u + p[at + 1];
+		what = hop ? hop_action(p + at, at, ret_at) : option_action(p[at]);
 	}
 	return what;
 }

@@ -80,14 +80,15 @@ enum ip6_options {
 	IP6_OPTS_DISCARD,	   /* silently */
 	IP6_OPTS_DISCARD_TELL,	   /* and send a parameter problem, code 2 */
 	IP6_OPTS_DISCARD_TELL_ONE, /* ... unless the destination is a group */
-	IP6_OPTS_BAD,		   /* a length that is absurd */
+	IP6_OPTS_FIELD,		   /* a value that is wrong: a parameter problem, code 0 */
+	IP6_OPTS_BAD, /* an absurd length, padding with something in it, or too much of either */
 };
 
 /*
- * Walks the options of the header at p, `len` bytes in all (2 bytes of header included). *ret_at:
- * offset of the option that decided.
+ * Walks the options of the header at p, `len` bytes in all (2 bytes of header included); `hop`: it
+ * is the hop-by-hop one, right behind the IPv6 header. *ret_at: offset of what decided.
  */
-enum ip6_options ip6_options_walk(const uint8_t *p, uint32_t len, uint32_t *ret_at);
+enum ip6_options ip6_options_walk(const uint8_t *p, uint32_t len, bool hop, uint32_t *ret_at);
 
 /* Where a chain of extension headers led to. */
 struct s7_ip6_upper {
