@@ -9,6 +9,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "shim/internal.h"
 #include "shim/packet.h"
@@ -440,6 +441,30 @@ static int accept_room(struct s7_sock *sk)
 	return fd < 0 ? fd : 0;
 }
 
+#define ROOM_SEEN (S7_SEC / 4)
+
+/*
+ * The same for a listener that is asked again and again: where there was plenty of room a moment
+ * ago it is not looked for. -EAGAIN, or what accept_room says.
+ */
+static int accept_room_seen(struct s7_sock *sk, s7_time now)
+{
+	static _Atomic s7_time plenty_until;
+	struct rlimit limit = { .rlim_cur = 0 };
+	int fd;
+
+	if (now < atomic_load_explicit(&plenty_until, memory_order_relaxed))
+		return -EAGAIN;
+	fd = fd_placeholder_dup(sk->domain, SOCK_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	s7_sys1(SYS_close, fd);
+	s7_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	if ((rlim_t)fd < limit.rlim_cur / 2)
+		atomic_store_explicit(&plenty_until, now + ROOM_SEEN, memory_order_relaxed);
+	return -EAGAIN;
+}
+
 /*
  * Closed meanwhile, the listener is there as long as this call waits; its kernel half is not asked
  * any more.
@@ -470,8 +495,10 @@ static int accept_sock(struct s7_sock *sk, int fd, struct sockaddr *addr, sockle
 	if (!(sk->bits & SKB_LISTENING))
 		return -EINVAL;
 	ret = accept_once(sk, fd, addr, len, flags);
-	if (ret != -EAGAIN || is_nonblocking(sk))
+	if (ret != -EAGAIN)
 		return ret;
+	if (is_nonblocking(sk))
+		return accept_room_seen(sk, host_now());
 	ret = accept_room(sk);
 	return ret ? ret : accept_wait(sk, fd, addr, len, flags);
 }

@@ -19,11 +19,13 @@
 /* ---- close ---- */
 
 /* SO_LINGER: the last close waits until what was sent is acknowledged, or the time is over. */
-static void linger(struct s7_sock *sk, int fd)
+static void linger(struct s7_sock *sk)
 {
 	s7_time end = sk->linger_s < 0 ? S7_NEVER : host_now() + (s7_time)sk->linger_s * S7_SEC;
-	uint32_t left = 1;
+	uint32_t left = sk_ops(sk)->inq(sk);
 
+	if (left) /* unread: it is reset at once */
+		return;
 	sock_shutdown(sk, SHUT_WR, host_now());
 	for (;;) {
 		s7_time now = host_now();
@@ -35,7 +37,7 @@ static void linger(struct s7_sock *sk, int fd)
 		inst_unlock(sk->inst);
 		if (!left || now >= end)
 			return;
-		err = wait_sock(sk, fd, 0, s7_min(end, now + LINGER_LOOK), false);
+		err = wait_sock(sk, -1, 0, s7_min(end, now + LINGER_LOOK), false);
 		if (err != -EAGAIN)
 			return;
 	}
@@ -50,16 +52,25 @@ static bool wants_linger(const struct s7_sock *sk)
 /* References of a file whose only descriptor this call holds: the table's and ours. */
 #define REFS_LAST 2
 
-static void linger_held(struct s7_sock_at at, int fd)
+/*
+ * The number is free from the start, as in Linux: others may get it meanwhile, and a thread that is
+ * cancelled here has closed it.
+ */
+static int linger_held(struct s7_sock_at at, int fd)
 {
 	struct wait_hold hold;
+	bool last;
+	int err;
 
 	if (wait_hold_begin(&hold, &at.sk->file, at.cookie))
-		return;
+		return fd_close(fd);
 	pthread_cleanup_push(wait_hold_end, &hold);
-	if (wants_linger(at.sk) && atomic_load(&at.sk->file.refs) == REFS_LAST)
-		linger(at.sk, fd);
+	last = wants_linger(at.sk) && atomic_load(&at.sk->file.refs) == REFS_LAST;
+	err = fd_close(fd);
+	if (last)
+		linger(at.sk);
 	pthread_cleanup_pop(1);
+	return err;
 }
 
 /* Whether the caller may not touch this descriptor: it is one of the library's own. */
@@ -83,7 +94,7 @@ S7_EXPORT int close(int fd)
 	at = fd_sock_at(fd);
 	wait_abandoned();
 	if (s7_unlikely(at.sk && wants_linger(at.sk)))
-		linger_held(at, fd);
+		return (int)ret_errno(linger_held(at, fd));
 	return (int)ret_errno(fd_close(fd));
 }
 

@@ -28,6 +28,15 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags, st
 /* MSG_CMSG_COMPAT, the kernel's own: calls with a msghdr refuse it before they look at anything. */
 #define CMSG_COMPAT INT_MIN
 
+static struct s7_sock_at recv_sock(int fd)
+{
+	struct s7_sock_at at = fd_sock_at(fd);
+
+	if (!at.sk && s7_unlikely(s7_early_count) && early_adopt_waited(fd))
+		at = fd_sock_at(fd);
+	return at;
+}
+
 /* ---- read and write ---- */
 
 S7_EXPORT ssize_t read(int fd, void *buf, size_t len)
@@ -36,7 +45,7 @@ S7_EXPORT ssize_t read(int fd, void *buf, size_t len)
 	ssize_t n = 0;
 
 	do {
-		at = fd_sock_at(fd);
+		at = recv_sock(fd);
 		if (!at.sk)
 			return real.read(fd, buf, len);
 		if (len)
@@ -84,7 +93,7 @@ S7_EXPORT ssize_t readv(int fd, const struct iovec *iov, int cnt)
 {
 	struct msghdr hdr = { .msg_iov = (struct iovec *)(uintptr_t)iov,
 			      .msg_iovlen = (size_t)cnt };
-	struct s7_sock_at at = fd_sock_at(fd);
+	struct s7_sock_at at = recv_sock(fd);
 	struct iovec fast[IO_FAST];
 	ssize_t n;
 	int err;
@@ -97,7 +106,7 @@ S7_EXPORT ssize_t readv(int fd, const struct iovec *iov, int cnt)
 	if (iov_is_empty(&hdr))
 		return 0;
 	while (s7_unlikely((n = io_recv(at, fd, &hdr, 0)) == -SOCK_STALE)) {
-		at = fd_sock_at(fd);
+		at = recv_sock(fd);
 		if (!at.sk)
 			return real.readv(fd, iov, cnt);
 	}
@@ -243,7 +252,7 @@ S7_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 	ssize_t n;
 
 	do {
-		at = fd_sock_at(fd);
+		at = recv_sock(fd);
 		if (!at.sk)
 			return real.recv(fd, buf, len, flags);
 		n = io_recv_buf(at, fd, buf, len, flags);
@@ -289,7 +298,7 @@ S7_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sock
 		hdr.msg_namelen = sizeof(name);
 	}
 	do {
-		at = fd_sock_at(fd);
+		at = recv_sock(fd);
 		if (!at.sk)
 			return real.recvfrom(fd, buf, len, flags, addr, alen);
 		n = io_recv(at, fd, &hdr, flags);
@@ -339,7 +348,7 @@ S7_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	ssize_t n;
 
 	do {
-		at = fd_sock_at(fd);
+		at = recv_sock(fd);
 		if (!at.sk || s7_unlikely(flags & CMSG_COMPAT))
 			return real.recvmsg(fd, msg, flags);
 		n = recv_msg(at, fd, msg, flags);
@@ -406,7 +415,7 @@ static int recv_many(struct s7_sock_at at, int fd, struct mmsghdr *msgs, unsigne
 S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags,
 		       struct timespec *timeout)
 {
-	struct s7_sock_at at = fd_sock_at(fd);
+	struct s7_sock_at at = recv_sock(fd);
 	s7_time deadline = S7_NEVER;
 	struct timespec ts;
 	int ret;
@@ -422,7 +431,7 @@ S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 	}
 	cnt = cnt < IOV_MAX ? cnt : IOV_MAX;
 	while ((ret = recv_many(at, fd, msgs, cnt, flags, deadline)) == -SOCK_STALE) {
-		at = fd_sock_at(fd);
+		at = recv_sock(fd);
 		if (!at.sk)
 			return real.recvmmsg(fd, msgs, cnt, flags, timeout);
 	}

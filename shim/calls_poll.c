@@ -29,6 +29,9 @@ static bool poll_is_ours(struct pollfd *fds, nfds_t cnt)
 {
 	uint32_t fd;
 
+	for (nfds_t i = 0; s7_unlikely(s7_early_count) && i < cnt; i++)
+		if (user_get32(&fd, &fds[i].fd))
+			early_adopt_waited((int)fd);
 	if (!s7_fds.limit)
 		return false;
 	for (nfds_t i = 0; i < cnt; i++) {
@@ -196,6 +199,26 @@ static uint32_t poll_spin(struct poll_set *set, struct s7_inst *inst, s7_time no
 	return ready;
 }
 
+/*
+ * Where the kernel has a part in it is what a socket is now: another thread may have bound it since,
+ * or given it to the kernel, whose descriptor it is then. (Closed, the kernel says so.)
+ */
+static void sides_again(struct poll_set *set)
+{
+	for (uint32_t i = 0; i < set->cnt; i++) {
+		struct s7_file *file = set->files[i];
+		bool twin;
+
+		if (!file || file->kind != FILE_SOCK)
+			continue;
+		twin = !fd_get(set->fds[i].fd) || io_has_twin(file_sock(file));
+		if (!fd_get(set->fds[i].fd))
+			set->files[i] = NULL;
+		set->kfds[i].fd = twin ? set->fds[i].fd : -1;
+		set->kernel |= twin;
+	}
+}
+
 /* One sleep; > 0 descriptors ready, 0 look again, -errno. */
 static int poll_sleep(struct poll_set *set, struct s7_inst *inst, s7_time now, s7_time deadline,
 		      const sigset_t *mask)
@@ -206,6 +229,7 @@ static int poll_sleep(struct poll_set *set, struct s7_inst *inst, s7_time now, s
 	int n = 0;
 
 	wait_arm(self);
+	sides_again(set);
 	queued = look(set, self, now, &ready) && self;
 	if (!ready)
 		n = wait_sleep(inst, self, set->kfds, set->cnt,
@@ -359,10 +383,24 @@ static int select_count(int cnt)
 	return s7_fds.limit && cnt > (int)s7_fds.limit ? (int)s7_fds.limit : cnt;
 }
 
+static void select_adopt(const struct select_sets *sets, int cnt)
+{
+	unsigned long word[3];
+
+	for (int fd = 0; fd < cnt; fd++) {
+		if (fd % 64 == 0 && !select_words(sets, fd, word))
+			return;
+		if ((word[0] | word[1] | word[2]) >> fd % 64 & 1)
+			early_adopt_waited(fd);
+	}
+}
+
 static bool select_is_ours(const struct select_sets *sets, int cnt)
 {
 	unsigned long word[3];
 
+	if (s7_unlikely(s7_early_count))
+		select_adopt(sets, cnt < FD_SETSIZE ? cnt : FD_SETSIZE);
 	if (!s7_fds.limit)
 		return false;
 	cnt = select_count(cnt);

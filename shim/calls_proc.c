@@ -88,15 +88,6 @@ S7_EXPORT int setresuid(uid_t ruid, uid_t euid, uid_t suid)
 	return real.setresuid(ruid, euid, suid);
 }
 
-uint32_t s7_cancels;
-
-/* From now on calls look whether they are to end here (cancel_point). */
-S7_EXPORT int pthread_cancel(pthread_t thread)
-{
-	__atomic_store_n(&s7_cancels, 1, __ATOMIC_RELEASE);
-	return real.pthread_cancel(thread);
-}
-
 S7_EXPORT void _exit(int status)
 {
 	exit_leave();

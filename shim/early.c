@@ -8,7 +8,8 @@
  * starts, every remembered descriptor becomes a socket of the stack with the options that differ
  * from a fresh kernel socket's (no list of defaults to keep), and with its binding. A descriptor
  * that the kernel got for good (bound or connected to its addresses, or given an option that only
- * the kernel has) is forgotten. Bound: descriptors below EARLY_MAX; a higher one starts the stack
+ * the kernel has) is forgotten. A thread that waits for datagrams starts the stack too: asleep in
+ * the kernel it would never hear what another thread's bind or send brings to the stack's half. Bound: descriptors below EARLY_MAX; a higher one starts the stack
  * at once. A child forked before the start decides for itself. Context: any thread; the bitmap is
  * atomic, adoption runs under boot.c's lock.
  */
@@ -372,4 +373,9 @@ struct s7_file *early_adopt(int fd, const struct sockaddr *addr, socklen_t len)
 	if (boot_stack())
 		return NULL;
 	return fd_get(fd);
+}
+
+bool early_adopt_waited(int fd)
+{
+	return early_has(fd) && kernel_int(fd, SO_TYPE) != SOCK_STREAM && early_adopt(fd, NULL, 0);
 }

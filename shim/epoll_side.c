@@ -89,4 +89,12 @@ void epoll_side_changed(struct s7_sock *sk, int fd)
 		for (uint32_t i = 0; i < n; i++)
 			side_do(&moves[i], sk, fd);
 	} while (n == SIDE_BATCH);
+	side_rouse(sk);
+}
+
+void side_rouse(struct s7_sock *sk)
+{
+	inst_lock(sk->inst, host_now());
+	wait_rouse(sk->inst, &sk->waitq);
+	inst_unlock(sk->inst);
 }

@@ -105,6 +105,8 @@ static ssize_t recv_wait(void *arg, ssize_t done)
 		n = wait_sock(op->sk, op->fd, events, deadline, !timeout);
 		if (n)
 			return done ? done : n;
+		if (s7_unlikely(op->sk->file.side == SIDE_KERNEL)) /* given away meanwhile */
+			return done ? done : -SOCK_STALE;
 		n = recv_once(op);
 		if (n == -EAGAIN)
 			continue;
@@ -502,7 +504,9 @@ static ssize_t send_held(void *arg, ssize_t done)
 	int err;
 
 	(void)done;
-	err = send_to(op, hdr);
+	err = hdr->msg_control ? optmem_allows(hdr->msg_controllen) : 0;
+	if (!err)
+		err = send_to(op, hdr);
 	if (!err && hdr->msg_control && hdr->msg_controllen) {
 		ask.has = 0;
 		op->msg.ask = &ask;

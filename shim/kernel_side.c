@@ -114,6 +114,7 @@ void kernel_side_hand_over(struct s7_sock *sk, int fd)
 	file->side = SIDE_KERNEL;
 	epoll_side_changed(sk, fd);
 	fd_forget_file(file);
+	side_rouse(sk); /* who waits on it goes on in the kernel */
 	flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
 	if (flags >= 0 && ((uint32_t)flags ^ atomic_load(&file->status)) & O_NONBLOCK)
 		s7_sys3(SYS_fcntl, fd, F_SETFL, flags ^ O_NONBLOCK);

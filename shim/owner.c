@@ -77,7 +77,7 @@ static int stand_in(struct s7_sock *sk)
 
 	if (fd < 0)
 		return (int)fd;
-	if (owner.pid)
+	if (owner.pid || owner.type) /* what kind it was is told of nobody too */
 		s7_sys3(SYS_fcntl, fd, F_SETOWN_EX, &who); /* a dead one stays nobody */
 	s7_sys3(SYS_fcntl, fd, F_SETSIG, owner.sig);
 	return (int)fd;

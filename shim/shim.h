@@ -118,6 +118,12 @@ int fd_placeholder_dup(int domain, int flags);
 extern uint32_t s7_early_count;
 struct s7_file *early_adopt(int fd, const struct sockaddr *addr, socklen_t len);
 
+/*
+ * Somebody is about to wait for datagrams on this descriptor, of which nothing is decided yet: it
+ * becomes the stack's now. True if it did.
+ */
+bool early_adopt_waited(int fd);
+
 static inline void fd_adopt(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (s7_unlikely(s7_early_count) && !fd_get(fd))
@@ -207,6 +213,8 @@ void wait_interrupted(void); /* a program's handler ran: if this thread is about
 /* calls_epoll.c: the socket became SIDE_DUAL or SIDE_KERNEL (file.side): fd goes into the real
  * epoll sets of its items too / only */
 void epoll_side_changed(struct s7_sock *sk, int fd);
+/* Threads that sleep on it look anew where it is served. */
+void side_rouse(struct s7_sock *sk);
 
 /* ---- proc.c: process slots; the doorbell by which other processes wake this one ---- */
 struct s7_proc *proc_self(void);     /* this process's slot, NULL before the stack runs */
@@ -266,11 +274,17 @@ static inline void host_unlock(struct s7_lock *lock)
  */
 extern uint32_t s7_cancels;
 
+/* cancel.c: an asynchronous cancellation that came under a lock comes again. */
+void cancel_again(void);
+
 static inline void cancel_point(void)
 {
 	if (s7_unlikely(s7_cancels))
 		pthread_testcancel();
 }
+
+/* optmem.c: may a send have so many bytes of control messages? 0, -ENOBUFS */
+int optmem_allows(size_t control);
 
 /* ---- errno, at one place ---- */
 static inline long ret_errno(long ret)

@@ -148,8 +148,10 @@ void sig_run_deferred(void)
 	int keep = errno;
 
 	s7_lock_pending = 0;
-	if (!one.sig)
+	if (!one.sig) {
+		cancel_again();
 		return;
+	}
 	deferred.sig = 0;
 	act = *sig_action(one.sig);
 	memset(&context, 0, sizeof(context));
@@ -161,6 +163,7 @@ void sig_run_deferred(void)
 	run_handler(&act, one.sig, &one.info, &context);
 	s7_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &context.uc_sigmask, NULL, KERNEL_MASK);
 	errno = keep;
+	cancel_again();
 }
 
 /* What the kernel has is ours: show the program what it gave. */

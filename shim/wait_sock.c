@@ -92,7 +92,7 @@ static enum look sock_look(struct s7_sock *sk, uint32_t events, struct s7_waiter
 	inst_drive(sk->inst);
 	sk->inst->rx_budget = 0;
 	if (sk->file.kind != FILE_SOCK || !atomic_load(&sk->file.refs) ||
-	    sock_call_ready(sk, events))
+	    sk->file.side == SIDE_KERNEL || sock_call_ready(sk, events))
 		look = LOOK_READY;
 	else if (self && wait_queue(self, sk->inst, &sk->waitq, &sk->file, events, exclusive))
 		look = LOOK_QUEUED;

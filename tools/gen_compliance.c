@@ -410,6 +410,7 @@ int main(int argc, char **argv)
 	print_facts("Flags of send and recv", "flag", flag_facts);
 	print_facts("Ancillary data", "message", control_facts);
 	print_facts("ioctl and fcntl", "request", request_facts);
+	print_facts("/proc/sys/net/core", "file", limit_facts);
 	print_facts("Signals", "signal", signal_facts);
 	print_facts("CPython's own network tests, loopback = stack", "suite", cpython_facts);
 	print_facts("Other suites by hand, loopback = stack", "suite", suite_facts);

@@ -407,7 +407,8 @@ static const struct fact cpython_facts[] = {
 	{ "test_asyncio.test_server", "2 ok, 1 skipped; kernel the same" },
 	{ "test_asyncio.test_streams (without TLS)", "62 ok; kernel the same" },
 	{ "test_asyncio.test_selector_events (without TLS)", "109 ok; kernel the same" },
-	{ "stress-ng sock, sockmany, udp, epoll, poll", "no failure (test/app/stress.sh)" },
+	{ "stress-ng sock, sockmany, udp, udp-flood, epoll, poll, sockdiag, 30 s each",
+	  "no failure (test/app/stress.sh)" },
 	{ NULL, NULL },
 };
 
@@ -432,6 +433,17 @@ static const struct fact suite_facts[] = {
 	{ NULL, NULL },
 };
 
+/* /proc/sys/net/core: read when it counts, so what the host changes counts at once. */
+static const struct fact limit_facts[] = {
+	{ "rmem_default, wmem_default, rmem_max, wmem_max",
+	  "done: diff sysctl_buffers; keys of the configuration override them" },
+	{ "optmem_max", "done: control messages, filters, memberships; diff sysctl_optmem" },
+	{ "netdev_max_backlog, message_cost, message_burst",
+	  "the kernel's own input queues and warnings: the stack polls its device and has "
+	  "neither; what is lost is counted by name (sock7 ss -s)" },
+	{ NULL, NULL },
+};
+
 static const struct fact signal_facts[] = {
 	{ "SIGPIPE", "with `EPIPE` on a stream that is shut for sending, not with MSG_NOSIGNAL" },
 	{ "SIGURG, SIGIO, F_SETSIG's signal",
@@ -441,7 +453,9 @@ static const struct fact signal_facts[] = {
 	  "a bad pointer of a call is EFAULT; every other fault is the program's, with its "
 	  "own handler, mask and flags" },
 	{ "pthread_cancel",
-	  "every blocking call is a cancellation point, also when it need not wait" },
+	  "every blocking call is a cancellation point, also when it need not wait: diff "
+	  "cancel_deferred; an asynchronous one waits until the stack is left: diff "
+	  "cancel_asynchronous, cancel_asynchronous_busy" },
 	{ "handlers", "one that fires while the stack is locked runs after the unlock" },
 	{ NULL, NULL },
 };

@@ -289,6 +289,19 @@ void wait_wake(struct s7_inst *inst, struct s7_list *waitq, uint32_t events)
 	}
 }
 
+void wait_rouse(struct s7_inst *inst, struct s7_list *waitq)
+{
+	struct s7_list *pos;
+
+	list_for_each(pos, waitq)
+	{
+		struct s7_wait *node = list_entry(pos, struct s7_wait, node);
+
+		if (node->kind == WAIT_THREAD)
+			inst_wake(inst, node->waiter);
+	}
+}
+
 void sk_event(struct s7_sock *sk, uint32_t events)
 {
 	if (!list_empty(&sk->waitq))

@@ -302,6 +302,8 @@ int sk_inst_init(struct s7_inst *inst);
  * all.
  */
 void wait_wake(struct s7_inst *inst, struct s7_list *waitq, uint32_t events);
+/* Has every thread that sleeps there look again, although nothing has happened. */
+void wait_rouse(struct s7_inst *inst, struct s7_list *waitq);
 /* Queues a node; exclusive ones behind all others. */
 void wait_add(struct s7_list *waitq, struct s7_wait *node);
 

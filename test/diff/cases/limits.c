@@ -77,3 +77,19 @@ CASE(limits_wait)
 	F(dup(s));
 	F(fcntl(s, F_DUPFD, 0));
 }
+
+/* Nor is it EAGAIN: Linux looks for a number first. */
+CASE(limits_accept_nonblocking)
+{
+	uint16_t port;
+	int l = tcp_listener(8, &port), last;
+
+	nonblock(l);
+	last = fill();
+	F(accept(l, NULL, NULL));
+	F(accept4(l, NULL, NULL, SOCK_NONBLOCK));
+	close(last);
+	F(accept(l, NULL, NULL));
+	F(dup(0));
+	F(accept(l, NULL, NULL));
+}
