@@ -200,8 +200,8 @@ static uint32_t poll_spin(struct poll_set *set, struct s7_inst *inst, s7_time no
 }
 
 /*
- * Where the kernel has a part in it is what a socket is now: another thread may have bound it since,
- * or given it to the kernel, whose descriptor it is then. (Closed, the kernel says so.)
+ * Where the kernel has a part in it is what a socket is now: another thread may have bound it
+ * since, or given it to the kernel, whose descriptor it is then. (Closed, the kernel says so.)
  */
 static void sides_again(struct poll_set *set)
 {

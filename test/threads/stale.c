@@ -102,6 +102,12 @@ int kernel_side_autobind(struct s7_sock *sk, int fd)
 	return -EINVAL;
 }
 
+int optmem_allows(size_t control)
+{
+	(void)control;
+	return 0;
+}
+
 int kernel_side_for_send(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint16_t port,
 			 uint32_t device)
 {

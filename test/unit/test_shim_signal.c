@@ -16,6 +16,10 @@
 static int interrupted, ran, ran_signo, ran_value;
 static sigset_t ran_mask;
 
+void cancel_again(void)
+{
+}
+
 void wait_interrupted(void)
 {
 	interrupted++;
