@@ -332,13 +332,15 @@ S7_EXPORT int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 S7_EXPORT int shutdown(int fd, int how)
 {
 	struct s7_sock *sk = fd_hold_sock(fd);
+	bool twin;
 	int err;
 
 	if (!sk)
 		return real.shutdown(fd, how);
+	twin = io_has_twin(sk); /* a listener is none afterwards */
 	err = is_packet(sk) ? -EOPNOTSUPP : sock_shutdown(sk, how, host_now());
 	/* a listener or a receiver stops on the kernel's side too */
-	if ((!err || (err == -ENOTCONN && sock_is_raw(sk))) && io_has_twin(sk))
+	if ((!err || (err == -ENOTCONN && sock_is_raw(sk))) && twin)
 		s7_sys2(SYS_shutdown, fd, how);
 	fd_unhold(&sk->file);
 	return (int)ret_errno(err);
