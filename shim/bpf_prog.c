@@ -277,7 +277,7 @@ int bpf_prog_get(int fd, const struct ebpf_prog **ret_prog)
 	int err = bpf_info_of(fd, &info, sizeof(info));
 
 	if (err)
-		return err;
+		return err == -EBADFD ? -EBADF : err;
 	lock_take(&records_lock);
 	record = find(info.id);
 	if (!record || record->why) {

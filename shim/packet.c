@@ -229,14 +229,13 @@ int packet_getname(struct s7_sock *sk, struct sockaddr *addr, socklen_t *len)
  */
 static const struct special {
 	int level, name;
-	enum { BEFORE_RING = 1, NOT_HERE, NOT_HERE_IF_SET } how;
+	enum { BEFORE_RING = 1, NOT_HERE_IF_SET } how;
 } specials[] = {
 	{ SOL_PACKET, PACKET_VERSION, BEFORE_RING },
 	{ SOL_PACKET, PACKET_RESERVE, BEFORE_RING },
 	{ SOL_PACKET, PACKET_LOSS, BEFORE_RING },
 	{ SOL_PACKET, PACKET_VNET_HDR, NOT_HERE_IF_SET },
 	{ SOL_PACKET, 24 /* PACKET_VNET_HDR_SZ */, NOT_HERE_IF_SET },
-	{ SOL_PACKET, PACKET_FANOUT_DATA, NOT_HERE },
 };
 
 static const struct special *special_of(int level, int name)
@@ -295,8 +294,10 @@ static int set_own(struct s7_sock *sk, int fd, int level, int name, const void *
 		return packet_feed_update(sk, fd);
 	if (err == OPT_ASK_KERNEL)
 		return (int)kernel_set(fd, level, name, val, len);
+	if (err == -EINVAL && name == PACKET_FANOUT_DATA && len == sizeof(int))
+		bpf_prog_judge(val, len, fd); /* a line, if it is the program */
 	/* both halves of a dual one share with others */
-	if (!err && name == PACKET_FANOUT && sk->file.side == SIDE_DUAL)
+	if (!err && (name == PACKET_FANOUT || name == PACKET_FANOUT_DATA) && sk->file.side == SIDE_DUAL)
 		return (int)kernel_set(fd, level, name, val, len);
 	return err;
 }

@@ -208,9 +208,18 @@ void packet_timer(void *ctx, struct s7_timer *timer, s7_time now);
 char *ring_mem_take(struct s7_inst *inst, uint32_t bytes);
 void ring_mem_give(struct s7_inst *inst, char *mem, uint32_t bytes);
 
+/* ---- pk_tap.c ---- */
+/* What a filter returns for the frame from `from` on; ps: whose it is. */
+uint32_t packet_run(struct s7_packet_sock *ps, const struct s7_filter *filter,
+		    const struct s7_frame *frame, uint32_t from);
+
 /* ---- fanout: pk_fanout.c ---- */
 int packet_fanout_join(struct s7_packet_sock *ps, const struct fanout_args *args);
 void packet_fanout_leave(struct s7_packet_sock *ps);
+/* Does a program of this type (CBPF, EBPF) choose in the socket's group? */
+bool packet_fanout_by_program(const struct s7_packet_sock *ps, uint8_t type);
+/* ... this one from now on: a filter without a reference. */
+void packet_fanout_program(struct s7_packet_sock *ps, struct s7_filter *filter);
 /* Which of its members gets the frame. */
 struct s7_packet_sock *packet_fanout_pick(struct s7_packet_group *group,
 					  const struct s7_frame *frame);

@@ -3,14 +3,17 @@
  * pk_fanout.c - PACKET_FANOUT: sockets that share the frames of an interface
  *
  * A group has an id, the protocol and interface of its first member, and a way to choose: by the
- * hash of the flow (both directions the same), in turn, by CPU, by queue, at random, or the first
- * with room. The frame is offered to the group once (seen), and the group's choice gets it.
- * Choosing by a program (CBPF, EBPF) and putting fragments together first (DEFRAG) are refused.
+ * hash of the flow (both directions the same), in turn, by CPU, by queue, at random, the first with
+ * room, or a program (CBPF, EBPF). The frame is offered to the group once (seen), and the group's
+ * choice gets it. Putting fragments together first (DEFRAG) is refused.
+ * The program is held by the first member (bind.steer, which packet sockets have no other use for),
+ * so that it is given back and counted as those of other groups are (stack/bpf).
  * Bound: PACKET_GROUPS groups of PACKET_GROUP_MOST sockets.
  * Context: instance lock. Called by: opt_packet.c, pk_tap.c.
  */
 #include <errno.h>
 
+#include "stack/bpf/filter.h"
 #include "stack/packet/packet.h"
 #include "stack/wire/eth.h"
 
@@ -88,7 +91,7 @@ int packet_fanout_join(struct s7_packet_sock *ps, const struct fanout_args *args
 		return -EINVAL;
 	if (!(ps->bits & PB_RUNNING) || (group && !same_way(group, ps, type)))
 		return -EINVAL;
-	if (type == PACKET_FANOUT_CBPF || type == PACKET_FANOUT_EBPF || flags & ~FLAGS_KNOWN)
+	if (flags & ~FLAGS_KNOWN)
 		return -EOPNOTSUPP;
 	if (!group) {
 		group = group_new(packet);
@@ -127,6 +130,40 @@ void packet_fanout_leave(struct s7_packet_sock *ps)
 	group->sock[i] = group->sock[group->count - 1];
 	s7_in_order();
 	group->count--;
+	if (!ps->sk.bind.steer)
+		return;
+	if (group->count)
+		group->sock[0]->sk.bind.steer = ps->sk.bind.steer;
+	else
+		filter_put(ps->sk.inst, ps->sk.bind.steer);
+	s7_in_order();
+	ps->sk.bind.steer = NULL;
+}
+
+/* ---- by a program ---- */
+
+bool packet_fanout_by_program(const struct s7_packet_sock *ps, uint8_t type)
+{
+	return ps->group && ps->group->type == type;
+}
+
+void packet_fanout_program(struct s7_packet_sock *ps, struct s7_filter *filter)
+{
+	struct s7_bind *holder = &ps->group->sock[0]->sk.bind;
+
+	filter->refs = 1;
+	filter_put(ps->sk.inst, holder->steer);
+	s7_in_order();
+	holder->steer = filter;
+}
+
+/* Data is at the network header, of what is sent at the link header, as in Linux. */
+static uint32_t by_program(const struct s7_packet_group *group, const struct s7_frame *frame)
+{
+	const struct s7_filter *filter = group->sock[0]->sk.bind.steer;
+	uint32_t from = frame->type == PACKET_OUTGOING ? 0 : ETH_LEN;
+
+	return filter ? packet_run(group->sock[0], filter, frame, from) % group->count : 0;
 }
 
 /* ---- the choice ---- */
@@ -215,6 +252,10 @@ struct s7_packet_sock *packet_fanout_pick(struct s7_packet_group *group,
 		break;
 	case PACKET_FANOUT_QM:
 		index = frame->iface->queue % count;
+		break;
+	case PACKET_FANOUT_CBPF:
+	case PACKET_FANOUT_EBPF:
+		index = by_program(group, frame);
 		break;
 	case PACKET_FANOUT_ROLLOVER:
 		return group->sock[roll_over(group, 0, false)];

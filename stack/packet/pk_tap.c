@@ -164,8 +164,8 @@ static const struct s7_pkt *chain_behind(const struct s7_pkt *pkt, uint32_t skip
  * The frame as a filter sees it: the link header, which may be none of the packet's, and what most
  * filters look at lie together; the rest stays where it is.
  */
-static S7_NOINLINE uint32_t packet_filtered(const struct s7_packet_sock *ps,
-					    const struct s7_frame *frame, uint32_t from)
+S7_NOINLINE uint32_t packet_run(struct s7_packet_sock *ps, const struct s7_filter *filter,
+				const struct s7_frame *frame, uint32_t from)
 {
 	uint32_t near = (uint32_t)s7_min(frame->len, ETH_LEN + FILTER_NEAR);
 	uint8_t bytes[ETH_LEN + FILTER_NEAR];
@@ -184,6 +184,7 @@ static S7_NOINLINE uint32_t packet_filtered(const struct s7_packet_sock *ps,
 		.ifindex = (uint32_t)frame->iface->ifindex,
 		.hatype = frame->iface->flags & IFACE_LO ? ARPHRD_LOOPBACK : ARPHRD_ETHER,
 		.mark = frame->mark,
+		.priority = frame->priority,
 		.rxhash = frame->type == PACKET_OUTGOING ? 0 : frame->pkt->hash,
 		.cpu = (uint32_t)inst->rx_cpu,
 		.vlan_tag = frame->vlan_tci,
@@ -195,9 +196,9 @@ static S7_NOINLINE uint32_t packet_filtered(const struct s7_packet_sock *ps,
 	frame_read(frame, 0, bytes, near);
 	if (near < frame->len)
 		view.chain = chain_behind(frame->pkt, frame->body + near - ETH_LEN, &rest);
-	if (ps->sk.filter->code.uses & BPF_USES_CALL)
+	if (filter->code.uses & BPF_USES_CALL)
 		view.random = inst_random(inst) | 1;
-	return filter_exec(inst, ps->sk.filter, &view);
+	return filter_exec(inst, filter, &view);
 }
 
 /*
@@ -207,7 +208,7 @@ static S7_NOINLINE uint32_t packet_filtered(const struct s7_packet_sock *ps,
 static uint32_t packet_accepts(struct s7_packet_sock *ps, const struct s7_frame *frame,
 			       uint32_t from)
 {
-	return s7_likely(!ps->sk.filter) ? frame->len - from : packet_filtered(ps, frame, from);
+	return s7_likely(!ps->sk.filter) ? frame->len - from : packet_run(ps, ps->sk.filter, frame, from);
 }
 
 static void packet_offer(struct s7_packet_sock *ps, const struct s7_frame *frame)

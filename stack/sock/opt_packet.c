@@ -12,6 +12,8 @@
 
 #include "stack/core/ext.h"
 #include "stack/packet/packet.h"
+#include "stack/bpf/ebpf.h"
+#include "stack/bpf/filter.h"
 #include "stack/sock/sock_int.h"
 
 #define SO_RCVTIMEO_NEW_ 66
@@ -198,6 +200,54 @@ static int join_fanout(struct s7_sock *sk, const struct opt_value *value)
 	return packet_fanout_join(packet_sock(sk), &args);
 }
 
+static int set_fanout_classic(struct s7_packet_sock *ps, const struct opt_value *value)
+{
+	struct s7_filter *filter;
+	struct sock_fprog prog;
+	int err;
+
+	if (value->len != sizeof(prog))
+		return -EINVAL;
+	memcpy(&prog, value->bytes, sizeof(prog));
+	err = filter_load(ps->sk.inst, prog.filter, prog.len, &filter);
+	if (!err)
+		packet_fanout_program(ps, filter);
+	return err;
+}
+
+static int set_fanout_ebpf(struct s7_packet_sock *ps, const struct opt_value *value)
+{
+	const struct s7_bpf_host *host = ps->sk.inst->env->host->bpf;
+	const struct ebpf_prog *prog;
+	struct s7_filter *filter;
+	int err, fd;
+
+	if (value->len != sizeof(fd))
+		return -EINVAL;
+	memcpy(&fd, value->bytes, sizeof(fd));
+	err = host ? host->prog_get(fd, &prog) : -EINVAL;
+	if (err)
+		return err;
+	err = prog->type == BPF_PROG_TYPE_SOCKET_FILTER ? ebpf_load(ps->sk.inst, prog, &filter) :
+							  -EINVAL;
+	host->prog_put(prog);
+	if (!err)
+		packet_fanout_program(ps, filter);
+	return err;
+}
+
+static int set_fanout_data(struct s7_sock *sk, const struct opt_value *value)
+{
+	struct s7_packet_sock *ps = packet_sock(sk);
+	bool classic = packet_fanout_by_program(ps, PACKET_FANOUT_CBPF);
+
+	if (!classic && !packet_fanout_by_program(ps, PACKET_FANOUT_EBPF))
+		return -EINVAL;
+	if (sk->more & SKM_LOCK_FILTER)
+		return -EPERM;
+	return classic ? set_fanout_classic(ps, value) : set_fanout_ebpf(ps, value);
+}
+
 static int get_fanout(struct s7_sock *sk, struct opt_value *ret)
 {
 	const struct s7_packet_group *group = packet_sock(sk)->group;
@@ -227,7 +277,9 @@ static const struct s7_opt packet7_opts[] = {
 	    .text = "struct tpacket_auxdata beside each frame"),
 	BYTES_ROW(
 		PACKET_FANOUT, OPT_RW | OPT_OWN, sizeof(int), .set = join_fanout, .get = get_fanout,
-		.text = "sockets share frames: by hash, in turn, CPU, queue, at random, rollover"),
+		.text = "sockets share frames: hash, turn, CPU, queue, chance, rollover, program"),
+	BYTES_ROW(PACKET_FANOUT_DATA, OPT_WR | OPT_OWN, 0, .set = set_fanout_data,
+		  .text = "the program that chooses among them: classic or a descriptor"),
 	ROW(PACKET_LOSS, OPT_INT, OPT_WR, .set = set_loss,
 	    .text = "a malformed frame of PACKET_TX_RING is passed over"),
 	ROW(PACKET_RESERVE, OPT_INT, OPT_WR, .set = set_reserve,
