@@ -297,7 +297,8 @@ static int set_own(struct s7_sock *sk, int fd, int level, int name, const void *
 	if (err == -EINVAL && name == PACKET_FANOUT_DATA && len == sizeof(int))
 		bpf_prog_judge(val, len, fd); /* a line, if it is the program */
 	/* both halves of a dual one share with others */
-	if (!err && (name == PACKET_FANOUT || name == PACKET_FANOUT_DATA) && sk->file.side == SIDE_DUAL)
+	if (!err && (name == PACKET_FANOUT || name == PACKET_FANOUT_DATA) &&
+	    sk->file.side == SIDE_DUAL)
 		return (int)kernel_set(fd, level, name, val, len);
 	return err;
 }

@@ -208,7 +208,8 @@ S7_NOINLINE uint32_t packet_run(struct s7_packet_sock *ps, const struct s7_filte
 static uint32_t packet_accepts(struct s7_packet_sock *ps, const struct s7_frame *frame,
 			       uint32_t from)
 {
-	return s7_likely(!ps->sk.filter) ? frame->len - from : packet_run(ps, ps->sk.filter, frame, from);
+	return s7_likely(!ps->sk.filter) ? frame->len - from
+					 : packet_run(ps, ps->sk.filter, frame, from);
 }
 
 static void packet_offer(struct s7_packet_sock *ps, const struct s7_frame *frame)
