@@ -427,6 +427,21 @@ static const struct fact suite_facts[] = {
 	{ "Tornado 6.2, 12 modules of tornado.test",
 	  "735 run, 2 errors, 8 skipped; kernel the same" },
 	{ "Ruby 3.1.2, test/socket", "176 run, 1 failed (it wants a route); kernel the same" },
+	{ "Node 20.20, test-net-* and test-dgram-* of 18.20.4",
+	  "212 run, 2 failed; kernel the same" },
+	{ "Node 20.20, test-http-* of 18.20.4",
+	  "357 run, 50 failed (another version's tests), 3 run again alone; kernel the same" },
+	{ "Linux 6.1 selftests: socket, reuseaddr_conflict, reuseaddr_ports_exhausted, "
+	  "reuseport_{addr_any,bpf,bpf_cpu,bpf_numa,dualstack}, sk_bind_sendto_listen, "
+	  "sk_connect_zero_addr, so_netns_cookie, tcp_inq, tcp_fastopen_backup_key, "
+	  "rxtimestamp, ipv6_flowlabel_mgr, psock_tpacket, txring_overwrite",
+	  "all pass; kernel the same" },
+	{ "... udpgso, 7 forms", "6 pass; -4 -c wants the MTU of a route; kernel 7 pass" },
+	{ "... psock_snd, 12 forms",
+	  "8 as the kernel; VLAN tags and virtio headers are not there" },
+	{ "... ip_defrag, 4 forms",
+	  "2 pass (overlaps); without them packets have more than 256 fragments; kernel 4 pass" },
+	{ "... ipv6_flowlabel", "fails: labels of flows are not there; kernel ok" },
 	{ "nng 1.5.2, tcpsupp and httpserver",
 	  "hang, tcpsupp for a sleeper in epoll_wait from before the stack began; "
 	  "kernel ok" },

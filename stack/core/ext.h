@@ -58,7 +58,6 @@ struct s7_sk_ext {
 	uint32_t zc_next, zc_told;
 	uint16_t port_lo, port_hi;	/* IP_LOCAL_PORT_RANGE, 0: the host's */
 	uint16_t udp_segment;		/* UDP_SEGMENT: bytes of a datagram, 0: not cut */
-	uint16_t cork_segment;		/* ... of the one under construction */
 	uint8_t min_ttl, min_hops;	/* IP_MINTTL, IPV6_MINHOPCOUNT */
 	uint8_t unicast_if, unicast_if6; /* IP_UNICAST_IF, IPV6_UNICAST_IF: index + 1, 0 none */
 	uint8_t mc_if, mc_if6; /* IP_MULTICAST_IF, ...: index + 1, 0 none, EXT_MC_KERNEL */

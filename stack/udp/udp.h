@@ -60,6 +60,7 @@ struct s7_udp_sock {
 	/* datagram under construction (MSG_MORE): header room and data so far */
 	struct s7_pkt *cork;
 	uint32_t cork_sum;
+	uint16_t cork_segment; /* UDP_SEGMENT, of the option or the first call's message */
 	uint32_t cork_wmem; /* what it counts against SO_SNDBUF */
 	uint16_t cork_port;
 	/* IPv6, of the datagram that is being sent or waits: headers, where they lead, flow */

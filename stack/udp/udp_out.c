@@ -395,7 +395,7 @@ static int udp_corked_destination(struct s7_udp_sock *us, uint16_t *ret_port)
 static uint32_t udp_segment(const struct s7_udp_sock *us, const struct s7_msg *msg)
 {
 	if (us->cork)
-		return us->sk.ext ? us->sk.ext->cork_segment : 0;
+		return us->cork_segment;
 	if (msg->ask && msg->ask->has & ASK_SEGMENT)
 		return msg->ask->segment;
 	return us->sk.ext ? us->sk.ext->udp_segment : 0;
@@ -520,8 +520,7 @@ static ssize_t udp_send_whole(struct s7_udp_sock *us, struct s7_msg *msg, uint16
 	}
 	if (more) {
 		build_park(us, &b, port, msg->len);
-		if (us->sk.ext)
-			us->sk.ext->cork_segment = (uint16_t)segment;
+		us->cork_segment = (uint16_t)segment;
 		return (ssize_t)msg->len;
 	}
 	us->cork_wmem = 0;
@@ -548,7 +547,7 @@ static ssize_t udp_send_one(struct s7_udp_sock *us, struct s7_msg *msg)
 {
 	struct s7_sock *sk = &us->sk;
 	uint64_t total = msg->len + (us->cork ? us->cork->total - UDP_LEN : 0);
-	uint32_t segment = s7_unlikely(sk->ext || msg->ask) ? udp_segment(us, msg) : 0;
+	uint32_t segment = s7_unlikely(sk->ext || msg->ask || us->cork) ? udp_segment(us, msg) : 0;
 	uint16_t port;
 	uint32_t mtu;
 	int err;

@@ -55,7 +55,8 @@ static void pair(int *ret_a, int *ret_b)
 	fill();
 }
 
-static long send_level(int fd, int level, int type, uint64_t value, size_t len, size_t bytes)
+static long send_flags(int fd, int level, int type, uint64_t value, size_t len, size_t bytes,
+		       int flags)
 {
 	char room[CMSG_SPACE(16)] = { 0 };
 	struct iovec iov = { buf, bytes };
@@ -67,7 +68,12 @@ static long send_level(int fd, int level, int type, uint64_t value, size_t len, 
 	c->cmsg_type = type;
 	c->cmsg_len = CMSG_LEN(len);
 	memcpy(CMSG_DATA(c), &value, sizeof(value));
-	return sendmsg(fd, &hdr, 0);
+	return sendmsg(fd, &hdr, flags);
+}
+
+static long send_level(int fd, int level, int type, uint64_t value, size_t len, size_t bytes)
+{
+	return send_flags(fd, level, type, value, len, bytes, 0);
 }
 
 CASE(udp_cork)
@@ -150,6 +156,23 @@ CASE(udp_segment_corked)
 	T(set_int(a, IPPROTO_UDP, UDP_CORK, 1));
 	T(send(a, buf, 1500, 0));
 	T(set_int(a, IPPROTO_UDP, UDP_CORK, 0));
+	drain(b);
+}
+
+/* The message of the call that begins the datagram counts, on a socket without any option. */
+CASE(udp_segment_corked_message)
+{
+	int a, b;
+
+	pair(&a, &b);
+	T(send_flags(a, IPPROTO_UDP, UDP_SEGMENT, 500, 2, 100, MSG_MORE));
+	T(send_flags(a, IPPROTO_UDP, UDP_SEGMENT, 600, 2, 1400, 0));
+	drain(b);
+	T(send_flags(a, IPPROTO_UDP, UDP_SEGMENT, 500, 2, 100, MSG_MORE));
+	T(send(a, buf, 700, 0));
+	drain(b);
+	T(send(a, buf, 700, MSG_MORE));
+	T(send_flags(a, IPPROTO_UDP, UDP_SEGMENT, 500, 2, 700, 0));
 	drain(b);
 }
 
