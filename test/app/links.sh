@@ -166,7 +166,7 @@ drivers()
 		ok "af_xdp: takes its program away"
 	http_from_kernel "af_xdp, to be killed" "" killed
 	bg_s py /usr/bin/python3 -m http.server 8000 --directory "$web"
-	sleep 0.5
+	wait_port "$S7_NS_C" $S7_IP_S 8000
 	in_c curl -sS --max-time 10 "http://$S7_IP_S:8000/100000" | cmp - "$web/100000" && ok "af_xdp: after kill -9 the kernel serves" ||
 		not_ok "af_xdp: after kill -9 the kernel serves"
 	stop py

@@ -498,12 +498,16 @@ CASE(waiting_cancelled)
 }
 
 /* A call that has what it wants is a cancellation point all the same. */
+static _Atomic int cancel_ready, cancel_sent;
+
 static void *pending_cancel(void *arg)
 {
 	int fd = *(int *)arg;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-	usleep(30000);
+	cancel_ready = 1;
+	while (!cancel_sent)
+		usleep(1000);
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	recv(fd, buf, 1, 0);
 	return NULL;
@@ -518,9 +522,12 @@ CASE(waiting_cancel_pending)
 	tcp_pair(&c, &s);
 	send(c, "x", 1, 0);
 	settle();
+	cancel_ready = cancel_sent = 0;
 	pthread_create(&t, NULL, pending_cancel, &s);
-	usleep(5000);
+	while (!cancel_ready)
+		usleep(1000);
 	pthread_cancel(t);
+	cancel_sent = 1;
 	pthread_join(t, &how);
 	say("cancelled %d", how == PTHREAD_CANCELED);
 	T(recv(s, buf, 1, MSG_DONTWAIT));

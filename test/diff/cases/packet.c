@@ -64,6 +64,7 @@ static void say_frames(const char *who, int fd)
 
 static void send_udp(const char *text)
 {
+	struct pollfd arrived = { .events = POLLIN };
 	int a, b;
 	struct sockaddr_in to;
 	socklen_t len = sizeof(to);
@@ -71,6 +72,9 @@ static void send_udp(const char *text)
 	udp_pair(&a, &b);
 	getsockname(b, (struct sockaddr *)&to, &len);
 	sendto(a, text, strlen(text), 0, (struct sockaddr *)&to, sizeof(to));
+	/* the kernel may leave it to a thread of its own: then the frame's taps have it too */
+	arrived.fd = b;
+	poll(&arrived, 1, 5000);
 	close(a);
 	close(b);
 }
