@@ -39,6 +39,14 @@ static void say_ll(const struct sockaddr_ll *ll, socklen_t len)
 	    ll->sll_addr[3], ll->sll_addr[4], ll->sll_addr[5]);
 }
 
+/* What an earlier case's connection still sends on the kernel's lo; these cases have none. */
+static bool is_stray(const unsigned char *frame, long len, int type, const struct sockaddr_ll *ll)
+{
+	int ip = type == SOCK_RAW ? 14 : 0;
+
+	return ll->sll_protocol == htons(ETH_P_IP) && len > ip + 9 && frame[ip + 9] == IPPROTO_TCP;
+}
+
 static void say_frames(const char *who, int fd)
 {
 	struct sockaddr_ll ll;
@@ -56,6 +64,8 @@ static void say_frames(const char *who, int fd)
 			say("%s: %s", who, err_name(errno));
 			return;
 		}
+		if (is_stray(buf, n, get_int(fd, SOL_SOCKET, SO_TYPE), &ll))
+			continue;
 		say("%s: %ld bytes", who, n);
 		say_ll(&ll, len);
 		say_bytes("  begins", buf, get_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_RAW ? 14 : 4);
