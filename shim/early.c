@@ -10,8 +10,9 @@
  * that the kernel got for good (bound or connected to its addresses, or given an option that only
  * the kernel has) is forgotten. A thread that waits for datagrams starts the stack too: asleep in
  * the kernel it would never hear what another thread's bind or send brings to the stack's half.
- * Bound: descriptors below EARLY_MAX; a higher one starts the stack at once. A child forked before the start decides for itself. Context: any thread; the bitmap is
- * atomic, adoption runs under boot.c's lock.
+ * Bound: descriptors below EARLY_MAX; a higher one starts the stack at once. A child forked before
+ * the start decides for itself. Context: any thread; the bitmap is atomic, adoption runs under
+ * boot.c's lock.
  */
 #include <fcntl.h>
 #include <netinet/tcp.h>
