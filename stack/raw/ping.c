@@ -133,7 +133,7 @@ static void message_finish(const struct s7_raw_sock *rs, struct s7_pkt *pkt)
 	put_raw16(pkt->data + 2, csum_fold(chain_sum(pkt, 0, pkt->total, pseudo)));
 }
 
-ssize_t ping_send(struct s7_sock *sk, struct s7_msg *msg)
+static ssize_t ping_send_one(struct s7_sock *sk, struct s7_msg *msg)
 {
 	struct s7_raw_sock *rs = raw_sock(sk);
 	struct raw_build b = { .inst = sk->inst };
@@ -162,6 +162,13 @@ ssize_t ping_send(struct s7_sock *sk, struct s7_msg *msg)
 	}
 	message_finish(rs, b.head);
 	err = raw_transmit(rs, b.head, msg, rs->num, mtu);
-	udp_end6(&rs->dg);
 	return err ? err : (ssize_t)msg->len;
+}
+
+ssize_t ping_send(struct s7_sock *sk, struct s7_msg *msg)
+{
+	ssize_t n = ping_send_one(sk, msg);
+
+	udp_end6(&raw_sock(sk)->dg);
+	return n;
 }
