@@ -441,7 +441,7 @@ static const struct fact suite_facts[] = {
 	  "8 as the kernel; VLAN tags and virtio headers are not there" },
 	{ "... ip_defrag, 4 forms",
 	  "2 pass (overlaps); without them packets have more than 256 fragments; kernel 4 pass" },
-	{ "... ipv6_flowlabel", "fails: labels of flows are not there; kernel ok" },
+	{ "... ipv6_flowlabel, psock_fanout", "pass; kernel the same" },
 	{ "nng 1.5.2, tcpsupp and httpserver", "ok; kernel the same" },
 	{ NULL, NULL },
 };
