@@ -44,8 +44,8 @@ const struct conf_key conf_keys[] = {
 	{ GLOBAL(loopback), .name = "loopback", .type = CONF_T_ENUM, .words = loopback_words,
 	  .initial = "kernel",
 	  .help = "Who serves 127.0.0.0/8 and ::1: the kernel, or sock7's own interface lo, which "
-		  "needs no NIC and carries what processes of one program say to each other; what other "
-		  "programs are asked for there goes by the kernel." },
+		  "needs no NIC and carries what processes of one program say to each other; what "
+		  "other programs are asked for there goes by the kernel." },
 	{ GLOBAL(kernel_fallback), .name = "kernel_fallback", .type = CONF_T_BOOL, .initial = "yes",
 	  .help = "Whether traffic for addresses that sock7 does not own goes to the kernel. With "
 		  "no, such a bind gives EADDRNOTAVAIL and such a connect or send ENETUNREACH." },

@@ -3,11 +3,11 @@
  * tcp_hash.c - numbers that an outsider cannot guess: initial sequence numbers, timestamp
  * offsets, cookies
  *
- * Idea: SipHash-1-3 (a keyed hash for short inputs) under keys that outlive the process (s7_host_ops.lasting);
- * SipHash-2-4 where the kernel must come to the same number (Fast Open).
- * The ISN is RFC 6528's: a clock plus a hash of the four-tuple, so a reused tuple continues above
- * its last incarnation. The timestamp offset depends on the two addresses only, so that
- * timestamps stay monotonic between two hosts (TIME_WAIT reuse, RFC 6191).
+ * Idea: SipHash-1-3 (a keyed hash for short inputs) under keys that outlive the process
+ * (s7_host_ops.lasting); SipHash-2-4 where the kernel must come to the same number (Fast Open). The
+ * ISN is RFC 6528's: a clock plus a hash of the four-tuple, so a reused tuple continues above its
+ * last incarnation. The timestamp offset depends on the two addresses only, so that timestamps stay
+ * monotonic between two hosts (TIME_WAIT reuse, RFC 6191).
  * Context: any. Called by: tcp_conn.c, tcp_req.c, tcp_cookie.c, tcp_fastopen*.c.
  */
 #include "stack/tcp/tcp_int.h"

@@ -126,7 +126,9 @@ void tcp_rx_syn_sent(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg 
 				    .dst = ts->sk.flow.local,
 				    .iface = &inst->iface[tcb->dst.iface] };
 
-		/* The RST ends what the peer keeps of an older connection; the SYN follows at once. */
+		/*
+		 * The RST ends what the peer keeps of an older connection; the SYN follows at once.
+		 */
 		if (!tcb->retries)
 			tcp_deadline_set(ts, TCPD_RTX, inst->now + SYN_AGAIN);
 		tcp_reply_rst(inst, &rx, seg);
