@@ -7,7 +7,7 @@
  * fits 576 bytes (RFC 1812 4.3.2.3). In: an error is believed only if it quotes a flow of ours; the
  * transport decides by its state (TCP: sequence number, RFC 5927). Codes become errno values by a
  * table with Linux's division into hard and soft. Echo is answered in place, in the packet that
- * asked. On a shared interface the kernel answers. Context: instance lock. Called by: ip4_in.c,
+ * asked, with its IP options turned round. On a shared interface the kernel answers. Context: instance lock. Called by: ip4_in.c,
  * frag.c, neigh.c, udp.
  */
 #include "stack/ip/icmp.h"
@@ -16,6 +16,7 @@
 
 #include "stack/ip/chain.h"
 #include "stack/ip/icmp6.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/ip/route.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/icmp.h"
@@ -60,14 +61,16 @@ bool icmp_allowed(struct s7_inst *inst)
 	return true;
 }
 
-/* Sum, source and destination as in `from` -> `to`, and out. Consumes. */
-static void icmp_send(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_ip *from,
-		      const struct s7_ip *to, uint8_t tos)
+/* Sum, and out as an answer to rx. Consumes. */
+static void icmp_send(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx, uint8_t tos,
+		      const struct s7_ip4_opts *opts)
 {
-	struct s7_ip_tx tx = { .proto = IPPROTO_ICMP, .tos = tos, .ttl = ICMP_TTL };
+	struct s7_ip to = ip4_opts_first(opts, &rx->src);
+	struct s7_ip_tx tx = { .proto = IPPROTO_ICMP, .tos = tos, .ttl = ICMP_TTL,
+			       .opts = opts->len ? opts : NULL, .final4 = ip_v4(&rx->src) };
 	struct s7_dst dst;
 
-	if (dst_lookup(inst, to, from, 0, &dst) || dst.owner != ROUTE_STACK) {
+	if (dst_lookup(inst, &to, &rx->dst, 0, &dst) || dst.owner != ROUTE_STACK) {
 		pkt_drop(inst, pkt, DROP_IP_NO_ROUTE);
 		return;
 	}
@@ -95,18 +98,20 @@ void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pk
 		uint8_t type, uint8_t code, uint32_t info)
 {
 	struct s7_icmp icmp = { .type = type, .code = code, .info = info };
+	struct s7_ip4_opts opts;
 	struct s7_ip4 h;
 	struct s7_pkt *pkt;
 
 	if (ip4_parse(orig_ip->data, orig_ip->len, IP4_TOTAL_MAX, &h) ||
-	    !icmp_may_answer(inst, rx, orig_ip, &h))
+	    !icmp_may_answer(inst, rx, orig_ip, &h) || ip4_opts_answer(inst, rx, &opts))
 		return;
 	/* what comes by lo came from here: Linux does not limit it either */
 	if (rx->iface->index != S7_IFACE_LO && !icmp_allowed(inst)) {
 		inst->drop[DROP_ICMP_RATE]++;
 		return;
 	}
-	pkt = pkt_copy(inst, orig_ip, 0, (uint32_t)s7_min(orig_ip->total, ICMP_QUOTE_MAX));
+	pkt = pkt_copy(inst, orig_ip, 0,
+		       (uint32_t)s7_min(orig_ip->total, ICMP_QUOTE_MAX - opts.len));
 	if (!pkt) {
 		inst->drop[DROP_NO_PKT]++;
 		return;
@@ -114,7 +119,7 @@ void icmp_error(struct s7_inst *inst, const struct s7_rx *rx, const struct s7_pk
 	pkt->flags = 0;
 	icmp_write(pkt_push(pkt, ICMP_LEN), &icmp);
 	stat_add(inst, STAT_ICMP_ERRORS_OUT, 1);
-	icmp_send(inst, pkt, &rx->dst, &rx->src, (uint8_t)((h.tos & 0x1e) | TOS_INTERNET_CONTROL));
+	icmp_send(inst, pkt, rx, (uint8_t)((h.tos & 0x1e) | TOS_INTERNET_CONTROL), &opts);
 }
 
 bool icmp_dispatch(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq,
@@ -224,12 +229,14 @@ static void icmp_error_in(struct s7_inst *inst, struct s7_pkt *pkt, const struct
 static void icmp_echo(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 {
 	struct s7_pkt *reply = pkt;
+	struct s7_ip4_opts opts;
 
-	if (rx->broadcast || rx->iface->flags & IFACE_SHARED) {
+	if (rx->broadcast || rx->iface->flags & IFACE_SHARED ||
+	    ip4_opts_answer(inst, rx, &opts)) {
 		pkt_drop(inst, pkt, DROP_ICMP_TYPE);
 		return;
 	}
-	if (pkt_is_shared(pkt) || pkt_headroom(pkt) < S7_PKT_HEADROOM / 4) {
+	if (pkt_is_shared(pkt) || pkt_headroom(pkt) < IP4_LEN_MAX + 14) {
 		reply = pkt_copy(inst, pkt, 0, pkt->total);
 		pkt_drop(inst, pkt, reply ? DROP_NONE : DROP_NO_PKT);
 		if (!reply)
@@ -238,7 +245,7 @@ static void icmp_echo(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_
 	reply->flags = 0;
 	reply->data[0] = ICMP_T_ECHO_REPLY;
 	stat_add(inst, STAT_ICMP_ECHO_REPLIES, 1);
-	icmp_send(inst, reply, &rx->dst, &rx->src, rx->tos);
+	icmp_send(inst, reply, rx, rx->tos, &opts);
 }
 
 void icmp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)

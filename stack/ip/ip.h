@@ -15,6 +15,7 @@
 
 struct s7_sock;
 struct s7_hdrs6; /* stack/core/hdrs6.h */
+struct s7_ip4_opts; /* stack/wire/ip4_opts.h */
 
 /* A received packet's outer facts, by value. */
 struct s7_rx {
@@ -25,6 +26,7 @@ struct s7_rx {
 	/* IPv6: bytes of the longest of the packets it came in; 0: it was whole */
 	uint16_t frag_max;
 	struct s7_iface *iface;
+	const struct s7_ip4_opts *opts; /* of its IPv4 header, NULL: none */
 };
 
 /* An ICMP or ICMPv6 error as the transports hear of it. */
@@ -126,6 +128,8 @@ struct s7_ip_tx {
 	/* IPv6: extension headers to be sent, or NULL; those with a routing header lead to final */
 	const struct s7_hdrs6 *hdrs;
 	const struct s7_ip *final;
+	const struct s7_ip4_opts *opts; /* of an IPv4 header, NULL: none */
+	uint32_t final4; /* where their source route ends, network order */
 };
 
 /*

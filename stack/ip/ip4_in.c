@@ -3,9 +3,9 @@
  * ip4_in.c - IPv4 packets in: is it one, is it ours, who gets it
  *
  * Steps (RFC 1122 3.2.1): parse and lengths; header checksum unless the device did it; padding
- * behind the total length is cut off; options must be well formed and are skipped, source routes
- * are refused; the source must be an address a host may have (martians, 3.2.1.3); the destination
- * must be ours, a broadcast or the all-hosts group (weak host model, 3.3.4.2); fragments wait for
+ * behind the total length is cut off; the source must be an address a host may have (martians,
+ * 3.2.1.3); the destination must be ours, a broadcast or the all-hosts group (weak host model,
+ * 3.3.4.2); options must be well formed, source routes are refused (ip4_opts.c); fragments wait for
  * each other; the transport gets the rest, data at its header, pkt->l3_len telling how far back the
  * IP header begins. Time to live is not looked at (3.2.1.7). An unknown protocol is answered by
  * ICMP, unless the kernel shares the interface and has its own opinion. Context: instance lock.
@@ -17,6 +17,7 @@
 #include "stack/ip/frag.h"
 #include "stack/ip/group.h"
 #include "stack/ip/icmp.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/ip/route.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/icmp.h"
@@ -26,7 +27,6 @@
 static enum s7_drop check_header(const struct s7_iface *iface, const struct s7_pkt *pkt,
 				 const struct s7_ip4 *h)
 {
-	bool source_route = false;
 	uint32_t sum;
 
 	if (s7_unlikely(pkt->flags & PKT_RX_L3_BAD))
@@ -37,9 +37,6 @@ static enum s7_drop check_header(const struct s7_iface *iface, const struct s7_p
 		if (s7_unlikely(csum_fold(sum) != 0))
 			return DROP_IP_CHECKSUM;
 	}
-	if (s7_unlikely(h->hdr_len > IP4_LEN) &&
-	    (!ip4_options_ok(pkt->data, h->hdr_len, &source_route) || source_route))
-		return DROP_IP_OPTIONS;
 	return DROP_NONE;
 }
 
@@ -131,11 +128,53 @@ static struct s7_pkt *ip4_fragment_in(struct s7_inst *inst, struct s7_pkt *pkt,
 	struct s7_frag frag = { .id = h->id, .off = h->frag_off, .proto = h->proto,
 				.next = h->proto, .more = h->mf };
 
-	if (frag.off + pkt->total > IP4_TOTAL_MAX - IP4_LEN) {
+	if (frag.off + pkt->total > IP4_TOTAL_MAX - IP4_LEN ||
+	    (rx->opts && !ip4_opts_keep(pkt, rx->opts))) {
 		pkt_drop(inst, pkt, DROP_FRAG_BAD);
 		return NULL;
 	}
 	return frag_input(inst, pkt, &frag, rx);
+}
+
+/* Data behind its header. The options of the first fragment are the packet's. */
+static S7_NOINLINE void ip4_take_fragment(struct s7_inst *inst, struct s7_pkt *pkt,
+					  const struct s7_ip4 *h, struct s7_rx *rx)
+{
+	struct s7_ip4_opts opts;
+
+	pkt = ip4_fragment_in(inst, pkt, h, rx);
+	if (!pkt)
+		return;
+	rx->opts = NULL;
+	if (pkt->l3_len > IP4_LEN) {
+		opts = *ip4_opts_kept(pkt);
+		rx->opts = &opts;
+	}
+	ip4_deliver(inst, pkt, rx);
+}
+
+/* A packet that is ours; data at its IP header. */
+static void ip4_take(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_ip4 *h,
+		     struct s7_rx *rx)
+{
+	pkt->l3_len = h->hdr_len;
+	pkt_pull(pkt, h->hdr_len);
+	if (s7_unlikely(ip4_is_fragment(h)))
+		ip4_take_fragment(inst, pkt, h, rx);
+	else
+		ip4_deliver(inst, pkt, rx);
+}
+
+/* The same with options. */
+static S7_NOINLINE void ip4_take_opts(struct s7_inst *inst, struct s7_pkt *pkt,
+				      const struct s7_ip4 *h, struct s7_rx *rx)
+{
+	struct s7_ip4_opts opts;
+
+	if (!ip4_opts_in(inst, pkt, rx, &opts))
+		return;
+	rx->opts = &opts;
+	ip4_take(inst, pkt, h, rx);
 }
 
 void ip4_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
@@ -167,12 +206,8 @@ void ip4_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt)
 	rx.tos = h.tos;
 	rx.ttl = h.ttl;
 	rx.broadcast |= group;
-	pkt->l3_len = h.hdr_len;
-	pkt_pull(pkt, h.hdr_len);
-	if (s7_unlikely(ip4_is_fragment(&h))) {
-		pkt = ip4_fragment_in(inst, pkt, &h, &rx);
-		if (!pkt)
-			return;
-	}
-	ip4_deliver(inst, pkt, &rx);
+	if (s7_likely(h.hdr_len == IP4_LEN))
+		ip4_take(inst, pkt, &h, &rx);
+	else
+		ip4_take_opts(inst, pkt, &h, &rx);
 }

@@ -7,7 +7,8 @@
  * only for packets it cuts itself (TSO); on lo nobody looks at it. A packet above the path MTU is
  * fragmented (RFC 791 3.2) unless the transport forbids it: without copying when its buffers
  * already are one fragment each (UDP builds them so), else piece by piece into fresh ones.
- * Fragments carry a finished transport checksum. Context: instance lock; every path consumes one
+ * Fragments carry a finished transport checksum; options of the header stand in each of them, those
+ * that only the first one has as padding (ip4_opts.c). Context: instance lock; every path consumes one
  * reference. Called by: tcp, udp, raw, icmp.
  */
 #include "stack/ip/ip_out.h"
@@ -20,6 +21,7 @@
 #include "stack/ip/chain.h"
 #include "stack/ip/group.h"
 #include "stack/ip/frag.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/ip/ip6.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/eth.h"
@@ -132,10 +134,10 @@ int ip_transmit(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt)
 static int ip_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 		   const struct s7_ip_tx *tx, const struct ip_piece *piece)
 {
+	uint32_t hdr_len = IP4_LEN;
 	struct s7_ip4 h = {
 		.src = ip_v4(&dst->src),
 		.dst = ip_v4(&dst->dst),
-		.total = (uint16_t)(pkt->total + IP4_LEN),
 		.id = (uint16_t)piece->id,
 		.frag_off = piece->off,
 		.tos = tx->tos,
@@ -144,15 +146,21 @@ static int ip_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 		.df = tx->dont_fragment,
 		.mf = piece->more,
 	};
-	uint8_t *p = pkt_push(pkt, IP4_LEN);
+	uint8_t *p;
 
+	if (s7_unlikely(tx->opts != NULL))
+		hdr_len += ip4_opts_push(inst, dst, pkt, tx, !piece->off);
+	p = pkt_push(pkt, IP4_LEN);
+	h.total = (uint16_t)pkt->total;
 	ip4_write(p, &h);
+	p[0] = (uint8_t)(0x40 | hdr_len / 4);
 	pkt->l2_len = dst->link_len;
-	pkt->l3_len = IP4_LEN;
+	pkt->l3_len = (uint8_t)hdr_len;
 	if (s7_unlikely(pkt->flags & PKT_TX_TSO))
 		pkt->flags |= PKT_TX_L3_CSUM;
 	else if (dst->link_len)
-		put_raw16(p + 10, csum_fold(csum_20(p)));
+		put_raw16(p + 10, csum_fold(s7_likely(hdr_len == IP4_LEN) ?
+						    csum_20(p) : csum_partial(p, hdr_len, 0)));
 	return ip_transmit(inst, dst, pkt);
 }
 
@@ -186,7 +194,7 @@ static bool is_precut(const struct s7_pkt *pkt, uint32_t room)
 {
 	for (; pkt; pkt = pkt->frag) {
 		if (pkt->len > room || (pkt->frag && pkt->len != room) || pkt_is_shared(pkt) ||
-		    pkt_headroom(pkt) < IP6_LEN + IP6_FRAG_LEN + ETH_LEN)
+		    pkt_headroom(pkt) < IP4_LEN_MAX + IP6_FRAG_LEN + ETH_LEN)
 			return false;
 	}
 	return true;
@@ -254,12 +262,17 @@ static int send_cut(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt
 	return err;
 }
 
+static uint32_t opts_len(const struct s7_ip_tx *tx)
+{
+	return s7_likely(!tx->opts) ? 0 : tx->opts->len;
+}
+
 static int ip_fragment(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 		       const struct s7_ip_tx *tx)
 {
-	uint32_t before = tx->hdrs ? hdrs6_before(tx->hdrs) : 0;
+	uint32_t before = tx->hdrs ? hdrs6_before(tx->hdrs) : opts_len(tx);
 	uint32_t room = ip_frag_room(dst->is_v4, dst->mtu - s7_min(before, dst->mtu));
-	uint32_t most = dst->is_v4 ? IP4_TOTAL_MAX - IP4_LEN : IP6_PAYLOAD_MAX;
+	uint32_t most = dst->is_v4 ? IP4_TOTAL_MAX - IP4_LEN - opts_len(tx) : IP6_PAYLOAD_MAX;
 	struct ip_piece piece = { .off = 0 };
 
 	if (tx->dont_fragment || pkt->total > most || !room) {
@@ -314,7 +327,8 @@ int ip_output(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 
 	if (dst->owner != ROUTE_STACK || !dst->is_v4)
 		return ip6_output(inst, dst, pkt, tx);
-	if (s7_unlikely(pkt->total + IP4_LEN > dst->mtu && !(pkt->flags & PKT_TX_TSO)))
+	if (s7_unlikely(pkt->total + IP4_LEN + opts_len(tx) > dst->mtu &&
+			!(pkt->flags & PKT_TX_TSO)))
 		return ip_fragment(inst, dst, pkt, tx);
 	whole.id = inst->ip_id;
 	/* the device numbers the pieces it cuts from here on */

@@ -61,12 +61,6 @@ static inline enum s7_drop ip4_parse(const uint8_t *p, uint32_t len, uint32_t wh
 	return DROP_NONE;
 }
 
-/*
- * Options are skipped by the stack, but must be well formed (RFC 1122 3.2.1.8): walks
- * hdr_len - 20 bytes. False: a length that is absurd. *ret_source_route tells of LSRR and SSRR.
- */
-bool ip4_options_ok(const uint8_t *p, uint32_t hdr_len, bool *ret_source_route);
-
 /* Writes a header of IP4_LEN bytes, checksum field 0. */
 static inline void ip4_write(uint8_t *p, const struct s7_ip4 *h)
 {

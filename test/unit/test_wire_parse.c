@@ -67,31 +67,6 @@ Test(wire_ip4, lengths_that_lie)
 	cr_assert_eq(ip4_parse(p, 40, 40, &back), DROP_IP_VERSION);
 }
 
-Test(wire_ip4, options)
-{
-	static const struct {
-		uint8_t opt[4];
-		bool ok, routed;
-	} cases[] = {
-		{ { 1, 1, 1, 0 }, true, false },   { { 0, 9, 9, 9 }, true, false },
-		{ { 7, 4, 0, 0 }, true, false },   { { 7, 5, 0, 0 }, false, false },
-		{ { 7, 1, 0, 0 }, false, false },  { { 7, 0, 0, 0 }, false, false },
-		{ { 1, 1, 1, 7 }, false, false },  { { 131, 3, 4, 0 }, true, true },
-		{ { 1, 137, 3, 4 }, true, true },
-	};
-	uint32_t i;
-
-	for (i = 0; i < S7_ARRAY_LEN(cases); i++) {
-		uint8_t *p = malloc(24);
-		bool routed = false;
-
-		memcpy(p + 20, cases[i].opt, 4);
-		cr_assert_eq(ip4_options_ok(p, 24, &routed), cases[i].ok, "case %u", i);
-		cr_assert_eq(routed, cases[i].routed, "case %u", i);
-		free(p);
-	}
-}
-
 Test(wire_icmp, quotes)
 {
 	struct s7_ip4 h = { .src = 1, .dst = 2, .total = 1500, .ttl = 3, .proto = 17 };
