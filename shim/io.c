@@ -192,6 +192,7 @@ static ssize_t recv_told(void *arg, ssize_t done)
 	more.mark = more.priority = more.inq = 0;
 	more.gro = more.frag_max = more.head_len = 0;
 	more.path_mtu = 0;
+	more.has_opts = false;
 	if (op->sk->ext || op->sk->more || op->sk->ip6.bits & SK6_HEADERS)
 		op->msg.more = &more;
 	n = recv_named(op, op->hdr);

@@ -16,6 +16,7 @@
 #include <linux/net_tstamp.h>
 
 #include "stack/core/sk.h"
+#include "stack/wire/ip4_opts.h"
 
 enum s7_errq_flags {
 	ERRQ_NAME = 1 << 0,	/* msg_name tells `name` and `port` */
@@ -58,7 +59,9 @@ struct s7_msg_more {
 	uint16_t frag_max; /* IPV6_RECVFRAGSIZE, 0: it came whole */
 	uint16_t head_len; /* of `head`; 0: not asked for */
 	uint32_t path_mtu; /* IPV6_RECVPATHMTU: no datagram, but this; 0: a datagram */
+	bool has_opts; /* IPv4 options came with it: ip_opts */
 	struct s7_errq_entry entry;
+	struct s7_ip4_opts ip_opts;
 	uint8_t head[HEAD6_MAX]; /* the IPv6 header and what followed it, up to the transport's */
 };
 

@@ -64,6 +64,7 @@ void sk_ext_inherit(struct s7_sock *child, const struct s7_sock *parent)
 	ext->leases6 = NULL;
 	ext->heard = NULL;
 	ext->big_mtu = 0;
+	memset(&ext->opts, 0, sizeof(ext->opts)); /* a child's are those of its SYN */
 	ext->bits &= ~(uint32_t)EXT_TX_WAIT;
 }
 

@@ -11,6 +11,7 @@
 
 #include "stack/core/errq.h"
 #include "stack/core/hdrs6.h"
+#include "stack/wire/ip4_opts.h"
 
 enum s7_ext_bits {
 	EXT_RFC4884 = 1 << 0,	  /* IP_RECVERR_RFC4884 */
@@ -30,6 +31,8 @@ enum s7_ext_bits {
 	EXT_MC_NO_LOOP6 = 1 << 14,
 	EXT_MC_NOT_ALL = 1 << 15, /* IP_MULTICAST_ALL off; on AF_INET6 sockets: on */
 	EXT_MC_NOT_ALL6 = 1 << 16,
+	EXT_RECVOPTS = 1 << 18, /* IP_RECVOPTS */
+	EXT_RETOPTS = 1 << 19,	/* IP_RETOPTS */
 	EXT_TX_WAIT = 1 << 17, /* a datagram found its device full: in inst->tx_waiting */
 };
 
@@ -63,6 +66,9 @@ struct s7_sk_ext {
 	uint8_t mc_if, mc_if6; /* IP_MULTICAST_IF, ...: index + 1, 0 none, EXT_MC_KERNEL */
 	int32_t mc_ifindex6;   /* ... as the program said it */
 	uint32_t mc_addr;      /* ... by this address, network order */
+	struct s7_ip4_opts opts; /* IP_OPTIONS; len 0: none */
+	struct s7_ip4_opts cork_opts; /* of the datagram under construction */
+	uint32_t cork_final; /* ... where their source route ends */
 	struct s7_list tx_wait;	  /* inst->tx_waiting, with EXT_TX_WAIT */
 	struct s7_sock *tx_owner; /* ... whose this is */
 	struct s7_group_member *groups; /* memberships, by next (stack/ip/group.h) */
@@ -109,6 +115,7 @@ struct s7_msg_ask {
 	uint32_t mark, priority;
 	uint64_t send_at; /* SCM_TXTIME */
 	uint16_t segment; /* UDP_SEGMENT */
+	struct s7_ip4_opts ip_opts; /* IP_RETOPTS */
 	uint8_t ttl, tos; /* hop limit and traffic class too */
 	bool dont_fragment;
 	uint32_t flow;	/* IPV6_FLOWINFO, network order */
@@ -127,6 +134,7 @@ enum s7_ask_bits {
 	ASK_DONTFRAG = 1 << 8, /* IPv6: in place of IPV6_DONTFRAG */
 	ASK_FLOW = 1 << 9,
 	ASK_HDRS = 1 << 10, /* IPv6 extension headers, in place of the socket's */
+	ASK_IP_OPTS = 1 << 11,
 };
 
 /* SOF_TIMESTAMPING_* that hold for this send. */

@@ -7,8 +7,8 @@
  * fits 576 bytes (RFC 1812 4.3.2.3). In: an error is believed only if it quotes a flow of ours; the
  * transport decides by its state (TCP: sequence number, RFC 5927). Codes become errno values by a
  * table with Linux's division into hard and soft. Echo is answered in place, in the packet that
- * asked, with its IP options turned round. On a shared interface the kernel answers. Context: instance lock. Called by: ip4_in.c,
- * frag.c, neigh.c, udp.
+ * asked, with its IP options turned round. On a shared interface the kernel answers. Context:
+ * instance lock. Called by: ip4_in.c, frag.c, neigh.c, udp.
  */
 #include "stack/ip/icmp.h"
 

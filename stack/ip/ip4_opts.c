@@ -88,11 +88,22 @@ int ip4_opts_answer(const struct s7_inst *inst, const struct s7_rx *rx,
 {
 	struct ip4_opts_host host;
 
-	ret_opts->len = 0;
+	ret_opts->len = ret_opts->srr = 0;
 	if (s7_likely(!rx->opts))
 		return 0;
 	host = ip4_opts_host(inst, own_of(inst, rx));
 	return ip4_opts_echo(ret_opts, rx->opts, ip_v4(&rx->src), &host);
+}
+
+int ip4_opts_turn(const struct s7_inst *inst, const struct s7_ip4_opts *opts,
+		  const struct s7_ip *src, struct s7_ip4_opts *ret_opts)
+{
+	struct ip4_opts_host host = ip4_opts_host(inst, 0);
+	int err = ip4_opts_echo(ret_opts, opts, ip_v4(src), &host);
+
+	if (!err)
+		ip4_opts_undo(ret_opts);
+	return err;
 }
 
 uint32_t ip4_opts_push(const struct s7_inst *inst, const struct s7_dst *dst, struct s7_pkt *pkt,

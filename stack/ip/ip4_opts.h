@@ -20,6 +20,10 @@ bool ip4_opts_in(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *r
 int ip4_opts_answer(const struct s7_inst *inst, const struct s7_rx *rx,
 		    struct s7_ip4_opts *ret_opts);
 
+/* As a program that received `opts` from src would send them back. 0, -EINVAL. */
+int ip4_opts_turn(const struct s7_inst *inst, const struct s7_ip4_opts *opts,
+		  const struct s7_ip *src, struct s7_ip4_opts *ret_opts);
+
 /* Puts them before the data of a packet, where the header's end will be; returns their length. */
 uint32_t ip4_opts_push(const struct s7_inst *inst, const struct s7_dst *dst, struct s7_pkt *pkt,
 		       const struct s7_ip_tx *tx, bool first_fragment);

@@ -8,8 +8,8 @@
  * fragmented (RFC 791 3.2) unless the transport forbids it: without copying when its buffers
  * already are one fragment each (UDP builds them so), else piece by piece into fresh ones.
  * Fragments carry a finished transport checksum; options of the header stand in each of them, those
- * that only the first one has as padding (ip4_opts.c). Context: instance lock; every path consumes one
- * reference. Called by: tcp, udp, raw, icmp.
+ * that only the first one has as padding (ip4_opts.c). Context: instance lock; every path consumes
+ * one reference. Called by: tcp, udp, raw, icmp.
  */
 #include "stack/ip/ip_out.h"
 

@@ -154,6 +154,7 @@ static ssize_t ping_send_one(struct s7_sock *sk, struct s7_msg *msg)
 	err = udp_room(&rs->dg, msg->len, mtu, false);
 	if (s7_unlikely(err))
 		return err;
+	udp_opts_tx(&rs->dg, msg, &b.tx);
 	b.room = ip_frag_room(rs->dg.dst.is_v4, mtu);
 	err = raw_append(&b, msg);
 	if (err) {
@@ -161,7 +162,7 @@ static ssize_t ping_send_one(struct s7_sock *sk, struct s7_msg *msg)
 		return err;
 	}
 	message_finish(rs, b.head);
-	err = raw_transmit(rs, b.head, msg, rs->num, mtu);
+	err = raw_transmit(rs, &b, msg, rs->num, mtu);
 	return err ? err : (ssize_t)msg->len;
 }
 

@@ -78,6 +78,7 @@ struct raw_build {
 	struct s7_inst *inst;
 	struct s7_pkt *head, *tail;
 	uint32_t room; /* bytes of a buffer: one fragment */
+	struct s7_ip_tx tx; /* its IPv4 options */
 };
 
 /* dg->dst leads where the message shall go: 0, -errno. */
@@ -87,7 +88,7 @@ int raw_append(struct raw_build *b, struct s7_msg *msg);
 /* What is refused before a byte is copied; `total`: bytes behind the IP header. */
 int raw_may_send(struct s7_raw_sock *rs, const struct s7_msg *msg, uint32_t mtu, uint64_t total);
 /* Out with it, behind a fresh IP header. Consumes. */
-int raw_transmit(struct s7_raw_sock *rs, struct s7_pkt *pkt, const struct s7_msg *msg,
+int raw_transmit(struct s7_raw_sock *rs, struct raw_build *b, const struct s7_msg *msg,
 		 uint8_t proto, uint32_t mtu);
 
 #endif

@@ -21,6 +21,7 @@
 #include "stack/ip/chain.h"
 #include "stack/ip/errq_icmp.h"
 #include "stack/ip/group.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/raw/raw.h"
 #include "stack/udp/udp_way.h"
 #include "stack/wire/csum.h"
@@ -115,6 +116,8 @@ void raw_enqueue(struct s7_raw_sock *rs, struct s7_pkt *copy, const struct s7_rx
 	meta->frag_max = rx->frag_max;
 	meta->mark = by_lo ? copy->hash : 0;
 	meta->priority = by_lo ? copy->tso_mss : 0;
+	if (s7_unlikely(rx->opts != NULL))
+		meta->head = ip4_opts_keep(copy, rx->opts);
 	rs->bits |= RAW_USED;
 	stat_add(inst, STAT_RAW_IN, 1);
 	udp_queue(&rs->dg, copy);
@@ -133,13 +136,16 @@ static bool has_room(struct s7_raw_sock *rs)
 
 /*
  * The header of a whole packet: reassembly leaves the first fragment's, and lo carries headers
- * without a sum.
+ * without a sum. With options it stays that of the packet before anything was recorded, as in
+ * Linux.
  */
 static void whole_header(struct s7_pkt *copy, uint32_t hdr_len, uint32_t total)
 {
 	uint8_t *p = copy->data;
 	uint16_t off = get_be16(p + 6);
 
+	if (s7_unlikely(hdr_len > IP4_LEN && !(off & (IP4_MF | IP4_OFF_MASK))))
+		return;
 	if (s7_likely(total <= IP4_TOTAL_MAX))
 		put_be16(p + 2, (uint16_t)total);
 	put_be16(p + 6, off & IP4_DF);

@@ -42,21 +42,27 @@ int raw_destination(struct s7_raw_sock *rs, const struct s7_msg *msg)
 {
 	struct s7_sock *sk = &rs->dg.sk;
 	struct s7_ip src = raw_source(sk, msg);
-	const struct s7_ip *to = &sk->flow.remote;
+	struct s7_ip to = sk->flow.remote;
+	const struct s7_ip *way = &to;
 	uint32_t device;
 	int err;
 
 	if (msg->name.valid)
-		to = &msg->name.ip;
+		to = msg->name.ip;
 	else if (!(sk->bits & SKB_CONNECTED))
 		return -EDESTADDRREQ;
-	device = udp_device(sk, msg, to);
-	err = s7_unlikely(udp_is_special(sk, msg)) ? udp_begin6(&rs->dg, msg, &to) : 0;
+	device = udp_device(sk, msg, &to);
+	err = udp_opts_begin(&rs->dg, msg, &to);
+	/* who writes the header writes its options too */
+	if (!err && rs->dg.opts_len && rs->bits & RAW_HDRINCL)
+		err = -EINVAL;
+	if (!err && s7_unlikely(udp_is_special(sk, msg)))
+		err = udp_begin6(&rs->dg, msg, &way);
 	if (err)
 		return err;
-	if (s7_unlikely(ip_is_multicast(to) || ip_is_multicast(&src)))
-		udp_group_way(sk, to, &device, &src);
-	err = udp_route(&rs->dg, to, &src, device);
+	if (s7_unlikely(ip_is_multicast(way) || ip_is_multicast(&src)))
+		udp_group_way(sk, way, &device, &src);
+	err = udp_route(&rs->dg, way, &src, device);
 	return err ? err : udp_way_allowed(&rs->dg, msg);
 }
 
@@ -167,7 +173,7 @@ static struct s7_dst way_of(struct s7_raw_sock *rs, const struct s7_msg *msg, ui
 	struct s7_sock *sk = &rs->dg.sk;
 	struct s7_dst dst = rs->dg.dst;
 
-	dst.mtu = mtu;
+	dst.mtu = mtu + rs->dg.opts_len;
 	dst.no_loop = sk_ext_has(sk, dst.is_v4 ? EXT_MC_NO_LOOP : EXT_MC_NO_LOOP6);
 	if (!dst.is_v4)
 		dst.label = udp_label(&rs->dg, &dst, 0, 0);
@@ -176,26 +182,29 @@ static struct s7_dst way_of(struct s7_raw_sock *rs, const struct s7_msg *msg, ui
 	return dst;
 }
 
-int raw_transmit(struct s7_raw_sock *rs, struct s7_pkt *pkt, const struct s7_msg *msg,
+int raw_transmit(struct s7_raw_sock *rs, struct raw_build *b, const struct s7_msg *msg,
 		 uint8_t proto, uint32_t mtu)
 {
 	const struct pmtu_rule *rule = udp_pmtu_rule(&rs->dg);
 	struct s7_dst dst = way_of(rs, msg, mtu);
-	uint32_t total = pkt->total + ip_header_len(dst.is_v4) + hdrs6_len(rs->dg.hdrs);
+	uint32_t total = b->head->total + ip_header_len(dst.is_v4) + hdrs6_len(rs->dg.hdrs);
 	struct s7_sock *sk = &rs->dg.sk;
-	struct s7_ip_tx tx = { .proto = proto, .ttl = udp_ttl(sk, &dst),
-			       .tos = sk_tos(sk, dst.is_v4), .hdrs = rs->dg.hdrs,
-			       .final = &rs->dg.final };
+	struct s7_ip_tx tx = b->tx;
 
+	tx.proto = proto;
+	tx.hdrs = rs->dg.hdrs;
+	tx.final = &rs->dg.final;
+	tx.ttl = udp_ttl(sk, &dst);
+	tx.tos = sk_tos(sk, dst.is_v4);
 	if (s7_unlikely(msg->ask != NULL)) {
 		tx.tos = msg->ask->has & ASK_TOS ? msg->ask->tos : tx.tos;
 		tx.ttl = msg->ask->has & ASK_TTL ? msg->ask->ttl : tx.ttl;
 	}
 	tx.dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
 	if (s7_unlikely(sk->ext || msg->ask))
-		udp_stamp(&rs->dg, pkt, msg);
-	mark_owner(rs, pkt, msg);
-	return raw_sent(rs, ip_output(sk->inst, &dst, pkt, &tx));
+		udp_stamp(&rs->dg, b->head, msg);
+	mark_owner(rs, b->head, msg);
+	return raw_sent(rs, ip_output(sk->inst, &dst, b->head, &tx));
 }
 
 /* ---- the program's own header ---- */
@@ -295,9 +304,12 @@ static int raw_sum(const struct s7_raw_sock *rs, struct s7_pkt *pkt, uint8_t pro
 }
 
 /* Continues what MSG_MORE left, or begins. */
-static void build_begin(struct s7_raw_sock *rs, struct raw_build *b, uint32_t mtu)
+static void build_begin(struct s7_raw_sock *rs, struct raw_build *b, const struct s7_msg *msg,
+			uint32_t mtu)
 {
+	memset(b, 0, sizeof(*b));
 	b->inst = rs->dg.sk.inst;
+	udp_opts_tx(&rs->dg, msg, &b->tx);
 	b->room = rs->dg.hdrs ? S7_PKT_ROOM : ip_frag_room(rs->dg.dst.is_v4, mtu);
 	b->head = b->tail = rs->dg.cork;
 	while (b->tail && b->tail->frag)
@@ -326,9 +338,11 @@ static ssize_t send_without_header(struct s7_raw_sock *rs, struct s7_msg *msg)
 		err = udp_room(&rs->dg, msg->len + corked, mtu, false);
 	if (s7_unlikely(err == -EAGAIN))
 		return err;
-	build_begin(rs, &b, mtu);
+	build_begin(rs, &b, msg, mtu);
 	if (!err)
 		err = raw_append(&b, msg);
+	if (!err && msg->flags & MSG_MORE)
+		err = udp_opts_park(&rs->dg, &b.tx);
 	if (!err && msg->flags & MSG_MORE) {
 		rs->dg.cork_wmem += rs->dg.cork_wmem ? (uint32_t)msg->len :
 						       udp_wmem_of(&rs->dg, b.head->total, mtu);
@@ -342,7 +356,7 @@ static ssize_t send_without_header(struct s7_raw_sock *rs, struct s7_msg *msg)
 		pkt_free(b.inst, b.head); /* what was collected goes with it, as in Linux */
 		return err;
 	}
-	err = raw_transmit(rs, b.head, msg, proto_of(rs, msg), mtu);
+	err = raw_transmit(rs, &b, msg, proto_of(rs, msg), mtu);
 	return err ? err : (ssize_t)msg->len;
 }
 

@@ -11,6 +11,7 @@
 
 #include "stack/base/user.h"
 #include "stack/core/ext.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/ip/route.h"
 #include "stack/sock/control.h"
 
@@ -108,6 +109,26 @@ static uint32_t spec_dst(const struct s7_sock *sk, const struct s7_msg *msg)
 	return ip_v4(&src);
 }
 
+/* The header's options as they came, and as they would go back. */
+static void put_options(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
+{
+	const struct s7_ip4_opts *opts = &msg->more->ip_opts;
+	struct s7_ip4_opts back;
+	int err;
+
+	if (sk_ext_has(sk, EXT_RECVOPTS))
+		cmsg_put(out, IPPROTO_IP, IP_RECVOPTS, opts->bytes, opts->len);
+	if (!sk_ext_has(sk, EXT_RETOPTS))
+		return;
+	inst_lock(sk->inst, sk->inst->now);
+	err = ip4_opts_turn(sk->inst, opts, &msg->name.ip, &back);
+	inst_unlock(sk->inst);
+	if (err)
+		out->flags |= MSG_CTRUNC;
+	else
+		cmsg_put(out, IPPROTO_IP, IP_RETOPTS, back.bytes, back.len);
+}
+
 static void put_ip4(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_out *out)
 {
 	int ttl = msg->ttl;
@@ -123,6 +144,8 @@ static void put_ip4(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_ou
 		cmsg_put(out, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
 	if (sk->bits & SKB_RECVTOS)
 		cmsg_put(out, IPPROTO_IP, IP_TOS, &msg->tos, sizeof(msg->tos));
+	if (s7_unlikely(msg->more && msg->more->has_opts))
+		put_options(sk, msg, out);
 	if (sk_ext_has(sk, EXT_ORIGDST)) {
 		struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(sk->flow.lport),
 					  .sin_addr.s_addr = ip_v4(&msg->local) };

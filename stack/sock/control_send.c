@@ -15,6 +15,7 @@
 
 #include "stack/base/user.h"
 #include "stack/core/ext.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/sock/control.h"
 
 typedef int (*control_take)(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg);
@@ -131,6 +132,21 @@ static int take_tos(struct s7_sock *sk, const void *data, size_t len, struct s7_
 	msg->ask->has |= ASK_TOS;
 	msg->ask->tos = (uint8_t)tos;
 	return 0;
+}
+
+static int take_options(struct s7_sock *sk, const void *data, size_t len, struct s7_msg *msg)
+{
+	struct ip4_opts_host host;
+	int err;
+
+	inst_lock(sk->inst, sk->inst->now);
+	host = ip4_opts_host(sk->inst, 0);
+	host.privileged = sk->inst->env->host->may(HOST_NET_RAW);
+	err = ip4_opts_take(&msg->ask->ip_opts, data, (uint32_t)s7_min(len, IP4_OPTS_MAX), &host);
+	inst_unlock(sk->inst);
+	if (!err)
+		msg->ask->has |= ASK_IP_OPTS;
+	return err;
 }
 
 /* ---- IPv6 ---- */
@@ -281,6 +297,7 @@ static const struct control_row udp_rows[] = {
 
 static const struct control_row ip_rows[] = {
 	{ IPPROTO_IP, IP_PKTINFO, take_pktinfo },
+	{ IPPROTO_IP, IP_RETOPTS, take_options },
 	{ IPPROTO_IP, IP_TTL, take_ttl },
 	{ IPPROTO_IP, IP_TOS, take_tos },
 };

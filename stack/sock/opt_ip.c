@@ -3,8 +3,7 @@
  * opt_ip.c - level IPPROTO_IP, in the order of ip(7)
  *
  * The rows that a socket of either family has: an AF_INET6 socket obeys them for IPv4 peers.
- * Multicast membership, error queue, header options and transparent sockets have no row: the kernel
- * socket is asked.
+ * Multicast membership, error queue and what few sockets set are in tables of their own.
  * Context: instance lock. Callers: sockopt.c.
  */
 #include <errno.h>
@@ -121,9 +120,14 @@ static const struct s7_opt ip7_opts[] = {
 	ROW(IP_MTU, OPT_IP_INT, OPT_RD, .get = get_mtu, .text = "path MTU of the connection"),
 	ROW(IP_MTU_DISCOVER, OPT_IP_ZERO, OPT_RW, .set = set_mtu_discover, .get = get_mtu_discover,
 	    .min = 0, .max = 5, .text = "don't-fragment policy"),
-	{ .level = IPPROTO_IP, .name = IP_MULTICAST_TTL, .type = OPT_IP_INT, .access = OPT_RW,
-	  .on = ON_DGRAM, .set = set_mcast_ttl, .get = get_mcast_ttl,
-	  .text = "TTL of multicast datagrams" },
+	{ .level = IPPROTO_IP,
+	  .name = IP_MULTICAST_TTL,
+	  .type = OPT_IP_INT,
+	  .access = OPT_RW | OPT_ASK,
+	  .on = ON_ANY,
+	  .set = set_mcast_ttl,
+	  .get = get_mcast_ttl,
+	  .text = "TTL of multicast datagrams; a connection shows what its peer's packets had" },
 	ROW(IP_PROTOCOL, OPT_IP_INT, OPT_RD, .get = get_ip_protocol,
 	    .text = "what Linux keeps of a socket's number: the local port"),
 	BOOL_ROW(IP_PKTINFO, SKB_PKTINFO, "destination and interface beside each datagram"),

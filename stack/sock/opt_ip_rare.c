@@ -3,14 +3,14 @@
  * opt_ip_rare.c - options of levels IPPROTO_IP and IPPROTO_IPV6 that few sockets set: kept in
  * sk->ext
  *
- * IP_OPTIONS, IP_RECVOPTS and IP_RETOPTS have no row: no network forwards header options, and who
- * wants them is served by the kernel. IP_TRANSPARENT is a permission: a socket bound to a foreign
+ * IP_TRANSPARENT is a permission: a socket bound to a foreign
  * address is the kernel's, whose rules bring that traffic here; on the stack's side of
  * a wildcard it changes nothing, as in Linux.
  * Context: instance lock. Callers: sockopt.c.
  */
 #include <errno.h>
 
+#include "stack/ip/ip4_opts.h"
 #include "stack/sock/ext_rows.h"
 
 #ifndef IP_LOCAL_PORT_RANGE
@@ -21,9 +21,40 @@ EXT_BOOL(no_port, EXT_NO_PORT)
 EXT_BOOL(origdst, EXT_ORIGDST)
 EXT_BOOL(origdst6, EXT_ORIGDST6)
 EXT_BOOL(passsec, EXT_PASSSEC)
+EXT_BOOL(recvopts, EXT_RECVOPTS)
+EXT_BOOL(retopts, EXT_RETOPTS)
 EXT_BOOL(transparent, EXT_TRANSPARENT)
 EXT_NUMBER(min_ttl, min_ttl)
 EXT_NUMBER(min_hops, min_hops)
+
+/* Options of the headers of what is sent. */
+static int set_ip_options(struct s7_sock *sk, const struct opt_value *value)
+{
+	struct ip4_opts_host host = ip4_opts_host(sk->inst, 0);
+	struct s7_ip4_opts opts;
+	int err;
+
+	host.privileged = sk->inst->env->host->may(HOST_NET_RAW);
+	err = ip4_opts_take(&opts, value->bytes, value->len, &host);
+	if (err || (!opts.len && !sk->ext))
+		return err;
+	if (!sk_ext(sk))
+		return -ENOBUFS;
+	sk->ext->opts = opts;
+	return 0;
+}
+
+static int get_ip_options(struct s7_sock *sk, struct opt_value *ret)
+{
+	struct s7_ip4_opts opts = { .len = 0 };
+
+	if (sk->ext)
+		opts = sk->ext->opts;
+	ip4_opts_undo(&opts);
+	ret->len = opts.len;
+	memcpy(ret->bytes, opts.bytes, opts.len);
+	return 0;
+}
 
 static int set_port_range(struct s7_sock *sk, const struct opt_value *value)
 {
@@ -126,12 +157,28 @@ static const struct s7_opt ip_opts[] = {
 	     .text = "which ports are chosen for it"),
 	ROW4(IP_MINTTL, OPT_IP_INT, BOTH_WAYS(min_ttl), .min = 0, .max = 255,
 	     .text = "segments that came farther are dropped; TCP alone, as in Linux"),
+	{ .level = IPPROTO_IP,
+	  .name = IP_OPTIONS,
+	  .type = OPT_BYTES,
+	  .access = OPT_RW | OPT_ASK,
+	  .on = ON_ANY,
+	  BOTH_WAYS(ip_options),
+	  .text = "header options of every packet; of an accepted connection what answers its "
+		  "SYN's" },
 	ROW4(IP_PASSSEC, OPT_IP_ZERO, BOTH_WAYS(passsec),
 	     .text = "security labels: without a security module Linux has none to tell either"),
 	ROW4(IP_RECVORIGDSTADDR, OPT_IP_ZERO, BOTH_WAYS(origdst),
 	     .text = "destination and port beside each datagram"),
-	{ .level = IPPROTO_IP, .name = IP_TRANSPARENT, .type = OPT_IP_INT,
-	  .access = OPT_RW | OPT_ASK, .on = ON_ANY, BOTH_WAYS(transparent),
+	ROW4(IP_RECVOPTS, OPT_IP_ZERO, BOTH_WAYS(recvopts),
+	     .text = "header options beside each datagram"),
+	ROW4(IP_RETOPTS, OPT_IP_ZERO, BOTH_WAYS(retopts),
+	     .text = "... turned round, fit to be sent back"),
+	{ .level = IPPROTO_IP,
+	  .name = IP_TRANSPARENT,
+	  .type = OPT_IP_INT,
+	  .access = OPT_RW | OPT_ASK,
+	  .on = ON_ANY,
+	  BOTH_WAYS(transparent),
 	  .text = "may bind to foreign addresses, where the kernel serves; needs CAP_NET_ADMIN" },
 	ROW4(IP_UNICAST_IF, OPT_INT, BOTH_WAYS(unicast_if),
 	     .text = "interface by which datagrams leave"),

@@ -95,9 +95,13 @@ static int set_mc_if6(struct s7_sock *sk, const struct opt_value *value)
 	return device == GROUP_DEVICE_KERNEL ? OPT_ASK_KERNEL : 0;
 }
 
+/* Of an accepted connection the interface that its peer came by. */
 static int get_mc_if6(struct s7_sock *sk, struct opt_value *ret)
 {
-	ret->num = sk->ext ? sk->ext->mc_ifindex6 : 0;
+	if (sk->proto == PROTO_TCP && sock_was_accepted(sk))
+		ret->num = sk->inst->iface[sk->flow.iface].ifindex;
+	else
+		ret->num = sk->ext ? sk->ext->mc_ifindex6 : 0;
 	return 0;
 }
 
@@ -380,9 +384,9 @@ static const struct s7_opt ipv6_opts[] = {
 	GROUP6(MCAST_MSFILTER, filter6, "the whole source filter, RFC 3678"),
 	ROW(IPPROTO_IPV6, IPV6_MULTICAST_ALL, OPT_BOOL, OPT_RW, .on = ON_ANY | ON_V6,
 	    BOTH_WAYS(all6), .text = "hears groups that others joined"),
-	ROW(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, OPT_INT, OPT_RW, .on = ON_DGRAM | ON_V6,
+	ROW(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, OPT_INT, OPT_RW | OPT_ASK, .on = ON_ANY | ON_V6,
 	    BOTH_WAYS(mc_hops6), .min = -1, .max = 255, .text = "hop limit towards groups"),
-	ROW(IPPROTO_IPV6, IPV6_MULTICAST_IF, OPT_INT, OPT_RW | OPT_GROUP, .on = ON_DGRAM | ON_V6,
+	ROW(IPPROTO_IPV6, IPV6_MULTICAST_IF, OPT_INT, OPT_RW | OPT_GROUP, .on = ON_ANY | ON_V6,
 	    BOTH_WAYS(mc_if6), .text = "interface of datagrams to groups"),
 	ROW(IPPROTO_IPV6, IPV6_MULTICAST_LOOP, OPT_INT, OPT_RW, .on = ON_ANY | ON_V6,
 	    BOTH_WAYS(loop6), .min = 0, .max = 1,

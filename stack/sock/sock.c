@@ -14,6 +14,7 @@
 
 #include "stack/core/ext.h"
 #include "stack/base/user.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/raw/raw.h"
 #include "stack/sock/epoll.h"
 #include "stack/sock/sock_int.h"
@@ -117,13 +118,15 @@ static int route_lookup(struct s7_sock *sk, const struct s7_ip *ip, uint32_t dev
 	static const struct s7_ip any;
 	const struct s7_ip *src = &any;
 	struct s7_inst *inst = sk->inst;
+	struct s7_ip to;
 	int err;
 
 	inst_lock(inst, now);
+	to = s7_unlikely(sk->ext != NULL) ? ip4_opts_first(&sk->ext->opts, ip) : *ip;
 	if ((sk->bits & SKB_BOUND || sk_ext_has(sk, EXT_ADDR_ONLY)) && !ip_is_any(&sk->bind.ip) &&
 	    !sock_other_family(sk, ip))
 		src = &sk->bind.ip;
-	err = dst_lookup(inst, ip, src, device, ret_dst);
+	err = dst_lookup(inst, &to, src, device, ret_dst);
 	*ret_shared = !err && ret_dst->owner == ROUTE_STACK &&
 		      ip_kernel_has(inst, &inst->iface[ret_dst->iface], &ret_dst->src);
 	inst_unlock(inst);

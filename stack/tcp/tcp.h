@@ -13,6 +13,7 @@
 
 #include "stack/core/sk.h"
 #include "stack/ip/ip.h"
+#include "stack/wire/ip4_opts.h"
 #include "stack/wire/tcp_opts.h"
 
 enum tcp_state {
@@ -252,6 +253,7 @@ struct s7_tcp_req {
 	bool acked; /* the handshake is complete, the accept queue was full or data is awaited */
 	uint8_t tos;
 	s7_time made_at, synack_at;
+	struct s7_ip4_opts ip_opts; /* of its packets: they answer those of the SYN; len 0: none */
 };
 
 /* TIME_WAIT: enough to answer and to judge a new SYN. */

@@ -100,6 +100,20 @@ static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req,
 	tcb->saved_syn_len = req->syn_len;
 }
 
+/*
+ * What Linux keeps of the packet that completed the handshake, in the options of a multicast
+ * sender; and the IPv4 options that answer the SYN's.
+ */
+static void take_packet_facts(struct s7_sock *sk, const struct s7_tcp_req *req,
+			      const struct tcp_seg *seg)
+{
+	if (ip_is_v4(&sk->flow.remote))
+		sk->mcast_ttl = seg->ttl;
+	sk->ip6.mcast_hops = seg->ttl;
+	if (s7_unlikely(req->ip_opts.len) && sk_ext(sk))
+		sk->ext->opts = req->ip_opts;
+}
+
 struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg *seg,
 				   struct s7_tcp_tfo *tfo)
 {
@@ -122,6 +136,7 @@ struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg 
 	if (ip_needs_scope(&req->flow.remote))
 		sk->bound_iface = req->flow.iface + 1u; /* the address means nothing elsewhere */
 	tcp_take_iface(ts);
+	take_packet_facts(sk, req, seg);
 	if (req->flow.linked) {
 		if (!req->retries)
 			tcp_rtt_sample(ts, (inst->now - req->synack_at) / S7_US);

@@ -82,20 +82,27 @@ int tcp_connect_state(struct s7_sock *sk)
 static int connect_flow(struct s7_tcp_sock *ts, const struct s7_ip *ip, uint16_t port)
 {
 	struct s7_sock *sk = &ts->sk;
-	struct s7_ip first = hdrs6_first(tcp_hdrs(sk), ip);
+	const struct s7_ip4_opts *opts = sk->ext && sk->ext->opts.len ? &sk->ext->opts : NULL;
+	struct s7_ip to = ip_is_v4(ip) ? ip4_opts_first(opts, ip) :
+					 hdrs6_first(tcp_hdrs(sk), ip);
 	struct s7_inst *inst = sk->inst;
+	bool by_source_route = !ip_equal(&to, ip);
 	int err;
 
-	err = dst_lookup(inst, &first, &sk->flow.local, sk->bound_iface, &ts->tcb.dst);
+	if (by_source_route && ip_is_v4(ip) && ip_is_any(ip))
+		return -EINVAL;
+	err = dst_lookup(inst, &to, &sk->flow.local, sk->bound_iface, &ts->tcb.dst);
 	if (err)
 		return err;
 	dst_prefer_source(inst, &ts->tcb.dst, sk->ext ? sk->ext->source_prefs : 0);
+	if (ip_is_v4(ip) && s7_unlikely(ip4_opts_strict_fails(opts, &ts->tcb.dst)))
+		return -ENETUNREACH;
 	if (ts->tcb.dst.owner != ROUTE_STACK)
 		return -ENETUNREACH;
 	if (sk->bits & SKB_DONTROUTE && !ip_equal(&ts->tcb.dst.hop, &ts->tcb.dst.dst))
 		return -ENETUNREACH;
 	sk->flow.local = ts->tcb.dst.src;
-	sk->flow.remote = ip_equal(&first, ip) ? ts->tcb.dst.dst : *ip;
+	sk->flow.remote = by_source_route ? *ip : ts->tcb.dst.dst;
 	sk->flow.rport = port;
 	sk->flow.iface = ts->tcb.dst.iface;
 	sk->flow.kind = FLOW_TCP;

@@ -11,6 +11,7 @@
 
 #include "stack/base/seq.h"
 #include "stack/core/ext.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/tcp/tcp.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/tcp_hdr.h"
@@ -59,6 +60,7 @@ enum tcp_chunk_flags {
 /* A received segment by value. */
 struct tcp_seg {
 	struct tcp_hdr h;
+	uint8_t ttl;  /* of its packet */
 	uint32_t len; /* payload bytes */
 	struct tcp_opts opts;
 };
@@ -338,8 +340,11 @@ struct tcp_out_seg {
 	uint8_t flags;
 	uint8_t tos, ttl;
 	const struct s7_hdrs6 *hdrs; /* IPv6 extension headers, or NULL */
+	const struct s7_ip4_opts *ip_opts; /* of an IPv4 header, or NULL */
 	struct tcp_opts opts;
 };
+/* So many bytes of IP options leave no room in front of a packet for the longest TCP header. */
+#define TCP_IP_OPTS_LONG 32
 /* ---- tcp_ip6.c ---- */
 
 /* IPv6 extension headers of the socket's segments, or NULL. */
@@ -373,6 +378,16 @@ int tcp_seg_send_bare(struct s7_inst *inst, const struct tcp_out_seg *out);
 void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tcp_seg *seg);
 /* The dst of a connection, looked up again when stale. 0 or -errno. */
 int tcp_dst_refresh(struct s7_tcp_sock *ts);
+/* The IPv4 options of the connection's packets, NULL: none. */
+static inline const struct s7_ip4_opts *tcp_ip_opts(const struct s7_sock *sk)
+{
+	if (s7_likely(!sk->ext) || !sk->ext->opts.len || !ip_is_v4(&sk->flow.remote))
+		return NULL;
+	return &sk->ext->opts;
+}
+/* ... that answer a packet; *opts holds them. -EINVAL: it is not to be answered. */
+int tcp_answer_opts(const struct s7_inst *inst, const struct s7_rx *rx, struct s7_ip4_opts *opts,
+		    const struct s7_ip4_opts **ret_opts);
 /* The flow label of the way to an IPv6 peer, as the socket wants it. */
 void tcp_label(const struct s7_sock *sk, const struct s7_flow *flow, struct s7_dst *dst);
 uint32_t tcp_mss_of_dst(const struct s7_inst *inst, const struct s7_dst *dst);

@@ -34,6 +34,7 @@ static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_
 	out->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
 	out->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4);
 	out->hdrs = tcb->dst.is_v4 ? NULL : tcp_hdrs(&ts->sk);
+	out->ip_opts = tcp_ip_opts(&ts->sk);
 	out->opts.bits = 0;
 	out->opts.sack_count = 0;
 	if (s7_likely(tcb->bits & TCB_TS)) {
@@ -52,13 +53,16 @@ static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_
 }
 
 /* SACK blocks (RFC 2018), the duplicate first (RFC 2883). */
-static void out_sacks(struct s7_tcp_sock *ts, struct tcp_opts *opts)
+static void out_sacks(struct s7_tcp_sock *ts, struct tcp_out_seg *out)
 {
+	struct tcp_opts *opts = &out->opts;
 	struct s7_tcb *tcb = &ts->tcb;
 	uint32_t max = tcb->bits & TCB_TS ? 3 : 4;
 
 	if (!(tcb->bits & TCB_SACK))
 		return;
+	if (s7_unlikely(out->ip_opts != NULL) && out->ip_opts->len > TCP_IP_OPTS_LONG)
+		max--;
 	if (tcb->dsack.start != tcb->dsack.end) {
 		opts->sack[opts->sack_count++] = tcb->dsack;
 		tcb->dsack.start = tcb->dsack.end = 0;
@@ -85,7 +89,7 @@ void tcp_send_ack(struct s7_tcp_sock *ts)
 	if (tcp_dst_refresh(ts))
 		return;
 	out_prepare(ts, &out, ts->tcb.snd_nxt, TCPF_ACK);
-	out_sacks(ts, &out.opts);
+	out_sacks(ts, &out);
 	out_acked(&ts->tcb);
 	if (tcp_seg_send_bare(ts->sk.inst, &out) == -ENOBUFS)
 		tcp_delack_arm(ts); /* try again soon */
@@ -136,7 +140,8 @@ static void syn_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out)
 	out->opts.bits |= !ack || tcb->bits & TCB_TS ? TCPO_TS : 0;
 	out->opts.ts_val = tcp_ms(ts->sk.inst) + tcb->ts_offset;
 	out->opts.ts_ecr = ack ? tcb->ts_recent : 0;
-	if (s7_unlikely(tcb->tfo != NULL))
+	if (s7_unlikely(tcb->tfo != NULL) &&
+	    (!out->ip_opts || out->ip_opts->len <= TCP_IP_OPTS_LONG))
 		tcp_fastopen_option(ts, &out->opts);
 	out_acked(tcb);
 	tcb->last_tx = ts->sk.inst->now;

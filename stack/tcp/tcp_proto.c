@@ -146,6 +146,11 @@ static void tcp_opt_changed(struct s7_sock *sk, int level, int name)
 {
 	if (level == IPPROTO_IPV6 && name == IPV6_AUTOFLOWLABEL)
 		tcp_sk(sk)->tcb.dst.generation = 0; /* looked up anew, without or with a label */
+	if (level == IPPROTO_IP && name == IP_OPTIONS) {
+		tcp_sk(sk)->tcb.dst.generation = 0;
+		if (tcp_synchronized(tcp_tcb(sk)) && ip_is_v4(&sk->flow.remote))
+			tcp_mss_sync(tcp_sk(sk));
+	}
 	if (level != SOL_SOCKET)
 		return;
 	if (name == SO_KEEPALIVE)

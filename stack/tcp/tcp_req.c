@@ -39,16 +39,23 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	struct s7_tcp_req *req = ret_req;
 	const struct tcp_opts *o = &seg->opts;
 	uint32_t bound = listener->sk.bound_iface;
-	struct s7_ip first = hdrs6_first(tcp_hdrs(&listener->sk), &rx->src);
+	const struct s7_ip4_opts *opts;
+	struct s7_ip to;
 	int err;
 
 	if (s7_unlikely(ip_needs_scope(&rx->src)))
 		bound = rx->iface->index + 1u;
-	err = dst_lookup(inst, &first, &rx->dst, bound, &req->dst);
+	if (tcp_answer_opts(inst, rx, &req->ip_opts, &opts))
+		opts = NULL; /* answered without, as in Linux */
+	to = ip_is_v4(&rx->src) ? ip4_opts_first(opts, &rx->src) :
+				  hdrs6_first(tcp_hdrs(&listener->sk), &rx->src);
+	err = dst_lookup(inst, &to, &rx->dst, bound, &req->dst);
 	if (err || req->dst.owner != ROUTE_STACK)
-		err = dst_lookup(inst, &first, &rx->dst, rx->iface->index + 1u, &req->dst);
-	if (err || req->dst.owner != ROUTE_STACK)
+		err = dst_lookup(inst, &to, &rx->dst, rx->iface->index + 1u, &req->dst);
+	if (err || req->dst.owner != ROUTE_STACK || ip4_opts_strict_fails(opts, &req->dst))
 		return err ? err : -EHOSTUNREACH;
+	if (!opts)
+		req->ip_opts.len = 0;
 	req->flow.local = rx->dst;
 	req->flow.remote = rx->src;
 	req->flow.lport = seg->h.dst;
@@ -88,6 +95,7 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 		.tos = req->tos,
 		.ttl = sk_ttl(&req->listener->sk, req->dst.is_v4),
 		.hdrs = req->dst.is_v4 ? NULL : tcp_hdrs(&req->listener->sk),
+		.ip_opts = req->ip_opts.len ? &req->ip_opts : NULL,
 	};
 	uint32_t mss = tcp_mss_of_dst(inst, &req->dst);
 
@@ -98,7 +106,7 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 	out.opts.wscale = req->rcv_wscale;
 	out.opts.ts_val = ts_val;
 	out.opts.ts_ecr = req->ts_recent;
-	if (s7_unlikely(grant != NULL)) {
+	if (s7_unlikely(grant != NULL) && req->ip_opts.len <= TCP_IP_OPTS_LONG) {
 		out.opts.bits |= grant->bits;
 		out.opts.cookie = grant->cookie;
 	}
@@ -108,13 +116,15 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 static void req_send(struct s7_inst *inst, struct s7_tcp_req *req, const struct tcp_opts *grant)
 {
 	uint32_t bound = req->listener->sk.bound_iface;
-	struct s7_ip first;
+	struct s7_ip to;
 
 	if (!bound && ip_needs_scope(&req->flow.remote))
 		bound = req->flow.iface + 1u;
 	if (dst_stale(inst, &req->dst)) {
-		first = hdrs6_first(tcp_hdrs(&req->listener->sk), &req->flow.remote);
-		dst_lookup(inst, &first, &req->flow.local, bound, &req->dst);
+		to = req->ip_opts.len ? ip4_opts_first(&req->ip_opts, &req->flow.remote) :
+					hdrs6_first(tcp_hdrs(&req->listener->sk),
+						    &req->flow.remote);
+		dst_lookup(inst, &to, &req->flow.local, bound, &req->dst);
 		tcp_label(&req->listener->sk, &req->flow, &req->dst);
 	}
 	tcp_req_synack(inst, req, tcp_ms(inst) + req->ts_offset, grant);

@@ -31,9 +31,9 @@ static uint16_t seg_checksum(struct s7_inst *inst, const struct tcp_out_seg *out
 			     bool has_sum)
 {
 	bool tso = pkt->flags & PKT_TX_TSO;
-	uint32_t sum =
-		ip_pseudo_sum(&out->dst->src, out->hdrs ? &out->flow->remote : &out->dst->dst,
-			      IPPROTO_TCP, tso ? 0 : pkt->total);
+	/* with a source route the packet goes elsewhere first */
+	const struct s7_ip *to = s7_likely(!out->ip_opts && !out->hdrs) ? &out->dst->dst : &out->flow->remote;
+	uint32_t sum = ip_pseudo_sum(&out->dst->src, to, IPPROTO_TCP, tso ? 0 : pkt->total);
 
 	if (inst->iface[out->dst->iface].caps & NETDEV_TX_L4_CSUM) {
 		pkt->flags |= PKT_TX_L4_CSUM;
@@ -67,6 +67,10 @@ int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_
 	};
 	uint16_t csum;
 
+	if (s7_unlikely(out->ip_opts != NULL)) {
+		tx.opts = out->ip_opts;
+		tx.final4 = ip_v4(&out->flow->remote);
+	}
 	tcp_hdr_write(bytes, &h);
 	tcp_opts_write(bytes + TCP_HDR_LEN, &out->opts);
 	csum = seg_checksum(inst, out, pkt, hdr_len, payload_sum, has_sum);
@@ -86,6 +90,16 @@ int tcp_seg_send_bare(struct s7_inst *inst, const struct tcp_out_seg *out)
 	return tcp_seg_send(inst, out, pkt, 0, true);
 }
 
+int tcp_answer_opts(const struct s7_inst *inst, const struct s7_rx *rx, struct s7_ip4_opts *opts,
+		    const struct s7_ip4_opts **ret_opts)
+{
+	int err = ip4_opts_answer(inst, rx, opts);
+
+	if (!err)
+		*ret_opts = opts->len ? opts : NULL;
+	return err;
+}
+
 /* RFC 9293 3.10.7.1: the RST that answers a segment nobody expects. */
 void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tcp_seg *seg)
 {
@@ -93,12 +107,16 @@ void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tc
 		.local = rx->dst, .remote = rx->src, .lport = seg->h.dst, .rport = seg->h.src
 	};
 	struct s7_dst dst;
+	struct s7_ip4_opts opts;
 	struct tcp_out_seg out = { .flow = &flow, .dst = &dst, .ttl = 64, .flags = TCPF_RST };
+	struct s7_ip to;
 
-	if (seg->h.flags & TCPF_RST || rx->broadcast || ip_is_multicast(&rx->dst))
+	if (seg->h.flags & TCPF_RST || rx->broadcast || ip_is_multicast(&rx->dst) ||
+	    tcp_answer_opts(inst, rx, &opts, &out.ip_opts))
 		return;
-	if (dst_lookup(inst, &rx->src, &rx->dst, rx->iface->index + 1u, &dst) &&
-	    dst_lookup(inst, &rx->src, &rx->dst, 0, &dst))
+	to = ip4_opts_first(out.ip_opts, &rx->src);
+	if (dst_lookup(inst, &to, &rx->dst, rx->iface->index + 1u, &dst) &&
+	    dst_lookup(inst, &to, &rx->dst, 0, &dst))
 		return;
 	if (seg->h.flags & TCPF_ACK) {
 		out.seq = seg->h.ack;
@@ -126,11 +144,14 @@ uint32_t tcp_mss_of_dst(const struct s7_inst *inst, const struct s7_dst *dst)
 void tcp_mss_sync(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
+	const struct s7_ip4_opts *ip_opts = tcp_ip_opts(&ts->sk);
 	uint32_t mss = (uint32_t)s7_min(tcp_mss_of_dst(ts->sk.inst, &tcb->dst), tcb->peer_mss);
 
 	if (tcb->user_mss)
 		mss = (uint32_t)s7_min(mss, tcb->user_mss);
 	mss -= (uint32_t)s7_min(tcp_hdrs_len(&ts->sk), mss - TCP_MSS_MIN);
+	if (s7_unlikely(ip_opts != NULL))
+		mss -= ip_opts->len;
 	if (tcb->bits & TCB_TS)
 		mss -= 12;
 	/* never more than half of the largest window seen: a tiny window still gets two segments */
@@ -150,6 +171,7 @@ void tcp_label(const struct s7_sock *sk, const struct s7_flow *flow, struct s7_d
 
 int tcp_dst_refresh(struct s7_tcp_sock *ts)
 {
+	const struct s7_ip4_opts *opts = tcp_ip_opts(&ts->sk);
 	struct s7_inst *inst = ts->sk.inst;
 	struct s7_ip first;
 	struct s7_dst dst;
@@ -157,10 +179,13 @@ int tcp_dst_refresh(struct s7_tcp_sock *ts)
 
 	if (s7_likely(!dst_stale(inst, &ts->tcb.dst)))
 		return 0;
-	first = hdrs6_first(tcp_hdrs(&ts->sk), &ts->sk.flow.remote);
+	first = opts ? ip4_opts_first(opts, &ts->sk.flow.remote) :
+		       hdrs6_first(tcp_hdrs(&ts->sk), &ts->sk.flow.remote);
 	err = dst_lookup(inst, &first, &ts->sk.flow.local, ts->sk.bound_iface, &dst);
 	if (err)
 		return err;
+	if (s7_unlikely(ip4_opts_strict_fails(opts, &dst)))
+		return -EHOSTUNREACH;
 	tcp_label(&ts->sk, &ts->sk.flow, &dst);
 	if (ts->tcb.bits & TCB_PMTU_LOWERED)
 		dst.mtu = (uint32_t)s7_min(dst.mtu, ts->tcb.dst.mtu);

@@ -73,8 +73,10 @@ void tcp_tw_timer(void *ctx, struct s7_timer *timer, s7_time now)
 	tw_free(ctx, s7_container(timer, struct s7_tcp_tw, timer));
 }
 
-static void tw_ack(struct s7_inst *inst, struct s7_tcp_tw *tw)
+static void tw_ack(struct s7_inst *inst, struct s7_tcp_tw *tw, const struct s7_rx *rx)
 {
+	struct s7_ip4_opts opts;
+	struct s7_ip to;
 	struct s7_dst dst;
 	struct tcp_out_seg out = {
 		.flow = &tw->flow,
@@ -87,7 +89,10 @@ static void tw_ack(struct s7_inst *inst, struct s7_tcp_tw *tw)
 		.ttl = tw->ttl,
 	};
 
-	if (dst_lookup(inst, &tw->flow.remote, &tw->flow.local, tw->bound_iface, &dst))
+	if (tcp_answer_opts(inst, rx, &opts, &out.ip_opts))
+		return;
+	to = ip4_opts_first(out.ip_opts, &tw->flow.remote);
+	if (dst_lookup(inst, &to, &tw->flow.local, tw->bound_iface, &dst))
 		return;
 	if (tw->ts) {
 		out.opts.bits = TCPO_TS;
@@ -149,6 +154,6 @@ void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt,
 		tw_arm(inst, tw);
 	if ((end != tw->rcv_nxt || seg->len || seg->h.flags & (TCPF_SYN | TCPF_FIN) ||
 	     seg->h.seq != tw->rcv_nxt) && tcp_challenge_allowed(inst, &tw->challenge_ms))
-		tw_ack(inst, tw);
+		tw_ack(inst, tw, rx);
 	pkt_drop(inst, pkt, DROP_TCP_TIME_WAIT);
 }

@@ -25,7 +25,8 @@ struct s7_udp_meta {
 	uint16_t sport;
 	uint8_t ttl, tos, iface;
 	/*
-	 * bytes from the IPv6 header to the transport's, which are kept in front; 0: they are not
+	 * bytes from the IPv6 header to the transport's, which are kept in front; 0: they are not. IPv4: 1,
+	 * options came with it (ip4_opts_kept)
 	 */
 	uint8_t head;
 	uint16_t frag_max; /* IPv6: as struct s7_rx has it */
@@ -57,6 +58,7 @@ struct s7_udp_sock {
 	uint32_t dst_iface;   /* device that was asked for: index + 1, 0 any */
 	bool dst_valid, dst_broadcast;
 	bool parked; /* see s7_udp_inst.parked */
+	uint8_t opts_len; /* IPv4 options of the datagram that is being sent (udp_opts.c) */
 	/* datagram under construction (MSG_MORE): header room and data so far */
 	struct s7_pkt *cork;
 	uint32_t cork_sum;

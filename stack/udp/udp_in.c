@@ -13,6 +13,7 @@
 #include "stack/bpf/steer.h"
 #include "stack/ip/chain.h"
 #include "stack/ip/group.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/udp/udp.h"
 #include "stack/wire/csum.h"
 
@@ -73,6 +74,8 @@ static void udp_give(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7
 	meta->mark = rx->iface->index == S7_IFACE_LO ? pkt->hash : 0;
 	meta->priority = rx->iface->index == S7_IFACE_LO ? pkt->tso_mss : 0;
 	meta->gro = 0;
+	if (s7_unlikely(rx->opts != NULL))
+		meta->head = ip4_opts_keep(pkt, rx->opts);
 	udp_enqueue(us, pkt);
 }
 

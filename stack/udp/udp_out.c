@@ -39,6 +39,7 @@ struct build {
 	uint32_t room; /* bytes of a buffer, UDP header included: one fragment */
 	uint32_t sum;  /* of the payload */
 	bool summing;
+	struct s7_ip_tx tx; /* its options so far */
 	bool more_of; /* a later one of the datagrams that one call is cut into */
 };
 
@@ -159,33 +160,36 @@ int udp_way_allowed(const struct s7_udp_sock *us, const struct s7_msg *msg)
 	if ((msg->flags & MSG_DONTROUTE || sk->bits & SKB_DONTROUTE) &&
 	    !ip_equal(&us->dst.hop, &us->dst.dst))
 		return -ENETUNREACH;
-	return 0;
+	return udp_opts_allow(us, msg) ? 0 : -ENETUNREACH;
 }
 
 static int udp_destination(struct s7_udp_sock *us, const struct s7_msg *msg, uint16_t *ret_port)
 {
 	struct s7_sock *sk = &us->sk;
 	struct s7_ip src = udp_source(sk, msg);
-	const struct s7_ip *to = &sk->flow.remote;
+	struct s7_ip to = sk->flow.remote;
+	const struct s7_ip *way = &to;
 	uint16_t port = sk->flow.rport;
 	uint32_t device;
 	int err;
 
 	if (msg->name.valid) {
-		to = &msg->name.ip;
+		to = msg->name.ip;
 		port = msg->name.port;
 		if (!port)
 			return -EINVAL;
 	} else if (!(sk->bits & SKB_CONNECTED)) {
 		return -EDESTADDRREQ;
 	}
-	device = udp_device(sk, msg, to);
-	err = s7_unlikely(udp_is_special(sk, msg)) ? udp_begin6(us, msg, &to) : 0;
+	device = udp_device(sk, msg, &to);
+	err = udp_opts_begin(us, msg, &to);
+	if (!err && s7_unlikely(udp_is_special(sk, msg)))
+		err = udp_begin6(us, msg, &way);
 	if (err)
 		return err;
-	if (s7_unlikely(ip_is_multicast(to) || ip_is_multicast(&src)))
-		udp_group_way(sk, to, &device, &src);
-	err = udp_route(us, to, &src, device);
+	if (s7_unlikely(ip_is_multicast(way) || ip_is_multicast(&src)))
+		udp_group_way(sk, way, &device, &src);
+	err = udp_route(us, way, &src, device);
 	if (!err)
 		err = udp_way_allowed(us, msg);
 	if (!err)
@@ -202,7 +206,7 @@ const struct pmtu_rule *udp_pmtu_rule(const struct s7_udp_sock *us)
 
 uint32_t udp_packet_max(const struct s7_udp_sock *us)
 {
-	return us->dst.is_v4 ? IP4_TOTAL_MAX : IP6_LEN + IP6_PAYLOAD_MAX;
+	return us->dst.is_v4 ? IP4_TOTAL_MAX - us->opts_len : IP6_LEN + IP6_PAYLOAD_MAX;
 }
 
 bool udp_refuses_fragments(const struct s7_udp_sock *us, const struct s7_msg *msg,
@@ -223,7 +227,7 @@ uint32_t udp_mtu(const struct s7_udp_sock *us)
 
 	if (s7_unlikely(!us->dst.is_v4) && sk->ip6.frag_size)
 		mtu = (uint32_t)s7_min(mtu, sk->ip6.frag_size);
-	return (uint32_t)s7_min(mtu, udp_packet_max(us));
+	return (uint32_t)s7_min(mtu - us->opts_len, udp_packet_max(us));
 }
 
 /* Refusals that stand before the first byte is copied. `total`: payload of the whole datagram. */
@@ -303,20 +307,23 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 	struct s7_dst dst = us->dst;
 	uint32_t wants_errors = dst.is_v4 ? SKB_RECVERR : SKB_RECVERR6;
 	uint32_t total = b->head->total + ip_header_len(dst.is_v4) + hdrs6_len(us->hdrs);
-	struct s7_ip_tx tx = { .proto = IPPROTO_UDP, .ttl = udp_ttl(sk, &dst),
-			       .tos = sk_tos(sk, dst.is_v4), .hdrs = us->hdrs,
-			       .final = &us->final };
+	struct s7_ip_tx *tx = &b->tx;
 	int err;
 
-	dst.mtu = mtu;
+	tx->proto = IPPROTO_UDP;
+	tx->ttl = udp_ttl(sk, &dst);
+	tx->tos = sk_tos(sk, dst.is_v4);
+	tx->hdrs = us->hdrs;
+	tx->final = &us->final;
+	dst.mtu = mtu + us->opts_len;
 	if (!dst.is_v4)
 		dst.label = udp_label(us, &dst, sk->flow.lport, port);
 	if (s7_unlikely(msg->ask != NULL)) {
-		tx.tos = msg->ask->has & ASK_TOS ? msg->ask->tos : tx.tos;
-		tx.ttl = msg->ask->has & ASK_TTL ? msg->ask->ttl : tx.ttl;
+		tx->tos = msg->ask->has & ASK_TOS ? msg->ask->tos : tx->tos;
+		tx->ttl = msg->ask->has & ASK_TTL ? msg->ask->ttl : tx->ttl;
 	}
 	dst.no_loop = sk_ext_has(sk, dst.is_v4 ? EXT_MC_NO_LOOP : EXT_MC_NO_LOOP6);
-	tx.dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
+	tx->dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
 	udp_finish(us, b, &dst, port);
 	if (s7_unlikely((sk->ext || msg->ask) && !b->more_of))
 		udp_stamp(us, b->head, msg);
@@ -330,7 +337,7 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 	}
 	if (dst.iface != S7_IFACE_LO)
 		charge_own(sk, b->head);
-	err = ip_output(sk->inst, &dst, b->head, &tx);
+	err = ip_output(sk->inst, &dst, b->head, tx);
 	if (err == -ENOBUFS && !(sk->bits & wants_errors))
 		err = 0;
 	if (err)
@@ -349,13 +356,14 @@ void udp_cork_drop(struct s7_udp_sock *us)
 }
 
 /* Continues what MSG_MORE left, or begins. */
-static void build_begin(struct s7_udp_sock *us, struct build *b, uint32_t mtu, uint64_t total,
-			bool more)
+static void build_begin(struct s7_udp_sock *us, struct build *b, const struct s7_msg *msg,
+			uint32_t mtu, uint64_t total, bool more)
 {
 	const struct s7_iface *iface = &us->sk.inst->iface[us->dst.iface];
 
 	memset(b, 0, sizeof(*b));
 	b->inst = us->sk.inst;
+	udp_opts_tx(us, msg, &b->tx);
 	/* with headers of the program's it is cut by copying */
 	b->room = s7_unlikely(us->hdrs) ? S7_PKT_ROOM : ip_frag_room(us->dst.is_v4, mtu);
 	b->summing = udp_needs_sum(us) &&
@@ -371,13 +379,22 @@ static void build_begin(struct s7_udp_sock *us, struct build *b, uint32_t mtu, u
 }
 
 /* `len` more bytes were added. */
-static void build_park(struct s7_udp_sock *us, const struct build *b, uint16_t port, uint64_t len)
+static int build_park(struct s7_udp_sock *us, const struct build *b, uint16_t port,
+		      uint32_t segment, uint64_t len)
 {
+	int err = udp_opts_park(us, &b->tx);
+
+	if (err) {
+		pkt_free(us->sk.inst, b->head);
+		return err;
+	}
 	us->cork_wmem += us->cork_wmem ? (uint32_t)len :
 					 udp_wmem_of(us, b->head->total, udp_mtu(us));
 	us->cork = b->head;
 	us->cork_sum = b->sum;
 	us->cork_port = port;
+	us->cork_segment = (uint16_t)segment;
+	return 0;
 }
 
 /* Where to, when a corked datagram waits: there. */
@@ -425,7 +442,7 @@ static ssize_t udp_send_segments(struct s7_udp_sock *us, struct s7_msg *msg, uin
 	for (; msg->skip < msg->len; first = false) {
 		uint64_t here = s7_min(segment, msg->len - msg->skip);
 
-		build_begin(us, &b, mtu, here, false);
+		build_begin(us, &b, msg, mtu, here, false);
 		b.more_of = !first;
 		err = build_append(&b, msg, here);
 		if (err) {
@@ -439,11 +456,12 @@ static ssize_t udp_send_segments(struct s7_udp_sock *us, struct s7_msg *msg, uin
 	return (ssize_t)msg->len;
 }
 
-/* What was corked is cut by copying. Consumes `whole`. */
-static int udp_cut(struct s7_udp_sock *us, struct s7_pkt *whole, const struct s7_msg *msg,
+/* What was corked is cut by copying. Consumes it. */
+static int udp_cut(struct s7_udp_sock *us, const struct build *all, const struct s7_msg *msg,
 		   uint16_t port, uint32_t mtu, uint32_t segment)
 {
-	struct build b = { .inst = us->sk.inst, .summing = udp_needs_sum(us) };
+	struct build b = { .inst = us->sk.inst, .summing = udp_needs_sum(us), .tx = all->tx };
+	struct s7_pkt *whole = all->head;
 	uint32_t off = UDP_LEN, len;
 	int err = 0;
 
@@ -477,7 +495,7 @@ static int udp_flush(struct s7_udp_sock *us, struct build *b, const struct s7_ms
 		return err;
 	}
 	if (segment && total > segment)
-		return udp_cut(us, b->head, msg, port, mtu, segment);
+		return udp_cut(us, b, msg, port, mtu, segment);
 	return udp_transmit(us, b, msg, port, mtu);
 }
 
@@ -496,7 +514,7 @@ int udp_push(struct s7_udp_sock *us)
 		udp_cork_drop(us);
 		return err;
 	}
-	build_begin(us, &b, udp_mtu(us), 0, true);
+	build_begin(us, &b, &plain, udp_mtu(us), 0, true);
 	us->cork_wmem = 0;
 	err = udp_flush(us, &b, &plain, port, udp_mtu(us), segment);
 	udp_end6(us);
@@ -511,7 +529,7 @@ static ssize_t udp_send_whole(struct s7_udp_sock *us, struct s7_msg *msg, uint16
 	struct build b;
 	int err;
 
-	build_begin(us, &b, mtu, total, more || segment);
+	build_begin(us, &b, msg, mtu, total, more || segment);
 	err = build_append(&b, msg, msg->len - msg->skip);
 	if (err) {
 		pkt_free(us->sk.inst, b.head);
@@ -519,9 +537,8 @@ static ssize_t udp_send_whole(struct s7_udp_sock *us, struct s7_msg *msg, uint16
 		return err;
 	}
 	if (more) {
-		build_park(us, &b, port, msg->len);
-		us->cork_segment = (uint16_t)segment;
-		return (ssize_t)msg->len;
+		err = build_park(us, &b, port, segment, msg->len);
+		return err ? err : (ssize_t)msg->len;
 	}
 	us->cork_wmem = 0;
 	err = udp_flush(us, &b, msg, port, mtu, segment);

@@ -14,6 +14,7 @@
 #include "stack/core/charge.h"
 #include "stack/core/ext.h"
 #include "stack/ip/chain.h"
+#include "stack/ip/ip4_opts.h"
 #include "stack/udp/udp_way.h"
 
 #define GRO_MAX 64	    /* datagrams that are joined */
@@ -44,10 +45,11 @@ static bool gro_fits(struct s7_udp_sock *us, struct s7_pkt *pkt)
 		return false;
 	a = udp_meta(tail);
 	size = a->gro ? a->gro : tail->total;
-	return a->at == b->at && a->sport == b->sport && a->ttl == b->ttl && a->tos == b->tos &&
-	       a->iface == b->iface && ip_equal(&a->src, &b->src) && ip_equal(&a->dst, &b->dst) &&
-	       size && pkt->total <= size && tail->total % size == 0 &&
-	       tail->total / size < GRO_MAX && tail->total + pkt->total <= UINT16_MAX - 64;
+	return a->at == b->at && a->head == b->head && !(a->head && ip_is_v4(&a->src)) && a->sport == b->sport && a->ttl == b->ttl &&
+		a->tos == b->tos && a->iface == b->iface && ip_equal(&a->src, &b->src) &&
+		ip_equal(&a->dst, &b->dst) && size && pkt->total <= size &&
+		tail->total % size == 0 && tail->total / size < GRO_MAX &&
+		tail->total + pkt->total <= UINT16_MAX - 64;
 }
 
 /* UDP_GRO: datagrams of one size become one that is read at once. False: not this one. */
@@ -156,8 +158,11 @@ static void udp_report(const struct s7_sock *sk, struct s7_pkt *pkt, struct s7_m
 		msg->more->mark = meta->mark;
 		msg->more->priority = meta->priority;
 		msg->more->gro = meta->gro;
-		if (sk->ip6.bits & SK6_HEADERS)
+		if (sk->ip6.bits & SK6_HEADERS && !ip_is_v4(&meta->src))
 			report_head6(sk, pkt, msg);
+		msg->more->has_opts = ip_is_v4(&meta->src) && meta->head;
+		if (s7_unlikely(msg->more->has_opts))
+			msg->more->ip_opts = *ip4_opts_kept(pkt);
 	}
 }
 

@@ -67,6 +67,18 @@ int udp_room(struct s7_udp_sock *us, uint64_t len, uint32_t mtu, bool cut);
 /* What an IP payload of `len` bytes counts against SO_SNDBUF. */
 uint32_t udp_wmem_of(const struct s7_udp_sock *us, uint64_t len, uint32_t mtu);
 
+/* ---- udp_opts.c: IPv4 options ---- */
+/* A send to `to` begins: us->opts_len is told, *to becomes the first hop. 0, -EINVAL. */
+int udp_opts_begin(struct s7_udp_sock *us, const struct s7_msg *msg, struct s7_ip *to);
+/* Of this send, NULL: none. */
+const struct s7_ip4_opts *udp_opts_of(const struct s7_udp_sock *us, const struct s7_msg *msg);
+/* us->dst is known: does a strict source route agree? */
+bool udp_opts_allow(const struct s7_udp_sock *us, const struct s7_msg *msg);
+/* What ip_output shall write. */
+void udp_opts_tx(const struct s7_udp_sock *us, const struct s7_msg *msg, struct s7_ip_tx *tx);
+/* The datagram waits for more bytes, and keeps them. 0, -ENOBUFS. */
+int udp_opts_park(struct s7_udp_sock *us, const struct s7_ip_tx *tx);
+
 /* May it hold one more of the instance's packets? */
 bool udp_has_share(const struct s7_udp_sock *us);
 /* At the end of the queue, charged; wakes. The caller has counted it. */

@@ -167,26 +167,15 @@ static uint8_t router_alert(struct walk *w, uint8_t *p)
 	return FINE;
 }
 
-/* A label (FIPS 188): its form is all that is looked at, nobody here gives it a meaning. */
+/*
+ * A label (FIPS 188) of a domain that nobody here knows: what Linux says until one is configured.
+ */
 static uint8_t cipso(struct walk *w, uint8_t *p)
 {
-	uint8_t at = 6;
-
 	if ((!w->received && !w->host->privileged) || w->opts->cipso)
 		return 0;
 	w->opts->cipso = place(w, p);
-	if (p[1] < CIPSO_LEAST)
-		return 1;
-	if (!(p[2] | p[3] | p[4] | p[5]))
-		return 2;
-	while (at < p[1]) {
-		if (at + 1 == p[1])
-			return at;
-		if (!p[at + 1] || p[at + 1] > p[1] - at)
-			return (uint8_t)(at + 1);
-		at = (uint8_t)(at + p[at + 1]);
-	}
-	return FINE;
+	return p[1] < CIPSO_LEAST ? 1 : 2;
 }
 
 /* ---- all of them ---- */

@@ -22,6 +22,20 @@ pinged()
 	fi
 }
 
+# await_ready NAME: a background program has said so
+await_ready()
+{
+	for _ in $(seq 100); do grep -q ready "$S7_TMP/$1.log" && break; sleep 0.1; done
+}
+
+# recorded TEXT SIDE ADDRESS: with record route, and there and back two addresses each
+recorded()
+{
+	local text=$1 side=$2 out
+	out=$("$side" timeout 20 ping -R -n -c 1 -W 5 "$3" 2>&1)
+	if [ "$(grep -A3 '^RR:' <<<"$out" | grep -c "$S7_IP_S\|$S7_IP_C")" = 4 ]; then ok "$text"; else not_ok "$text: $(tr '\n' ' ' <<<"$out")"; fi
+}
+
 # traced TEXT SIDE ARGS...: the last hop is the destination
 traced()
 {
@@ -40,16 +54,15 @@ in_s ip link set lo down
 for kind in "1 0" "0 0"; do
 	range "$kind"
 	[ "$kind" = "1 0" ] && what="raw socket" || what="ping socket"
-	[ "$kind" = "0 0" ] || pinged "loopback = stack: ping 127.0.0.1, $what" server 127.0.0.1
+	pinged "loopback = stack: ping 127.0.0.1, $what" server 127.0.0.1
 	pinged "loopback = stack: ping ::1, $what" server -6 ::1
 done
-# iputils' ping asks a ping socket of IPv4 for IP_RETOPTS, which makes it the kernel's
 check "loopback = stack: a ping socket to 127.0.0.1" server /usr/bin/python3 "$prog" ping 127.0.0.1
 range "1 0"
 traced "loopback = stack: traceroute -I" server -I 127.0.0.1
 traced "loopback = stack: traceroute by UDP" server 127.0.0.1
 bg_server idle /usr/bin/python3 "$prog" idle
-for _ in $(seq 50); do grep -q ready "$S7_TMP/idle.log" && break; sleep 0.1; done
+await_ready idle
 shown=$(in_s "$S7_CLI" ss 2>/dev/null)
 grep -q '^raw  *UNCONN  *2496 .* python' <<<"$shown" && ok "sock7 ss tells what waits in a socket" || not_ok "sock7 ss: $shown"
 stop idle
@@ -72,7 +85,8 @@ sleep 1
 for kind in "1 0" "0 0"; do
 	range "$kind"
 	[ "$kind" = "1 0" ] && what="raw socket" || what="ping socket"
-	[ "$kind" = "0 0" ] || pinged "memif: ping, $what" client $S7_IP_S
+	pinged "memif: ping, $what" client $S7_IP_S
+	recorded "memif: ping -R, $what" client $S7_IP_S
 	pinged "memif: ping -6, $what" client -6 $IP6_S
 	pinged "memif: ping of the kernel's loopback, $what" client 127.0.0.1
 done
@@ -115,4 +129,15 @@ range "1 0"
 traced "af_packet: traceroute -I" server -I $S7_IP_C
 traced "af_packet: traceroute by UDP" server $S7_IP_C
 traced "af_packet: traceroute -T" server -T $S7_IP_C
+
+# header options between a kernel and the stack, either asking
+opts=$S7_TOP/test/app/lib/ipopt.py
+bg_c opts /usr/bin/python3 "$opts" serve
+await_ready opts
+check "af_packet: a kernel hears the options of our packets" server timeout 40 /usr/bin/python3 "$opts" ask $S7_IP_C
+stop opts
+bg_server opts /usr/bin/python3 "$opts" serve
+await_ready opts
+check "af_packet: we hear the options of a kernel's" in_c timeout 40 /usr/bin/python3 "$opts" ask $S7_IP_S
+stop opts
 finish
