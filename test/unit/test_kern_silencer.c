@@ -317,18 +317,6 @@ static void kill_owner(pid_t pid)
 	cr_assert(waitpid(pid, NULL, 0) == pid);
 }
 
-/* Until a refusal comes, at most ms. */
-static bool hears_again_within(int ms)
-{
-	s7_time until = clock_now() + (s7_time)ms * S7_MS;
-
-	do {
-		if (ask(SOCK_STREAM, "10.77.0.1", OWNED) == ECONNREFUSED)
-			return true;
-	} while (clock_now() < until);
-	return false;
-}
-
 Test(kern_silencer, tcx_ends_with_a_killed_owner)
 {
 	pid_t pid;
@@ -337,7 +325,7 @@ Test(kern_silencer, tcx_ends_with_a_killed_owner)
 	pid = start_owner(SILENCER_TCX);
 	cr_expect(ask(SOCK_STREAM, "10.77.0.1", OWNED) == ETIMEDOUT);
 	kill_owner(pid);
-	cr_expect(hears_again_within(1000));
+	cr_expect(hears(SOCK_STREAM, "10.77.0.1", OWNED, ECONNREFUSED));
 }
 
 Test(kern_silencer, tcx_stays_while_a_child_by_fork_lives)
@@ -355,7 +343,7 @@ Test(kern_silencer, tcx_stays_while_a_child_by_fork_lives)
 	silencer_close(&silencer);
 	cr_expect(ask(SOCK_STREAM, "10.77.0.1", OWNED) == ETIMEDOUT);
 	kill_owner(child);
-	cr_expect(hears_again_within(1000));
+	cr_expect(hears(SOCK_STREAM, "10.77.0.1", OWNED, ECONNREFUSED));
 }
 
 Test(kern_silencer, clsact_passes_after_a_killed_owner_and_is_reaped)
@@ -366,7 +354,7 @@ Test(kern_silencer, clsact_passes_after_a_killed_owner_and_is_reaped)
 	pid = start_owner(SILENCER_CLSACT);
 	cr_expect(ask(SOCK_STREAM, "10.77.0.1", OWNED) == ETIMEDOUT);
 	kill_owner(pid);
-	cr_expect(hears_again_within(4000));
+	cr_expect(hears(SOCK_STREAM, "10.77.0.1", OWNED, ECONNREFUSED));
 	cr_assert(netns_run("tc filter show dev s7a ingress | grep -q " SILENCER_PROG_NAME) == 0);
 	/* Too young to be called dead now, dead when seen from later on. */
 	cr_expect(silencer_tc_reap((int)if_nametoindex("s7a"), clock_now()) == 0);
