@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What a driver needs of its section. */
 static const struct driver_needs {
@@ -129,6 +130,22 @@ static int small_mtu_v6(const struct conf_iface *iface)
 	return false;
 }
 
+static int two_filters(const struct conf_iface *iface)
+{
+	return iface->filter[0] && iface->filter_object[0];
+}
+
+static int unreadable_object(const struct conf_iface *iface)
+{
+	char path[CONF_TEXT_MAX];
+
+	if (!iface->filter_object[0])
+		return 0;
+	snprintf(path, sizeof(path), "%s", iface->filter_object);
+	conf_object_section(path);
+	return access(path, R_OK) != 0;
+}
+
 static const struct iface_rule {
 	int (*broken)(const struct conf_iface *iface); /* 0, or 1 + index of the entry */
 	const char *key;
@@ -144,6 +161,9 @@ static const struct iface_rule {
 	  "an address in the network of one of this interface's addresses" },
 	{ via_off_link, "route",
 	  "via an address in the network of one of this interface's addresses" },
+	{ two_filters, "filter_object", "one of filter and filter_object" },
+	{ unreadable_object, "filter_object",
+	  "FILE[:SECTION], where FILE is an ELF object that can be read" },
 	{ small_mtu_v6, "mtu", "at least 1280 on an interface with an IPv6 address (RFC 8200 5)" },
 };
 

@@ -148,6 +148,9 @@ int conf_from_env(struct conf *ret_conf, char *ret_why, size_t why_len);
 int conf_filter_compile(const struct conf_iface *iface, struct conf_filter *ret_filter,
 			char *ret_why, size_t why_len);
 
+/* Cuts FILE[:SECTION] at the last colon; returns the section, "" if there is none. */
+const char *conf_object_section(char *text);
+
 const char *conf_driver_name(enum conf_driver driver);
 
 #endif

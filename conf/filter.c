@@ -106,6 +106,16 @@ static int compile(const struct pcap_calls *calls, const struct conf_iface *ifac
 	return err;
 }
 
+const char *conf_object_section(char *text)
+{
+	char *colon = strrchr(text, ':');
+
+	if (!colon || strchr(colon, '.'))
+		return ""; /* none, or in a directory's name */
+	*colon = '\0';
+	return colon + 1;
+}
+
 int conf_filter_compile(const struct conf_iface *iface, struct conf_filter *ret_filter,
 			char *ret_why, size_t why_len)
 {

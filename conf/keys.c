@@ -205,6 +205,10 @@ const struct conf_key conf_keys[] = {
 		  "the device gives it: segments that it joined are one frame. The others are "
 		  "dropped and counted (IFACE_FILTER). On a shared netdev what the kernel receives "
 		  "for itself is not touched. Needs libpcap0.8; names are looked up at start." },
+	{ IFACE(filter_object), .name = "filter_object", .type = CONF_T_OBJECT, .initial = "",
+	  .help = "The same by an eBPF program of SEC(\"socket\") in an ELF object, the first or "
+		  "that of SECTION, which sees frames from their Ethernet header on; its maps are "
+		  "the kernel's. Needs libbpf1 and CAP_BPF. Not beside filter." },
 };
 
 const size_t conf_key_count = sizeof(conf_keys) / sizeof(conf_keys[0]);

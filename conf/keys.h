@@ -24,6 +24,7 @@ enum conf_type {
 	CONF_T_GATEWAY, /* uint8_t[2][16], one of each family, IPv4 as v4-mapped */
 	CONF_T_MAC,    /* struct conf_iface's mac and has_mac */
 	CONF_T_FILTER, /* char[], an expression of libpcap (filter.c) */
+	CONF_T_OBJECT, /* char[], FILE[:SECTION] */
 	CONF_T_COUNT
 };
 

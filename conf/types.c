@@ -271,6 +271,12 @@ static void filter_allowed(const struct conf_key *key, char *ret_text, size_t le
 		 key->width - 1);
 }
 
+static void object_allowed(const struct conf_key *key, char *ret_text, size_t len)
+{
+	snprintf(ret_text, len, "FILE[:SECTION] of at most %zu printable characters",
+		 key->width - 1);
+}
+
 /* ---- addresses ---- */
 
 static bool is_v6(const uint8_t ip[16])
@@ -469,6 +475,7 @@ static const struct type_ops types[CONF_T_COUNT] = {
 	[CONF_T_GATEWAY] = { gateway_set, gateway_allowed },
 	[CONF_T_MAC] = { mac_set, mac_allowed },
 	[CONF_T_FILTER] = { text_set, filter_allowed },
+	[CONF_T_OBJECT] = { text_set, object_allowed },
 };
 
 int conf_key_set(const struct conf_key *key, const char *text, void *base)

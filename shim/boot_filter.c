@@ -10,13 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shim/boot_object.h"
+#include "shim/bpf.h"
 #include "shim/internal.h"
 #include "stack/bpf/ingress.h"
 
 static int filter_refused(uint32_t index, const char *text)
 {
-	snprintf(s7_boot.why, sizeof(s7_boot.why), "interface %s: filter: %.180s",
-		 s7_boot.conf.iface[index].name, text);
+	const struct conf_iface *conf = &s7_boot.conf.iface[index];
+
+	snprintf(s7_boot.why, sizeof(s7_boot.why), "interface %s: filter%s: %.180s", conf->name,
+		 conf->filter[0] ? "" : "_object", text);
 	return -EINVAL;
 }
 
@@ -29,7 +33,9 @@ static struct s7_iface *iface_of(struct s7_inst *inst, uint32_t index)
 	return NULL;
 }
 
-static int filter_put_in(uint32_t index, const struct conf_filter *filter)
+/* A program of either kind. */
+static int filter_put_in(uint32_t index, const struct conf_filter *filter,
+			 const struct ebpf_prog *prog)
 {
 	for (uint32_t k = 0; k < s7_boot.inst_count; k++) {
 		struct s7_inst *inst = s7_arena->inst[k];
@@ -39,7 +45,8 @@ static int filter_put_in(uint32_t index, const struct conf_filter *filter)
 		if (!iface)
 			continue;
 		inst_lock(inst, host_now());
-		err = ingress_set(inst, iface, filter->insns, filter->count);
+		err = prog ? ingress_set_ebpf(inst, iface, prog) :
+			     ingress_set(inst, iface, filter->insns, filter->count);
 		inst_unlock(inst);
 		if (err)
 			return filter_refused(index, strerrordesc_np(-err));
@@ -47,22 +54,45 @@ static int filter_put_in(uint32_t index, const struct conf_filter *filter)
 	return 0;
 }
 
+static int filter_by_expression(uint32_t index)
+{
+	struct conf_filter *filter = malloc(sizeof(*filter));
+	char why[CONF_WHY_MAX];
+	int err;
+
+	if (!filter)
+		return filter_refused(index, strerrordesc_np(ENOMEM));
+	err = conf_filter_compile(&s7_boot.conf.iface[index], filter, why, sizeof(why)) ?
+		      filter_refused(index, why) :
+		      filter_put_in(index, filter, NULL);
+	free(filter);
+	return err;
+}
+
+static int filter_by_object(uint32_t index)
+{
+	const struct ebpf_prog *prog;
+	char why[CONF_WHY_MAX];
+	int err;
+
+	if (boot_object_load(s7_boot.conf.iface[index].filter_object, &prog, why, sizeof(why)))
+		return filter_refused(index, why);
+	err = filter_put_in(index, NULL, prog);
+	bpf_prog_put(prog);
+	return err;
+}
+
 int boot_filters(void)
 {
-	struct conf_filter *filter;
-	char why[CONF_WHY_MAX];
 	int err = 0;
 
 	for (uint32_t i = 0; i < s7_boot.iface_count && !err; i++) {
-		if (!s7_boot.conf.iface[i].filter[0])
-			continue;
-		filter = malloc(sizeof(*filter));
-		if (!filter)
-			return filter_refused(i, strerrordesc_np(ENOMEM));
-		err = conf_filter_compile(&s7_boot.conf.iface[i], filter, why, sizeof(why)) ?
-			      filter_refused(i, why) :
-			      filter_put_in(i, filter);
-		free(filter);
+		const struct conf_iface *conf = &s7_boot.conf.iface[i];
+
+		if (conf->filter[0])
+			err = filter_by_expression(i);
+		else if (conf->filter_object[0])
+			err = filter_by_object(i);
 	}
 	return err;
 }

@@ -10,9 +10,11 @@
  */
 #include "stack/bpf/ingress.h"
 
+#include <errno.h>
 #include <linux/if_packet.h>
 #include <net/if_arp.h>
 
+#include "stack/bpf/ebpf.h"
 #include "stack/bpf/filter.h"
 #include "stack/wire/eth.h"
 
@@ -36,7 +38,7 @@ static void fill_meta(struct bpf_view *view, struct s7_inst *inst, const struct 
 	view->pkt_type = type_of(iface, pkt);
 	view->ifindex = (uint32_t)iface->ifindex;
 	view->hatype = ARPHRD_ETHER;
-	view->mark = 0;
+	view->mark = view->priority = 0;
 	view->queue = inst->index + 1;
 	view->rxhash = pkt->hash;
 	view->cpu = (uint32_t)inst->rx_cpu;
@@ -59,6 +61,7 @@ static bool is_kept(struct s7_inst *inst, const struct s7_iface *iface, const st
 	view.net = ETH_LEN;
 	view.link = 0;
 	view.back = 0;
+	view.sk = NULL; /* nobody's yet */
 	if (s7_unlikely(filter->code.uses & BPF_USES_META))
 		fill_meta(&view, inst, iface, pkt, filter->code.uses);
 	return filter_exec(inst, filter, &view);
@@ -82,18 +85,37 @@ uint32_t ingress_run(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt
 	return kept;
 }
 
-int ingress_set(struct s7_inst *inst, struct s7_iface *iface, const struct sock_filter *insns,
-		uint32_t len)
+static void hang_in(struct s7_inst *inst, struct s7_iface *iface, struct s7_filter *filter)
 {
-	struct s7_filter *filter = NULL, *old = iface->filter;
-	int err = len ? filter_load(inst, insns, len, &filter) : 0;
+	struct s7_filter *old = iface->filter;
 
-	if (err)
-		return err;
 	if (filter)
 		filter->refs++;
 	s7_in_order();
 	iface->filter = filter;
 	filter_put(inst, old);
-	return 0;
+}
+
+int ingress_set(struct s7_inst *inst, struct s7_iface *iface, const struct sock_filter *insns,
+		uint32_t len)
+{
+	struct s7_filter *filter = NULL;
+	int err = len ? filter_load(inst, insns, len, &filter) : 0;
+
+	if (!err)
+		hang_in(inst, iface, filter);
+	return err;
+}
+
+int ingress_set_ebpf(struct s7_inst *inst, struct s7_iface *iface, const struct ebpf_prog *prog)
+{
+	struct s7_filter *filter;
+	int err;
+
+	if (prog->type != BPF_PROG_TYPE_SOCKET_FILTER)
+		return -EINVAL;
+	err = ebpf_load(inst, prog, &filter);
+	if (!err)
+		hang_in(inst, iface, filter);
+	return err;
 }

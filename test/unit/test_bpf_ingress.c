@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "stack/bpf/area.h"
+#include "stack/bpf/ebpf.h"
 #include "stack/bpf/ingress.h"
 #include "stack/packet/packet.h"
 #include "stack/sock/sock.h"
@@ -176,6 +177,43 @@ Test(bpf, a_frame_in_pieces_is_judged_as_one)
 		line.pkt[line.count++] = head;
 		inst_drive(m->inst);
 		cr_expect_eq(m->inst->drop[DROP_IFACE_FILTER], before);
+	}
+}
+
+Test(bpf, an_ebpf_program_as_firewall)
+{
+	/* keeps frames of up to 60 bytes that are for us */
+	static const struct bpf_insn insns[] = {
+		{ BPF_LDX | BPF_MEM | BPF_W, 2, 1, offsetof(struct __sk_buff, len), 0 },
+		{ BPF_LDX | BPF_MEM | BPF_W, 3, 1, offsetof(struct __sk_buff, pkt_type), 0 },
+		{ BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0 },
+		{ BPF_JMP | BPF_JGT | BPF_K, 2, 0, 2, 60 },
+		{ BPF_JMP | BPF_JNE | BPF_K, 3, 0, 1, 0 },
+		{ BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 1 },
+		{ BPF_JMP | BPF_EXIT, 0, 0, 0, 0 },
+	};
+	struct ebpf_prog prog = { .type = BPF_PROG_TYPE_SOCKET_FILTER,
+				  .count = S7_ARRAY_LEN(insns), .insns = insns };
+
+	ON_BOTH(m) {
+		struct s7_iface *iface = &m->inst->iface[1];
+		uint8_t frame[61] = { 0 };
+		uint32_t used;
+
+		memcpy(frame, iface->mac, sizeof(iface->mac));
+		cr_assert_eq(ingress_set_ebpf(m->inst, iface, &prog), 0);
+		used = m->inst->filters->used;
+		inst_repair(m->inst);
+		cr_expect_eq(m->inst->filters->used, used);
+		put(m, frame, 60);
+		put(m, frame, 61);
+		frame[5] ^= 1; /* another host's */
+		put(m, frame, 60);
+		inst_drive(m->inst);
+		cr_expect_eq(m->inst->drop[DROP_IFACE_FILTER], 2);
+		prog.type = BPF_PROG_TYPE_SK_REUSEPORT;
+		cr_expect_eq(ingress_set_ebpf(m->inst, iface, &prog), -EINVAL);
+		prog.type = BPF_PROG_TYPE_SOCKET_FILTER;
 	}
 }
 

@@ -228,6 +228,11 @@ static const struct message messages[] = {
 	  "interface's addresses" },
 	{ "[interface a]\naddress = 2001:db8::1/64\nmtu = 1000\n",
 	  "f:3: mtu = 1000: at least 1280 on an interface with an IPv6 address (RFC 8200 5)" },
+	{ "[interface a]\nfilter_object = /nowhere/x.o:socket\n",
+	  "f:2: filter_object = /nowhere/x.o:socket: FILE[:SECTION], where FILE is an ELF object "
+	  "that can be read" },
+	{ "[interface a]\nfilter_object = /dev/null\nfilter = tcp\n",
+	  "f:2: filter_object = /dev/null: one of filter and filter_object" },
 	{ "[global]\nrmem_default = 4M\nrmem_max = 1M\n",
 	  "f:2: rmem_default = 4M: at most the greatest value (_max)" },
 };
