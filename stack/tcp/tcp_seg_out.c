@@ -32,7 +32,8 @@ static uint16_t seg_checksum(struct s7_inst *inst, const struct tcp_out_seg *out
 {
 	bool tso = pkt->flags & PKT_TX_TSO;
 	/* with a source route the packet goes elsewhere first */
-	const struct s7_ip *to = s7_likely(!out->ip_opts && !out->hdrs) ? &out->dst->dst : &out->flow->remote;
+	const struct s7_ip *to =
+		s7_likely(!out->ip_opts && !out->hdrs) ? &out->dst->dst : &out->flow->remote;
 	uint32_t sum = ip_pseudo_sum(&out->dst->src, to, IPPROTO_TCP, tso ? 0 : pkt->total);
 
 	if (inst->iface[out->dst->iface].caps & NETDEV_TX_L4_CSUM) {

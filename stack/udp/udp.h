@@ -25,8 +25,8 @@ struct s7_udp_meta {
 	uint16_t sport;
 	uint8_t ttl, tos, iface;
 	/*
-	 * bytes from the IPv6 header to the transport's, which are kept in front; 0: they are not. IPv4: 1,
-	 * options came with it (ip4_opts_kept)
+	 * bytes from the IPv6 header to the transport's, which are kept in front; 0: they are not.
+	 * IPv4: 1, options came with it (ip4_opts_kept)
 	 */
 	uint8_t head;
 	uint16_t frag_max; /* IPv6: as struct s7_rx has it */

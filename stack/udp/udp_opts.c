@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * udp_opts.c - the IPv4 options of a datagram (UDP, raw, ping)
+ * udp_opts.c - the IPv4 options and the TTL of a datagram (UDP, raw, ping)
  *
  * Which they are: what is under construction keeps those that it began with, IP_RETOPTS beside a
  * send counts for that one, else the socket's (IP_OPTIONS). Each send tells its length once, in
@@ -72,4 +72,13 @@ int udp_opts_park(struct s7_udp_sock *us, const struct s7_ip_tx *tx)
 		us->sk.ext->cork_opts = *tx->opts;
 	us->sk.ext->cork_final = tx->final4;
 	return 0;
+}
+
+uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst)
+{
+	if (!ip_is_multicast(&dst->dst))
+		return sk_ttl(sk, dst->is_v4);
+	if (dst->is_v4)
+		return sk->mcast_ttl;
+	return sk->ip6.mcast_hops < 0 ? 1 : (uint8_t)sk->ip6.mcast_hops;
 }

@@ -277,15 +277,6 @@ static void udp_finish(const struct s7_udp_sock *us, struct build *b, const stru
 	put_raw16(pkt->data + 6, h.sum);
 }
 
-uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst)
-{
-	if (!ip_is_multicast(&dst->dst))
-		return sk_ttl(sk, dst->is_v4);
-	if (dst->is_v4)
-		return sk->mcast_ttl;
-	return sk->ip6.mcast_hops < 0 ? 1 : (uint8_t)sk->ip6.mcast_hops;
-}
-
 void udp_stamp(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7_msg *msg)
 {
 	uint32_t tsflags = msg_tsflags(&us->sk, msg), key = 0;

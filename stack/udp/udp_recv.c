@@ -45,11 +45,11 @@ static bool gro_fits(struct s7_udp_sock *us, struct s7_pkt *pkt)
 		return false;
 	a = udp_meta(tail);
 	size = a->gro ? a->gro : tail->total;
-	return a->at == b->at && a->head == b->head && !(a->head && ip_is_v4(&a->src)) && a->sport == b->sport && a->ttl == b->ttl &&
-		a->tos == b->tos && a->iface == b->iface && ip_equal(&a->src, &b->src) &&
-		ip_equal(&a->dst, &b->dst) && size && pkt->total <= size &&
-		tail->total % size == 0 && tail->total / size < GRO_MAX &&
-		tail->total + pkt->total <= UINT16_MAX - 64;
+	return a->at == b->at && a->head == b->head && !(a->head && ip_is_v4(&a->src)) &&
+		a->sport == b->sport && a->ttl == b->ttl && a->tos == b->tos &&
+		a->iface == b->iface && ip_equal(&a->src, &b->src) && ip_equal(&a->dst, &b->dst) &&
+		size && pkt->total <= size && tail->total % size == 0 &&
+		tail->total / size < GRO_MAX && tail->total + pkt->total <= UINT16_MAX - 64;
 }
 
 /* UDP_GRO: datagrams of one size become one that is read at once. False: not this one. */
