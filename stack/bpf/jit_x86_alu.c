@@ -108,13 +108,16 @@ struct reciprocal {
 	uint32_t number, shift;
 };
 
-/* False: the number would have 33 bits (7 is the least such divisor). */
+/*
+ * False: the number would have 33 bits (7 is the least such divisor), or the shift be the whole
+ * product.
+ */
 static bool reciprocal_of(uint32_t d, struct reciprocal *ret)
 {
 	uint32_t bits = 32 - (uint32_t)__builtin_clz(d - 1);
 
 	/* the least shift that does: m = ceil(2^shift / d), off by less than 2^(shift - 32) */
-	for (uint32_t shift = 32; shift <= 32 + bits; shift++) {
+	for (uint32_t shift = 32; shift <= s7_min(32 + bits, 63u); shift++) {
 		uint64_t power = 1ull << shift, m = power / d + 1;
 
 		if (m > UINT32_MAX)

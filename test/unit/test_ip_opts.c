@@ -111,7 +111,8 @@ static uint32_t with_options(uint8_t *frame, uint32_t len, const uint8_t *opts, 
 	uint8_t *p = frame + ETH_LEN;
 
 	memmove(p + IP4_LEN + opts_len, p + IP4_LEN, len - ETH_LEN - IP4_LEN);
-	memcpy(p + IP4_LEN, opts, opts_len);
+	if (opts_len)
+		memcpy(p + IP4_LEN, opts, opts_len);
 	p[0] = (uint8_t)(0x45 + opts_len / 4);
 	put_be16(p + 2, (uint16_t)(get_be16(p + 2) + opts_len));
 	put_raw16(p + 10, 0);

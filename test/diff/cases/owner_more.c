@@ -41,7 +41,7 @@ static int io_count(void)
 
 CASE(owner_sigpipe)
 {
-	struct iovec iov = { "x", 1 };
+	struct iovec iov = { (char *)"x", 1 };
 	struct mmsghdr mm = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
 	int c, s, file = fileno(tmpfile()), p[2];
 

@@ -72,7 +72,7 @@ CASE(sysctl_buffers)
 static void send_control(int fd, size_t len)
 {
 	static char control[200000];
-	struct iovec iov = { "x", 1 };
+	struct iovec iov = { (char *)"x", 1 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
 			      .msg_controllen = len };
 	struct cmsghdr *c;
