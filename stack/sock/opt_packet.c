@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 
+#include "stack/base/user.h"
 #include "stack/core/ext.h"
 #include "stack/packet/packet.h"
 #include "stack/bpf/ebpf.h"
@@ -206,8 +207,6 @@ static int set_fanout_classic(struct s7_packet_sock *ps, const struct opt_value 
 	struct sock_fprog prog;
 	int err;
 
-	if (value->len != sizeof(prog))
-		return -EINVAL;
 	memcpy(&prog, value->bytes, sizeof(prog));
 	err = filter_load(ps->sk.inst, prog.filter, prog.len, &filter);
 	if (!err)
@@ -222,8 +221,6 @@ static int set_fanout_ebpf(struct s7_packet_sock *ps, const struct opt_value *va
 	struct s7_filter *filter;
 	int err, fd;
 
-	if (value->len != sizeof(fd))
-		return -EINVAL;
 	memcpy(&fd, value->bytes, sizeof(fd));
 	err = host ? host->prog_get(fd, &prog) : -EINVAL;
 	if (err)
@@ -236,16 +233,41 @@ static int set_fanout_ebpf(struct s7_packet_sock *ps, const struct opt_value *va
 	return err;
 }
 
-static int set_fanout_data(struct s7_sock *sk, const struct opt_value *value)
+/* Bytes of the value that the group wants; -EINVAL: its frames are shared otherwise. */
+static int fanout_data_len(struct s7_packet_sock *ps)
+{
+	if (packet_fanout_by_program(ps, PACKET_FANOUT_CBPF))
+		return ps->sk.more & SKM_LOCK_FILTER ? -EPERM : (int)sizeof(struct sock_fprog);
+	if (packet_fanout_by_program(ps, PACKET_FANOUT_EBPF))
+		return ps->sk.more & SKM_LOCK_FILTER ? -EPERM : (int)sizeof(int);
+	return -EINVAL;
+}
+
+/* What the group is decides before the value is looked at. */
+static int take_fanout_data(struct s7_sock *sk, const void *val, socklen_t len, s7_time now)
 {
 	struct s7_packet_sock *ps = packet_sock(sk);
-	bool classic = packet_fanout_by_program(ps, PACKET_FANOUT_CBPF);
+	struct opt_value value = { .len = len };
+	int want, err = sock_enter(sk, 0, now);
 
-	if (!classic && !packet_fanout_by_program(ps, PACKET_FANOUT_EBPF))
-		return -EINVAL;
-	if (sk->more & SKM_LOCK_FILTER)
-		return -EPERM;
-	return classic ? set_fanout_classic(ps, value) : set_fanout_ebpf(ps, value);
+	if (err)
+		return err;
+	want = fanout_data_len(ps);
+	sock_leave(sk->inst);
+	if (want < 0 || (int)len != want)
+		return want < 0 ? want : -EINVAL;
+	if (!user_get(value.bytes, val, len))
+		return -EFAULT;
+	err = sock_enter(sk, 0, now);
+	if (err)
+		return err;
+	if (fanout_data_len(ps) != want)
+		err = -EINVAL;
+	else
+		err = want == sizeof(int) ? set_fanout_ebpf(ps, &value) :
+					    set_fanout_classic(ps, &value);
+	sock_leave(sk->inst);
+	return err;
 }
 
 static int get_fanout(struct s7_sock *sk, struct opt_value *ret)
@@ -278,7 +300,7 @@ static const struct s7_opt packet7_opts[] = {
 	BYTES_ROW(
 		PACKET_FANOUT, OPT_RW | OPT_OWN, sizeof(int), .set = join_fanout, .get = get_fanout,
 		.text = "sockets share frames: hash, turn, CPU, queue, chance, rollover, program"),
-	BYTES_ROW(PACKET_FANOUT_DATA, OPT_WR | OPT_OWN, 0, .set = set_fanout_data,
+	BYTES_ROW(PACKET_FANOUT_DATA, OPT_WR | OPT_OWN, 0, .take = take_fanout_data,
 		  .text = "the program that chooses among them: classic or a descriptor"),
 	ROW(PACKET_LOSS, OPT_INT, OPT_WR, .set = set_loss,
 	    .text = "a malformed frame of PACKET_TX_RING is passed over"),

@@ -186,6 +186,9 @@ static int set_check(const struct s7_opt *opt, const void *val, socklen_t len)
 	if (opt->level != IPPROTO_IP && opt->level != IPPROTO_IPV6 &&
 	    (is_int || !(opt->access & OPT_WR)) && len < sizeof(int))
 		return -EINVAL;
+	/* level PACKET reads a value of its own when it comes to it */
+	if (opt->take && opt->level == SOL_PACKET)
+		return 0;
 	if (touched && !user_readable(val, touched))
 		return -EFAULT;
 	return opt->access & OPT_WR ? 0 : -ENOPROTOOPT;
