@@ -18,6 +18,12 @@ static inline long bpf_sys(int cmd, union bpf_attr *attr)
 	return s7_sys3(SYS_bpf, cmd, attr, sizeof(*attr));
 }
 
+/*
+ * bpf_prog.c: whether the kernel has none of that number; BPF_PROG_GET_FD_BY_ID or its like of
+ * maps.
+ */
+bool bpf_is_gone(int fd_by_id, uint32_t id);
+
 /* BPF_OBJ_GET_INFO_BY_FD of a map or a program. 0, -errno. */
 int bpf_info_of(int fd, void *ret_info, uint32_t bytes);
 

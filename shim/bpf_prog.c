@@ -61,14 +61,14 @@ static void record_free(struct record *record)
 	s7_sys2(SYS_munmap, record, record->bytes);
 }
 
-static bool is_gone(uint32_t id)
+bool bpf_is_gone(int fd_by_id, uint32_t id)
 {
 	union bpf_attr attr;
 	long fd;
 
 	memset(&attr, 0, sizeof(attr));
-	attr.prog_id = id;
-	fd = bpf_sys(BPF_PROG_GET_FD_BY_ID, &attr);
+	attr.prog_id = id; /* map_id lies there too */
+	fd = bpf_sys(fd_by_id, &attr);
 	if (fd >= 0)
 		s7_sys1(SYS_close, fd);
 	return fd == -ENOENT;
@@ -83,7 +83,8 @@ static void drop_gone(void)
 	while (*link) {
 		struct record *record = *link;
 
-		if (record->refs || !((full && !record->next) || is_gone(record->id))) {
+		if (record->refs ||
+		    !((full && !record->next) || bpf_is_gone(BPF_PROG_GET_FD_BY_ID, record->id))) {
 			link = &record->next;
 			continue;
 		}

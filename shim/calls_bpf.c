@@ -123,19 +123,6 @@ static bool is_taken(struct s7_inst *inst, uint32_t array, uint32_t at)
 	return false;
 }
 
-static bool map_is_gone(uint32_t id)
-{
-	union bpf_attr attr;
-	long fd;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_id = id;
-	fd = bpf_sys(BPF_MAP_GET_FD_BY_ID, &attr);
-	if (fd >= 0)
-		s7_sys1(SYS_close, fd);
-	return fd == -ENOENT;
-}
-
 /*
  * The kernel has no listener behind one that the stack alone serves, and refused it. What it would
  * have said of one.
@@ -153,7 +140,7 @@ static long judge_alone(const struct s7_sock *sk, const struct bpf_map_info *inf
 		return -EEXIST;
 	if (flags == BPF_EXIST && !taken)
 		return -ENOENT;
-	return sk->bind.array && !map_is_gone(sk->bind.array) ? -EBUSY : 0;
+	return sk->bind.array && !bpf_is_gone(BPF_MAP_GET_FD_BY_ID, sk->bind.array) ? -EBUSY : 0;
 }
 
 static long socket_to_array(struct s7_sock *sk, const struct bpf_map_info *info, uint32_t at,
