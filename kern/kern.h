@@ -13,6 +13,7 @@
 #define S7_KERN_H
 
 #include "stack/core/ip.h"
+#include "stack/core/metrics.h"
 
 #define KERN_ROUTES_MAX 256
 #define KERN_ADDRS_MAX 64
@@ -33,6 +34,9 @@ struct kern_route {
 	struct s7_ip source; /* preferred source, all zero: none */
 	uint32_t metric;
 	uint8_t type;	     /* RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_BLACKHOLE, ... */
+	bool has_metrics;    /* any of these; metrics.cc is not told, but its name */
+	struct s7_metrics metrics;
+	char cc[16];	     /* congestion control, "" none */
 };
 
 struct kern_view {

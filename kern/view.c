@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "kern/nl.h"
@@ -132,6 +133,44 @@ static void keep_route(struct kern_view *view, const struct kern_route *route)
 	}
 }
 
+/* The number of a metric; what is none counts as 0. */
+static uint32_t metric_u32(const struct nlattr *attr)
+{
+	return mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
+}
+
+/*
+ * RTA_METRICS: what the stack obeys. A minimal time-out counts only if it is locked, as in Linux
+ * (ip route locks it).
+ */
+static void read_metrics(const struct nlattr *nested, struct kern_route *route)
+{
+	struct s7_metrics *m = &route->metrics;
+	uint32_t value[RTAX_MAX + 1] = { 0 };
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nested) {
+		uint16_t type = mnl_attr_get_type(attr);
+
+		if (type == RTAX_CC_ALGO && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+			snprintf(route->cc, sizeof(route->cc), "%s", mnl_attr_get_str(attr));
+		else if (type <= RTAX_MAX)
+			value[type] = metric_u32(attr);
+	}
+	m->mtu = value[RTAX_MTU];
+	m->mtu_locked = value[RTAX_LOCK] & 1u << RTAX_MTU;
+	m->advmss = value[RTAX_ADVMSS];
+	m->window = value[RTAX_WINDOW];
+	m->init_cwnd = value[RTAX_INITCWND];
+	m->hop_limit = (uint8_t)s7_min(value[RTAX_HOPLIMIT], UINT8_MAX);
+	m->quickack = value[RTAX_QUICKACK];
+	m->cc_locked = value[RTAX_LOCK] & 1u << RTAX_CC_ALGO;
+	if (value[RTAX_LOCK] & 1u << RTAX_RTO_MIN)
+		m->rto_min_us = (uint32_t)s7_min(value[RTAX_RTO_MIN] * 1000ull, UINT32_MAX);
+	route->has_metrics = m->mtu || m->mtu_locked || m->advmss || m->window || m->init_cwnd ||
+			     m->hop_limit || m->quickack || m->rto_min_us || route->cc[0];
+}
+
 /* One attribute of a route; 0, or -ENOENT: no hop lives. */
 static int read_route_attr(const struct nlattr *attr, uint8_t family, uint32_t *table,
 			   struct kern_route *route)
@@ -159,6 +198,9 @@ static int read_route_attr(const struct nlattr *attr, uint8_t family, uint32_t *
 		break;
 	case RTA_TABLE:
 		*table = is_u32 ? mnl_attr_get_u32(attr) : 0;
+		break;
+	case RTA_METRICS:
+		read_metrics(attr, route);
 		break;
 	case RTA_MULTIPATH:
 		return read_multipath(attr, family, route) ? 0 : -ENOENT;

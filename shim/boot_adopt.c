@@ -19,6 +19,7 @@
 
 #include "shim/internal.h"
 #include "stack/ip/ip.h"
+#include "stack/tcp/tcp.h"
 
 #define METRIC_KERNEL 1024u /* added to the kernel's own, so that the configuration comes first */
 #define LO_IFINDEX 1
@@ -280,6 +281,14 @@ static int adopter(int ifindex)
 	return -1;
 }
 
+/* The table local is asked before the table main, whatever they say. */
+static uint32_t kernel_metric(const struct kern_route *from)
+{
+	if (from->type == RTN_LOCAL)
+		return METRIC_KERNEL;
+	return (uint32_t)s7_min((uint64_t)from->metric + METRIC_KERNEL, UINT32_MAX);
+}
+
 static void route_from_kernel(const struct kern_route *from)
 {
 	int mine = adopter(from->ifindex);
@@ -288,11 +297,19 @@ static void route_from_kernel(const struct kern_route *from)
 		.prefix_len = bits_of(&from->to, from->prefix_len),
 		.owner = ROUTE_KERNEL,
 		.type = from->type,
-		.metric = from->metric > UINT32_MAX - METRIC_KERNEL ? UINT32_MAX :
-								      from->metric + METRIC_KERNEL,
+		.metric = kernel_metric(from),
 		.via = from->via,
 		.source = from->source,
+		.has_metrics = from->has_metrics,
+		.metrics = from->metrics,
+		.over_lo = from->ifindex == LO_IFINDEX,
 	};
+	int cc = from->cc[0] ? tcp_cc_index(from->cc, sizeof(from->cc)) : -ENOENT;
+
+	if (cc >= 0)
+		route.metrics.cc = (uint8_t)(cc + 1);
+	else
+		route.metrics.cc_locked = false;
 
 	switch (from->type) {
 	case RTN_UNICAST:
@@ -305,9 +322,10 @@ static void route_from_kernel(const struct kern_route *from)
 		mine = -1;
 		break;
 	default: /* local, broadcast, anycast, multicast: on our netdevs the stack knows them from
-		    the addresses */
-		if (mine >= 0)
+		    the addresses; what a local one says of its path is looked up (dst_to_lo) */
+		if (mine >= 0 && (from->type != RTN_LOCAL || !from->has_metrics))
 			return;
+		mine = -1;
 	}
 	if (mine >= 0) {
 		route.owner = ROUTE_STACK;

@@ -279,6 +279,13 @@ static int get_raw(struct s7_sock *sk, int fd, int level, int name, void *val, s
 	return sock_getsockopt(sk, level, name, val, len, host_now());
 }
 
+/* What a program set by netlink a moment ago shall be seen: the keeper might come too late. */
+static bool is_mtu(int level, int name)
+{
+	return (level == IPPROTO_IP && name == IP_MTU) ||
+	       (level == IPPROTO_IPV6 && (name == IPV6_MTU || name == IPV6_PATHMTU));
+}
+
 S7_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 {
 	struct s7_sock *sk = fd_hold_sock(fd);
@@ -286,6 +293,8 @@ S7_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 
 	if (!sk)
 		return real.getsockopt(fd, level, name, val, len);
+	if (s7_unlikely(is_mtu(level, name)))
+		keeper_look_at_kernel();
 	if (is_packet(sk))
 		err = packet_getsockopt(sk, fd, level, name, val, len);
 	else if (s7_unlikely(sock_is_raw(sk)))

@@ -201,6 +201,8 @@ void proc_forget_self(void); /* the start failed: the arena goes away */
 /* ---- keeper.c ---- */
 int keeper_init(struct s7_arena *arena); /* at boot. 0, -errno */
 void keeper_forked(void);
+/* Adopts addresses and routes if the kernel says that they changed. Any thread, no lock. */
+void keeper_look_at_kernel(void);
 bool keeper_runs(void); /* in this process, active or not */
 bool keeper_elsewhere(void); /* an active keeper lives in another process */
 /*

@@ -193,12 +193,24 @@ static void drive(struct s7_inst *inst)
 	inst_unlock(inst);
 }
 
-static void look_at_kernel(void)
+/* Who adopts has it: the keeper, or a thread that cannot wait for it. Before any instance's. */
+static struct s7_lock adopting;
+
+void keeper_look_at_kernel(void)
 {
-	if (s7_boot.watch_fd >= 0 && kern_watch_drain(s7_boot.watch_fd) > 0) {
+	lock_take(&adopting);
+	s7_inside++;
+	if (s7_boot.watch_fd < 0) { /* what changed since they were read last is not known */
+		s7_boot.watch_fd = kern_watch_open();
+		if (s7_boot.watch_fd >= 0)
+			s7_boot.watch_fd = fd_make_internal(s7_boot.watch_fd);
+		boot_adopt();
+	} else if (kern_watch_drain(s7_boot.watch_fd) > 0) {
 		shim_log(LOG_INFO, "the kernel's addresses or routes changed; adopting them");
 		boot_adopt();
 	}
+	s7_inside--;
+	lock_give(&adopting);
 }
 
 static void keep_house(struct keeper *keeper, s7_time now)
@@ -213,7 +225,7 @@ static void keep_house(struct keeper *keeper, s7_time now)
 	}
 	sweep_turn();
 	boot_beat();
-	look_at_kernel();
+	keeper_look_at_kernel();
 }
 
 static void active_turn(struct keeper *keeper)
@@ -292,9 +304,7 @@ static void *keeper_main(void *arg)
 	s7_inside = 1;
 	prctl(PR_SET_NAME, "sock7");
 	wait_for_turn();
-	s7_boot.watch_fd = kern_watch_open();
-	if (s7_boot.watch_fd >= 0)
-		s7_boot.watch_fd = fd_make_internal(s7_boot.watch_fd);
+	keeper_look_at_kernel();
 	for (;;)
 		active_turn(&keeper);
 	return NULL;
@@ -335,6 +345,7 @@ bool keeper_runs(void)
 void keeper_forked(void)
 {
 	atomic_store(&started, 0);
+	memset(&adopting, 0, sizeof(adopting)); /* by a thread that this process has not */
 	if (s7_boot.watch_fd >= 0) {
 		fd_unmark_internal(s7_boot.watch_fd);
 		s7_sys1(SYS_close, s7_boot.watch_fd);

@@ -436,7 +436,7 @@ static const struct fact suite_facts[] = {
 	  "sk_connect_zero_addr, so_netns_cookie, tcp_inq, tcp_fastopen_backup_key, "
 	  "rxtimestamp, ipv6_flowlabel_mgr, psock_tpacket, txring_overwrite",
 	  "all pass; kernel the same" },
-	{ "... udpgso, 7 forms", "6 pass; -4 -c wants the MTU of a route; kernel 7 pass" },
+	{ "... udpgso, 7 forms", "all pass; kernel the same" },
 	{ "... psock_snd, 12 forms",
 	  "8 as the kernel; VLAN tags and virtio headers are not there" },
 	{ "... ip_defrag, 4 forms",

@@ -79,7 +79,6 @@ int sk_create(struct s7_inst *inst, enum s7_proto proto, int domain, struct s7_s
 	sk->type = proto_type[proto];
 	sk->protocol = sk->flow.proto = sk->bind.proto = proto_number[proto];
 	sk->rcvlowat = 1;
-	sk->ttl = SK_DEFAULT_TTL;
 	sk->mcast_ttl = 1;
 	sk->ip6.hops = sk->ip6.mcast_hops = -1;
 	sk->ip6.mtu_discover = IPV6_PMTUDISC_WANT;

@@ -260,12 +260,12 @@ extern const struct s7_proto_ops *const s7_protos[PROTO_COUNT];
 
 #define SK_DEFAULT_TTL 64 /* and hop limit */
 
-/* Of unicast packets to a peer of either family. */
-static inline uint8_t sk_ttl(const struct s7_sock *sk, bool is_v4)
+/* Of unicast packets to a peer of either family; `of_way` is what the route says, 0 nothing. */
+static inline uint8_t sk_ttl(const struct s7_sock *sk, bool is_v4, uint8_t of_way)
 {
-	if (is_v4)
-		return sk->ttl ? sk->ttl : SK_DEFAULT_TTL;
-	return sk->ip6.hops < 0 ? SK_DEFAULT_TTL : (uint8_t)sk->ip6.hops;
+	if (is_v4 ? sk->ttl != 0 : sk->ip6.hops >= 0)
+		return is_v4 ? sk->ttl : (uint8_t)sk->ip6.hops;
+	return s7_likely(!of_way) ? SK_DEFAULT_TTL : of_way;
 }
 
 static inline uint8_t sk_tos(const struct s7_sock *sk, bool is_v4)

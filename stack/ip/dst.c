@@ -138,19 +138,35 @@ static int dst_to_kernel(struct s7_dst *dst)
 	return 0;
 }
 
+/* What the route says of the path; an interface's MTU bounds it. */
+static uint32_t dst_take_metrics(struct s7_dst *dst, const struct s7_route *route, uint32_t mtu)
+{
+	if (s7_likely(!route || !route->has_metrics))
+		return mtu;
+	dst->metrics = &route->metrics;
+	return dst->metrics->mtu ? (uint32_t)s7_min(mtu, dst->metrics->mtu) : mtu;
+}
+
 static int dst_to_lo(struct s7_inst *inst, struct s7_dst *dst)
 {
+	const struct s7_route *route;
+
 	if (!inst->params.loopback_stack &&
 	    (ip_is_loopback(&dst->dst) || local_is_shared(inst, &dst->dst)))
 		return dst_to_kernel(dst);
 	dst->owner = ROUTE_STACK;
 	dst->iface = S7_IFACE_LO;
 	dst->hop = dst->dst;
-	dst->mtu = inst->iface[S7_IFACE_LO].mtu;
+	route = route_find(inst, &dst->dst, 0);
+	if (route && route->type != RTN_LOCAL && !route->over_lo)
+		route = NULL;
+	dst->mtu = dst_take_metrics(dst, route, inst->iface[S7_IFACE_LO].mtu);
 	if (!ip_is_any(&dst->src))
 		return 0;
 	dst->src = dst->dst;
-	if (dst->is_v4 && ip_is_loopback(&dst->dst))
+	if (route && dst->is_v4)
+		dst->src = ip_is_any(&route->source) ? dst->dst : route->source;
+	else if (dst->is_v4 && ip_is_loopback(&dst->dst))
 		dst->src = ip_from_v4(htonl(INADDR_LOOPBACK));
 	return 0;
 }
@@ -167,7 +183,8 @@ static struct s7_ip dst_source(struct s7_inst *inst, const struct s7_iface *ifac
 }
 
 /* The interface and the hop are known: source, MTU, neighbour. */
-static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, enum dst_kind kind)
+static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, const struct s7_route *route,
+		      enum dst_kind kind)
 {
 	struct s7_iface *iface = &inst->iface[dst->iface];
 
@@ -180,7 +197,7 @@ static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, enum dst_kind ki
 	}
 	if (ip_is_any(&dst->src) && kind != DST_BROADCAST)
 		return dst->is_v4 ? -ENETUNREACH : -EADDRNOTAVAIL;
-	dst->mtu = pmtu_get(inst, &dst->dst, iface->mtu);
+	dst->mtu = pmtu_get(inst, &dst->dst, dst_take_metrics(dst, route, iface->mtu));
 	if (iface->index == S7_IFACE_LO)
 		return 0;
 	dst->link_len = ETH_LEN;
@@ -200,13 +217,13 @@ static int dst_without_route(struct s7_inst *inst, struct s7_dst *dst, uint32_t 
 	dst->hop = dst->dst;
 	if (bound_iface && bound_iface <= inst->iface_count) {
 		dst->iface = (uint8_t)(bound_iface - 1);
-		return dst_finish(inst, dst, kind);
+		return dst_finish(inst, dst, NULL, kind);
 	}
 	if (inst->params.kernel_fallback)
 		return dst_to_kernel(dst);
 	if (kind != DST_UNICAST && inst->iface_count > 1) {
 		dst->iface = 1;
-		return dst_finish(inst, dst, kind);
+		return dst_finish(inst, dst, NULL, kind);
 	}
 	return -ENETUNREACH;
 }
@@ -236,7 +253,7 @@ static int dst_by_route(struct s7_inst *inst, struct s7_dst *dst, const struct s
 	dst->hop = !ip_is_any(&route->via) && kind == DST_UNICAST ? route->via : dst->dst;
 	if (ip_is_any(&dst->src) && !ip_is_any(&route->source))
 		dst->src = route->source;
-	return dst_finish(inst, dst, kind);
+	return dst_finish(inst, dst, route, kind);
 }
 
 static enum dst_kind dst_kind4(const struct s7_inst *inst, const struct s7_dst *dst)

@@ -12,6 +12,7 @@
 #define S7_STACK_IP_H
 
 #include "stack/core/inst.h"
+#include "stack/core/metrics.h"
 
 struct s7_sock;
 struct s7_hdrs6; /* stack/core/hdrs6.h */
@@ -57,6 +58,9 @@ struct s7_route {
 	uint32_t metric;
 	struct s7_ip via;    /* all zero: on link */
 	struct s7_ip source; /* preferred, all zero: choose */
+	bool over_lo;	     /* it leads to the kernel's lo */
+	bool has_metrics;    /* any of these is set */
+	struct s7_metrics metrics;
 };
 
 #define ROUTES_MAX 512
@@ -96,6 +100,8 @@ struct s7_dst {
 	uint8_t no_loop;       /* to a group: our own sockets shall not hear it */
 	uint32_t generation;   /* of the route table when looked up */
 	uint32_t mtu;	       /* L3 bytes, path MTU applied */
+	/* of the route, NULL: it has none; means something until the dst is stale */
+	const struct s7_metrics *metrics;
 	struct s7_neigh *neigh;
 	uint32_t neigh_generation;
 	uint32_t label; /* flow label of IPv6 packets: the caller's, 0 none */
@@ -116,6 +122,18 @@ int dst_lookup(struct s7_inst *inst, const struct s7_ip *dst, const struct s7_ip
 void dst_prefer_source(struct s7_inst *inst, struct s7_dst *dst, uint8_t prefs);
 /* True when the dst must be looked up again. */
 bool dst_stale(const struct s7_inst *inst, const struct s7_dst *dst);
+
+/* TTL or hop limit that the route gives to packets whose sender chose none; 0: it does not. */
+static inline uint8_t dst_hop_limit(const struct s7_dst *dst)
+{
+	return s7_likely(!dst->metrics) ? 0 : dst->metrics->hop_limit;
+}
+
+/* Is the route's MTU final? Then routers' reports do not count, and IPv4 packets may be cut. */
+static inline bool dst_mtu_locked(const struct s7_dst *dst)
+{
+	return s7_unlikely(dst->metrics != NULL) && dst->metrics->mtu_locked;
+}
 
 /* A label of 20 bits for the packets between two ports on this way (RFC 6437); never 0. */
 uint32_t dst_flow_label(const struct s7_inst *inst, const struct s7_dst *dst, uint16_t lport,

@@ -145,7 +145,10 @@ uint32_t pmtu_get(const struct s7_inst *inst, const struct s7_ip *dst, uint32_t 
 void ip_pmtu_learn(struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu)
 {
 	struct s7_pmtu *entry = pmtu_slot(inst, dst);
+	const struct s7_route *route = route_find(inst, dst, 0);
 
+	if (route && route->metrics.mtu_locked)
+		return;
 	mtu = (uint32_t)s7_max(mtu, ip_is_v4(dst) ? PMTU_MIN : PMTU_MIN6);
 	if (entry->until > inst->now && ip_equal(&entry->dst, dst) && entry->mtu <= mtu)
 		return;

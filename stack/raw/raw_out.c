@@ -200,7 +200,8 @@ int raw_transmit(struct s7_raw_sock *rs, struct raw_build *b, const struct s7_ms
 		tx.tos = msg->ask->has & ASK_TOS ? msg->ask->tos : tx.tos;
 		tx.ttl = msg->ask->has & ASK_TTL ? msg->ask->ttl : tx.ttl;
 	}
-	tx.dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
+	tx.dont_fragment = rule->df ||
+			   (rule->df_if_fits && total <= mtu && !dst_mtu_locked(&dst));
 	if (s7_unlikely(sk->ext || msg->ask))
 		udp_stamp(&rs->dg, b->head, msg);
 	mark_owner(rs, b->head, msg);

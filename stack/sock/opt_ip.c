@@ -82,7 +82,7 @@ static int set_ttl(struct s7_sock *sk, const struct opt_value *value)
 {
 	if (value->num != -1 && (value->num < 1 || value->num > 255))
 		return -EINVAL;
-	sk->ttl = value->num == -1 ? DEFAULT_TTL : (uint8_t)value->num;
+	sk->ttl = value->num == -1 ? 0 : (uint8_t)value->num;
 	return 0;
 }
 

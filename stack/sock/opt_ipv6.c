@@ -146,7 +146,13 @@ static int set_hops(struct s7_sock *sk, const struct opt_value *value)
 
 static int get_hops(struct s7_sock *sk, struct opt_value *ret)
 {
-	ret->num = sk->ip6.hops < 0 ? SK_DEFAULT_TTL : sk->ip6.hops;
+	struct s7_dst dst;
+	uint8_t of_way = 0;
+
+	if (sk->ip6.hops < 0 && sk->bits & SKB_CONNECTED && !ip_is_v4(&sk->flow.remote) &&
+	    !dst_lookup(sk->inst, &sk->flow.remote, &sk->flow.local, sk->bound_iface, &dst))
+		of_way = dst_hop_limit(&dst);
+	ret->num = sk_ttl(sk, false, of_way);
 	return 0;
 }
 

@@ -39,8 +39,17 @@ uint32_t tcp_cc_slow_start(struct s7_tcb *tcb, uint32_t acked)
 	return grow - room;
 }
 
+uint32_t tcp_init_segs(const struct s7_tcp_sock *ts)
+{
+	const struct s7_metrics *metrics = ts->tcb.dst.metrics;
+
+	if (s7_unlikely(metrics != NULL) && metrics->init_cwnd)
+		return (uint32_t)s7_min(metrics->init_cwnd, TCP_INIT_SEGS_MAX);
+	return tcp_iface(ts)->init_cwnd;
+}
+
 /* RFC 6928, by the configured number of segments. */
 uint32_t tcp_cwnd_init(const struct s7_tcp_sock *ts)
 {
-	return tcp_iface(ts)->init_cwnd * ts->tcb.mss;
+	return tcp_init_segs(ts) * ts->tcb.mss;
 }

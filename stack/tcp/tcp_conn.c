@@ -45,12 +45,16 @@ uint32_t tcp_rcvbuf_init(const struct s7_sock *sk, const struct s7_iface_tcp *tc
 void tcp_take_iface(struct s7_tcp_sock *ts)
 {
 	const struct s7_iface_tcp *tcp = tcp_iface(ts);
+	const struct s7_metrics *metrics = ts->tcb.dst.metrics;
 	struct s7_sock *sk = &ts->sk;
 
 	sk->rcvbuf = tcp_rcvbuf_init(sk, tcp);
 	if (!(sk->bits & SKB_SNDBUF_LOCK))
 		sk->sndbuf = tcp->wmem[tcp_pressed(sk->inst) ? 0 : 1];
-	if (!(ts->tcb.bits & TCB_CC_USER))
+	ts->tcb.window_clamp = tcp_window_clamp_of(&ts->tcb, &ts->tcb.dst);
+	if (s7_unlikely(metrics != NULL) && metrics->cc)
+		ts->tcb.cc = metrics->cc - 1u; /* also against the program's wish */
+	else if (!(ts->tcb.bits & TCB_CC_USER))
 		ts->tcb.cc = tcp->cc;
 }
 
@@ -234,6 +238,8 @@ static void pmtu_lower(struct s7_tcp_sock *ts, uint32_t mtu)
 
 	tcp_dst_refresh(ts);
 	if (!mtu || mtu < 68 + TCP_MSS_MIN - 48 || mtu > tcb->dst.mtu)
+		return;
+	if (dst_mtu_locked(&tcb->dst))
 		return;
 	if (mtu < tcb->dst.mtu) { /* the route does not know of it: remember here */
 		tcb->dst.mtu = mtu;

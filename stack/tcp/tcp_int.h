@@ -41,6 +41,7 @@
 #define TCP_REORDERING_MAX 300 /* segments */
 #define TCP_CHALLENGE_MS 500 /* a connection answers no oftener what is not in order */
 #define TCP_CWND_MAX (1u << 30)
+#define TCP_INIT_SEGS_MAX 4096 /* of a route's initcwnd */
 #define TCP_WND_MAX (1u << 30)
 
 /* pkt->tcp.flags */
@@ -193,6 +194,8 @@ static inline bool tcp_accept_full(const struct s7_tcp_sock *listener, uint32_t 
 	return tcb->accept_len > tcb->backlog ||
 	       tcb->accept_len > listener->sk.inst->iface[iface].tcp.backlog_max;
 }
+/* TCP_WINDOW_CLAMP of a connection by this way: the program's, else the route's; 0 none. */
+uint32_t tcp_window_clamp_of(const struct s7_tcb *tcb, const struct s7_dst *dst);
 uint32_t tcp_isn(struct s7_inst *inst, const struct s7_flow *flow);
 uint32_t tcp_ts_offset(struct s7_inst *inst, const struct s7_ip *local, const struct s7_ip *remote);
 /* `len` is a multiple of 8. */
@@ -339,6 +342,7 @@ struct tcp_out_seg {
 	uint16_t urg;
 	uint8_t flags;
 	uint8_t tos, ttl;
+	bool may_fragment; /* IPv4 without DF */
 	const struct s7_hdrs6 *hdrs; /* IPv6 extension headers, or NULL */
 	const struct s7_ip4_opts *ip_opts; /* of an IPv4 header, or NULL */
 	struct tcp_opts opts;
@@ -391,6 +395,14 @@ int tcp_answer_opts(const struct s7_inst *inst, const struct s7_rx *rx, struct s
 /* The flow label of the way to an IPv6 peer, as the socket wants it. */
 void tcp_label(const struct s7_sock *sk, const struct s7_flow *flow, struct s7_dst *dst);
 uint32_t tcp_mss_of_dst(const struct s7_inst *inst, const struct s7_dst *dst);
+/* The MSS to announce: the route's, else that of the path, bounded by TCP_MAXSEG's (0: none). */
+uint16_t tcp_mss_announced(const struct s7_inst *inst, const struct s7_dst *dst, uint32_t user);
+/* Does IP_MTU_DISCOVER, or the route, let routers cut the socket's packets? */
+static inline bool tcp_may_fragment(const struct s7_sock *sk, const struct s7_dst *dst)
+{
+	return sk->mtu_discover != IP_PMTUDISC_DO &&
+	       (sk->mtu_discover != IP_PMTUDISC_WANT || dst_mtu_locked(dst));
+}
 /* Recomputes tcb->mss from dst.mtu, the peer's MSS and TCP_MAXSEG. */
 void tcp_mss_sync(struct s7_tcp_sock *ts);
 
@@ -505,5 +517,7 @@ static inline const struct tcp_cc_ops *tcp_cc(const struct s7_tcb *tcb)
 /* Slow start by appropriate byte counting (RFC 3465, L = 2); returns what is left of `acked`. */
 uint32_t tcp_cc_slow_start(struct s7_tcb *tcb, uint32_t acked);
 uint32_t tcp_cwnd_init(const struct s7_tcp_sock *ts);
+/* ... in segments. */
+uint32_t tcp_init_segs(const struct s7_tcp_sock *ts);
 
 #endif

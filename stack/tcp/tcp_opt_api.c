@@ -255,6 +255,9 @@ int tcp_set_congestion(struct s7_sock *sk, const char *name, size_t len)
 	struct s7_tcb *tcb = tcb_of(sk);
 	int index = tcp_cc_index(name, len);
 
+	if (s7_unlikely(tcb->dst.metrics != NULL) && tcb->dst.metrics->cc_locked &&
+	    tcb->state != TCPS_CLOSED)
+		return -EPERM;
 	if (index < 0)
 		return index;
 	tcb->bits |= TCB_CC_USER;
@@ -270,7 +273,7 @@ const char *tcp_get_congestion(const struct s7_sock *sk)
 	return tcp_cc(tcb_of(sk))->name;
 }
 
-static void info_path(const struct s7_tcb *tcb, struct tcp_info *info)
+static void info_path(const struct s7_inst *inst, const struct s7_tcb *tcb, struct tcp_info *info)
 {
 	info->tcpi_ca_state = tcb->ca_state == TCPCA_LOSS     ? TCP_CA_Loss :
 			      tcb->ca_state == TCPCA_RECOVERY ? TCP_CA_Recovery :
@@ -283,14 +286,18 @@ static void info_path(const struct s7_tcb *tcb, struct tcp_info *info)
 	info->tcpi_sacked = tcb->sq.sacked / tcb->mss;
 	info->tcpi_lost = tcb->sq.lost / tcb->mss;
 	info->tcpi_retrans = tcb->sq.retrans / tcb->mss;
-	info->tcpi_pmtu = tcb->dst.mtu;
+	info->tcpi_pmtu = tcb->dst.is_v4 ? (uint32_t)s7_min(tcb->dst.mtu, UINT16_MAX) :
+					   tcb->dst.mtu;
 	info->tcpi_rtt = tcb->srtt8_us >> 3;
 	info->tcpi_rttvar = tcb->rttvar4_us >> 2;
 	info->tcpi_min_rtt = tcb->min_rtt_us;
 	info->tcpi_snd_ssthresh =
 		tcb->ssthresh >= TCP_CWND_MAX ? 0x7fffffff : tcb->ssthresh / tcb->mss;
 	info->tcpi_snd_cwnd = tcb->cwnd / tcb->mss;
-	info->tcpi_advmss = tcb->dst.mtu > 40 ? tcb->dst.mtu - (tcb->dst.is_v4 ? 40 : 60) : 0;
+	/* whose SYN was answered with timestamps takes them off, as in Linux */
+	info->tcpi_advmss = tcp_mss_announced(inst, &tcb->dst, tcb->user_mss);
+	if (tcb->bits & TCB_TS && !(tcb->bits & TCB_ACCEPTED))
+		info->tcpi_advmss -= 12;
 	info->tcpi_reordering = tcp_loss_distance(tcb) / tcb->mss;
 	info->tcpi_rcv_rtt = tcb->rcv_rtt_us;
 	info->tcpi_rcv_space = tcb->space_bytes;
@@ -325,7 +332,7 @@ uint32_t tcp_get_info(const struct s7_sock *sk, void *buf, uint32_t len)
 		memcpy(buf, &info, len);
 		return len;
 	}
-	info_path(tcb, &info);
+	info_path(sk->inst, tcb, &info);
 	info.tcpi_total_retrans = tcb->total_retrans;
 	info.tcpi_bytes_acked = tcb->bytes_acked;
 	info.tcpi_bytes_received = tcb->bytes_received;

@@ -31,8 +31,9 @@ static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_
 	out->wnd = tcp_window_pick(ts);
 	out->urg = 0;
 	out->flags = flags;
+	out->may_fragment = tcp_may_fragment(&ts->sk, &tcb->dst);
 	out->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
-	out->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4);
+	out->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4, dst_hop_limit(&tcb->dst));
 	out->hdrs = tcb->dst.is_v4 ? NULL : tcp_hdrs(&ts->sk);
 	out->ip_opts = tcp_ip_opts(&ts->sk);
 	out->opts.bits = 0;
@@ -123,16 +124,12 @@ static void syn_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	bool ack = tcb->state == TCPS_SYN_RCVD;
-	uint32_t mss;
 
 	out_prepare(ts, out, tcb->iss, (uint8_t)(TCPF_SYN | (ack ? TCPF_ACK : 0)));
 	tcb->rcv_wnd = (uint32_t)s7_min(tcp_window_free(ts), 65535);
 	out->wnd = (uint16_t)tcb->rcv_wnd;
-	mss = tcp_mss_of_dst(ts->sk.inst, &tcb->dst);
-	if (tcb->user_mss)
-		mss = (uint32_t)s7_min(mss, tcb->user_mss);
 	out->ack = ack ? tcb->rcv_nxt : 0;
-	out->opts.mss = (uint16_t)mss;
+	out->opts.mss = tcp_mss_announced(ts->sk.inst, &tcb->dst, tcb->user_mss);
 	out->opts.wscale = tcb->rcv_wscale;
 	out->opts.bits = TCPO_MSS;
 	out->opts.bits |= !ack || tcb->bits & TCB_SACK ? TCPO_SACK_OK : 0;

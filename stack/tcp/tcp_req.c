@@ -22,13 +22,22 @@ uint8_t tcp_pick_wscale(const struct s7_sock *sk, const struct s7_iface_tcp *tcp
 	return scale;
 }
 
+uint32_t tcp_window_clamp_of(const struct s7_tcb *tcb, const struct s7_dst *dst)
+{
+	if (s7_likely(tcb->window_clamp || !dst->metrics))
+		return tcb->window_clamp;
+	return dst->metrics->window;
+}
+
 /* Of the child to be. */
-static uint32_t initial_window(const struct s7_tcp_sock *listener, const struct s7_iface_tcp *tcp)
+static uint32_t initial_window(const struct s7_tcp_sock *listener, const struct s7_dst *dst,
+			       const struct s7_iface_tcp *tcp)
 {
 	uint32_t space = tcp_rcvbuf_init(&listener->sk, tcp) / 2;
+	uint32_t clamp = tcp_window_clamp_of(&listener->tcb, dst);
 
-	if (listener->tcb.window_clamp)
-		space = (uint32_t)s7_min(space, listener->tcb.window_clamp);
+	if (clamp)
+		space = (uint32_t)s7_min(space, clamp);
 	return (uint32_t)s7_min(space, 65535);
 }
 
@@ -70,7 +79,7 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	req->irs = seg->h.seq;
 	req->ts_recent = o->ts_val;
 	req->ts_offset = tcp_ts_offset(inst, &rx->dst, &rx->src);
-	req->rcv_wnd = initial_window(listener, &rx->iface->tcp);
+	req->rcv_wnd = initial_window(listener, &req->dst, &rx->iface->tcp);
 	req->snd_wnd = seg->h.wnd;
 	req->mss = o->bits & TCPO_MSS ? (uint16_t)s7_max(o->mss, TCP_MSS_MIN) : TCP_MSS_FALLBACK;
 	req->bits = o->bits & (TCPO_WSCALE | TCPO_SACK_OK | TCPO_TS);
@@ -92,16 +101,14 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 		.ack = req->irs + 1,
 		.wnd = (uint16_t)req->rcv_wnd,
 		.flags = TCPF_SYN | TCPF_ACK,
+		.may_fragment = tcp_may_fragment(&req->listener->sk, &req->dst),
 		.tos = req->tos,
-		.ttl = sk_ttl(&req->listener->sk, req->dst.is_v4),
+		.ttl = sk_ttl(&req->listener->sk, req->dst.is_v4, dst_hop_limit(&req->dst)),
 		.hdrs = req->dst.is_v4 ? NULL : tcp_hdrs(&req->listener->sk),
 		.ip_opts = req->ip_opts.len ? &req->ip_opts : NULL,
 	};
-	uint32_t mss = tcp_mss_of_dst(inst, &req->dst);
 
-	if (req->listener->tcb.user_mss)
-		mss = (uint32_t)s7_min(mss, req->listener->tcb.user_mss);
-	out.opts.mss = (uint16_t)mss;
+	out.opts.mss = tcp_mss_announced(inst, &req->dst, req->listener->tcb.user_mss);
 	out.opts.bits = (uint8_t)(req->bits | TCPO_MSS);
 	out.opts.wscale = req->rcv_wscale;
 	out.opts.ts_val = ts_val;

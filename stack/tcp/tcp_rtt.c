@@ -9,11 +9,19 @@
  */
 #include "stack/tcp/tcp_int.h"
 
+static uint32_t rto_min_us(const struct s7_tcp_sock *ts)
+{
+	const struct s7_metrics *metrics = ts->tcb.dst.metrics;
+
+	if (s7_unlikely(metrics != NULL) && metrics->rto_min_us)
+		return metrics->rto_min_us;
+	return ts->tcb.rto_min_us ? ts->tcb.rto_min_us : ts->sk.inst->params.tcp_min_rto_ms * 1000;
+}
+
 void tcp_rtt_sample(struct s7_tcp_sock *ts, uint64_t us)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	uint32_t floor = tcb->rto_min_us ? tcb->rto_min_us :
-					   ts->sk.inst->params.tcp_min_rto_ms * 1000;
+	uint32_t floor = rto_min_us(ts);
 	uint32_t rtt = (uint32_t)s7_min(us ? us : 1, TCP_RTO_MAX_US);
 	int32_t delta;
 

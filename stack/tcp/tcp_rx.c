@@ -60,7 +60,8 @@ static void ack_schedule(struct s7_tcp_sock *ts, uint32_t len)
 		tcb->small_segs++;
 	if (tcb->rcv_nxt - tcb->rcv_wup > tcb->rcv_mss || tcb->oo_head)
 		tcb->bits |= TCB_ACK_NOW;
-	else if (tcb->quickacks && !(tcb->bits & TCB_PINGPONG))
+	else if ((tcb->quickacks && !(tcb->bits & TCB_PINGPONG)) ||
+		 (s7_unlikely(tcb->dst.metrics != NULL) && tcb->dst.metrics->quickack))
 		tcp_ack_soon(ts);
 	else if (!tcb->delack_at)
 		tcp_delack_arm(ts);

@@ -51,7 +51,8 @@ int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_
 		 uint32_t payload_sum, bool has_sum)
 {
 	struct s7_ip_tx tx = {
-		.proto = IPPROTO_TCP, .tos = out->tos, .ttl = out->ttl, .dont_fragment = true,
+		.proto = IPPROTO_TCP, .tos = out->tos, .ttl = out->ttl,
+		.dont_fragment = !out->may_fragment,
 		.hdrs = out->hdrs, .final = &out->flow->remote,
 	};
 	uint32_t hdr_len = TCP_HDR_LEN + tcp_opts_len(&out->opts);
@@ -140,6 +141,15 @@ uint32_t tcp_mss_of_dst(const struct s7_inst *inst, const struct s7_dst *dst)
 	    !(inst->iface[dst->iface].flags & IFACE_LO))
 		mss = (uint32_t)s7_min(mss, S7_PKT_ROOM - 128);
 	return (uint32_t)s7_min(mss, 65535 - headers);
+}
+
+uint16_t tcp_mss_announced(const struct s7_inst *inst, const struct s7_dst *dst, uint32_t user)
+{
+	uint32_t mss = s7_unlikely(dst->metrics != NULL) ? dst->metrics->advmss : 0;
+
+	if (s7_likely(!mss))
+		mss = tcp_mss_of_dst(inst, dst);
+	return (uint16_t)s7_min(mss, user ? user : UINT16_MAX);
 }
 
 void tcp_mss_sync(struct s7_tcp_sock *ts)

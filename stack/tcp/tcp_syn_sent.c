@@ -30,7 +30,7 @@ void tcp_begin(struct s7_tcp_sock *ts)
 	tcb->space_bytes = (uint32_t)s7_min(sk->rcvbuf / 2, 10 * tcb->mss);
 	tcb->at[TCPD_RTX] = 0;
 	if (!(sk->bits & SKB_SNDBUF_LOCK)) {
-		uint32_t want = 2 * TCP_TRUESIZE * tcp_iface(ts)->init_cwnd;
+		uint32_t want = 2 * TCP_TRUESIZE * tcp_init_segs(ts);
 
 		want = (uint32_t)s7_min(want, tcp_iface(ts)->wmem[2]);
 		sk->sndbuf = (uint32_t)s7_max(sk->sndbuf, want);

@@ -58,7 +58,7 @@ void tcp_time_wait(struct s7_tcp_sock *ts)
 	tw->bound_iface = ts->sk.bound_iface;
 	tw->share = ts->sk.bits & (SKB_REUSEADDR | SKB_REUSEPORT);
 	tw->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
-	tw->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4);
+	tw->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4, dst_hop_limit(&tcb->dst));
 	tw->owns_port = tcb->bits & TCB_OWNS_PORT; /* the count moves over */
 	tcb->bits &= ~(uint32_t)TCB_OWNS_PORT;
 	timer_init(&tw->timer, TIMER_TIME_WAIT);

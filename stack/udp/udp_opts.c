@@ -77,7 +77,7 @@ int udp_opts_park(struct s7_udp_sock *us, const struct s7_ip_tx *tx)
 uint8_t udp_ttl(const struct s7_sock *sk, const struct s7_dst *dst)
 {
 	if (!ip_is_multicast(&dst->dst))
-		return sk_ttl(sk, dst->is_v4);
+		return sk_ttl(sk, dst->is_v4, dst_hop_limit(dst));
 	if (dst->is_v4)
 		return sk->mcast_ttl;
 	return sk->ip6.mcast_hops < 0 ? 1 : (uint8_t)sk->ip6.mcast_hops;

@@ -314,7 +314,7 @@ static int udp_transmit(struct s7_udp_sock *us, struct build *b, const struct s7
 		tx->ttl = msg->ask->has & ASK_TTL ? msg->ask->ttl : tx->ttl;
 	}
 	dst.no_loop = sk_ext_has(sk, dst.is_v4 ? EXT_MC_NO_LOOP : EXT_MC_NO_LOOP6);
-	tx->dont_fragment = rule->df || (rule->df_if_fits && total <= mtu);
+	tx->dont_fragment = rule->df || (rule->df_if_fits && total <= mtu && !dst_mtu_locked(&dst));
 	udp_finish(us, b, &dst, port);
 	if (s7_unlikely((sk->ext || msg->ask) && !b->more_of))
 		udp_stamp(us, b->head, msg);

@@ -100,13 +100,29 @@ static int fresh(const struct kind *kind)
 	return fd;
 }
 
+/*
+ * Ping sockets get their numbers in a row, from 1 after a boot; one of a single byte is shown
+ * otherwise (IP_PROTOCOL) and would stand on one side only.
+ */
+static bool is_short_number(int fd)
+{
+	uint16_t number = port_of(fd);
+
+	return number && number < 256;
+}
+
 static int bound(const struct kind *kind)
 {
 	struct addr addr = loop_of(kind, 0);
-	int fd = fresh(kind);
+	int fd;
 
-	need(!bind(fd, (struct sockaddr *)&addr.at, addr.len), "bind");
-	return fd;
+	for (;;) {
+		fd = fresh(kind);
+		need(!bind(fd, (struct sockaddr *)&addr.at, addr.len), "bind");
+		if (!is_short_number(fd))
+			return fd;
+		close(fd);
+	}
 }
 
 static void join(const struct kind *kind, int fd, uint16_t port)
@@ -123,8 +139,12 @@ static struct subject pair_of(const struct kind *kind)
 
 	if (kind->type != SOCK_STREAM) {
 		s.peer = bound(kind);
-		s.fd = fresh(kind);
-		join(kind, s.fd, port_of(s.peer));
+		do {
+			if (s.fd >= 0)
+				close(s.fd);
+			s.fd = fresh(kind);
+			join(kind, s.fd, port_of(s.peer));
+		} while (is_short_number(s.fd));
 		return s;
 	}
 	listener = bound(kind);

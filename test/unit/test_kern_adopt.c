@@ -177,6 +177,33 @@ Test(kern_adopt, gateway_source_metric_and_types)
 	cr_expect(ip_equal(&route->via, &via6), "IPv4 by an IPv6 next hop");
 }
 
+Test(kern_adopt, metrics_of_routes)
+{
+	const struct kern_route *route;
+
+	enter_pair();
+	cr_assert(netns_run("ip route add 10.50.0.0/16 via 10.77.0.2 mtu lock 1300 advmss 900 "
+			    "window 30000 initcwnd 7 hoplimit 9 rto_min 20ms quickack 1 "
+			    "congctl reno && "
+			    "ip -6 route add fd50::/32 via fd77::2 mtu 1400 && "
+			    "ip route add 10.51.0.0/16 via 10.77.0.2") == 0);
+	cr_assert(kern_view_get(&view) == 0);
+	route = find_route("10.50.0.0", 16);
+	cr_assert(route && route->has_metrics);
+	cr_expect(route->metrics.mtu == 1300 && route->metrics.mtu_locked);
+	cr_expect(route->metrics.advmss == 900 && route->metrics.window == 30000);
+	cr_expect(route->metrics.init_cwnd == 7 && route->metrics.hop_limit == 9);
+	cr_expect(route->metrics.rto_min_us == 20000 && route->metrics.quickack);
+	cr_expect_str_eq(route->cc, "reno");
+	cr_expect(!route->metrics.cc_locked);
+	route = find_route("fd50::", 32);
+	cr_assert(route && route->has_metrics);
+	cr_expect(route->metrics.mtu == 1400 && !route->metrics.mtu_locked);
+	route = find_route("10.51.0.0", 16);
+	cr_assert(route);
+	cr_expect(!route->has_metrics);
+}
+
 Test(kern_adopt, multipath_counts_as_its_first_living_hop)
 {
 	const struct kern_route *route;
