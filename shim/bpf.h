@@ -40,7 +40,9 @@ int bpf_prog_map_fd(uint32_t id);
  * say first. -EINVAL: it cannot; `fd` as the log shall call the socket, -1: no line.
  */
 int bpf_prog_judge(const void *val, socklen_t len, int fd);
+int bpf_prog_judge_fd(int prog, int fd); /* the same of a descriptor of the program */
 int bpf_prog_get(int fd, const struct ebpf_prog **ret_prog);
+int bpf_prog_of_id(uint32_t id, const struct ebpf_prog **ret_prog);
 void bpf_prog_put(const struct ebpf_prog *prog);
 void bpf_forked(void);
 

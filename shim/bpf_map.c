@@ -473,6 +473,15 @@ static int64_t map_change(struct s7_inst *inst, uint32_t slot, enum ebpf_change 
 	}
 }
 
+/* What user space reads from such a map is the number of the program. */
+static int64_t map_prog(struct s7_inst *inst, uint32_t slot, uint32_t index)
+{
+	uint32_t id = 0;
+	long err = element(BPF_MAP_LOOKUP_ELEM, &here[inst->index][slot], &index, &id, 0);
+
+	return err ? err : id;
+}
+
 /* ---- time and place ---- */
 
 static uint64_t clock_ns(clockid_t clock)
@@ -502,11 +511,13 @@ static uint64_t ask(enum ebpf_ask what)
 
 const struct s7_bpf_host bpf_host = {
 	.prog_get = bpf_prog_get,
+	.prog_by_id = bpf_prog_of_id,
 	.prog_put = bpf_prog_put,
 	.map_open = open_map,
 	.map_close = close_map,
 	.map_lookup = map_lookup,
 	.map_change = map_change,
+	.map_prog = map_prog,
 	.run_end = run_end,
 	.ask = ask,
 };

@@ -26,11 +26,13 @@ struct record {
 	size_t bytes;
 	const char *why; /* it cannot run on the stack; NULL: it can */
 	uint32_t where;
+	uint32_t judged; /* judge_run that came by */
 	struct bpf_insn *insns;
 };
 
 static struct record *records;
 static uint32_t record_count;
+static uint32_t judge_run;
 static struct s7_lock records_lock;
 
 void bpf_forked(void)
@@ -270,17 +272,14 @@ int bpf_prog_map_fd(uint32_t id)
 	return fd;
 }
 
-int bpf_prog_get(int fd, const struct ebpf_prog **ret_prog)
+int bpf_prog_of_id(uint32_t id, const struct ebpf_prog **ret_prog)
 {
 	uint32_t pid = (uint32_t)s7_sys0(SYS_getpid);
-	struct bpf_prog_info info;
 	struct record *record;
-	int err = bpf_info_of(fd, &info, sizeof(info));
+	int err = 0;
 
-	if (err)
-		return err == -EBADFD ? -EBADF : err;
 	lock_take(&records_lock);
-	record = find(info.id);
+	record = find(id);
 	if (!record || record->why) {
 		err = -EINVAL;
 	} else {
@@ -293,6 +292,16 @@ int bpf_prog_get(int fd, const struct ebpf_prog **ret_prog)
 	return err;
 }
 
+int bpf_prog_get(int fd, const struct ebpf_prog **ret_prog)
+{
+	struct bpf_prog_info info;
+	int err = bpf_info_of(fd, &info, sizeof(info));
+
+	if (err)
+		return err == -EBADFD ? -EBADF : err;
+	return bpf_prog_of_id(info.id, ret_prog);
+}
+
 void bpf_prog_put(const struct ebpf_prog *prog)
 {
 	struct record *record = s7_container(prog, struct record, prog);
@@ -302,28 +311,77 @@ void bpf_prog_put(const struct ebpf_prog *prog)
 	lock_give(&records_lock);
 }
 
-int bpf_prog_judge(const void *val, socklen_t len, int fd)
-{
-	struct bpf_prog_info info;
-	struct record *record;
-	const char *why = NULL;
-	uint32_t where = 0;
-	int prog;
+/* ---- can it run? ---- */
 
-	if (len < sizeof(prog) || !user_get(&prog, val, sizeof(prog)) ||
-	    bpf_info_of(prog, &info, sizeof(info)))
+/* Why a program cannot, and which of those that it may go on to that is. */
+struct verdict {
+	const char *why;
+	uint32_t id, where;
+};
+
+static void judge(uint32_t id, struct verdict *ret);
+
+/* All that stand in a map of programs now. Lock held. */
+static void judge_entries(const struct ebpf_map *map, struct verdict *ret)
+{
+	union bpf_attr attr;
+	uint32_t id;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map->fd;
+	attr.value = (uintptr_t)&id;
+	for (uint32_t i = 0; i < map->entries && !ret->why; i++) {
+		attr.key = (uintptr_t)&i;
+		if (!bpf_sys(BPF_MAP_LOOKUP_ELEM, &attr))
+			judge(id, ret);
+	}
+}
+
+/* Lock held. */
+static void judge(uint32_t id, struct verdict *ret)
+{
+	struct record *record = find(id);
+
+	if (record && record->judged == judge_run)
+		return;
+	ret->id = id;
+	ret->where = record ? record->where : 0;
+	ret->why = record ? record->why :
+			    "its instructions were not seen: another process loaded it";
+	if (!record)
+		return;
+	record->judged = judge_run;
+	for (uint32_t i = 0; i < record->prog.map_count && !ret->why; i++)
+		if (record->prog.maps[i].type == BPF_MAP_TYPE_PROG_ARRAY)
+			judge_entries(&record->prog.maps[i], ret);
+}
+
+int bpf_prog_judge_fd(int prog, int fd)
+{
+	struct verdict verdict = { 0 };
+	struct bpf_prog_info info;
+
+	if (bpf_info_of(prog, &info, sizeof(info)))
 		return 0;
 	lock_take(&records_lock);
-	record = find(info.id);
-	if (record) {
-		why = record->why;
-		where = record->where;
-	} else {
-		why = "its instructions were not seen: another process loaded it";
-	}
+	judge_run++;
+	judge(info.id, &verdict);
 	host_unlock(&records_lock);
-	if (why && fd >= 0)
+	if (!verdict.why)
+		return 0;
+	if (fd >= 0)
 		shim_log(LOG_WARN, "descriptor %d: the eBPF program %u (%.15s) cannot run on the "
-			 "stack: %s, instruction %u", fd, info.id, info.name, why, where);
-	return why ? -EINVAL : 0;
+			 "stack: %s%s, instruction %u", fd, info.id, info.name,
+			 verdict.id == info.id ? "" : "in a program that it goes on to: ",
+			 verdict.why, verdict.where);
+	return -EINVAL;
+}
+
+int bpf_prog_judge(const void *val, socklen_t len, int fd)
+{
+	int prog;
+
+	if (len < sizeof(prog) || !user_get(&prog, val, sizeof(prog)))
+		return 0;
+	return bpf_prog_judge_fd(prog, fd);
 }

@@ -8,12 +8,16 @@
  *                  a program on the stack adds to a value is added to the kernel's; the flag is
  *                  taken out of what BPF_OBJ_GET_INFO_BY_FD says again
  *    MAP_UPDATE_ELEM, MAP_DELETE_ELEM of a REUSEPORT_SOCKARRAY: the stack's socket behind the
- *                  descriptor gets its place too
+ *                  descriptor gets its place too; a program that comes into a PROG_ARRAY which a
+ *                  program of the stack goes on by is looked at, and compiled at once, since a
+ *                  process that was forked before may not know it
  * Context: any thread, no lock. Called by: calls_syscall.c.
  */
 #include "shim/bpf.h"
 #include "stack/base/user.h"
+#include "stack/bpf/area.h"
 #include "stack/bpf/steer.h"
+#include "stack/bpf/tail.h"
 
 #define ATTR_ROOM 512u
 #define FLAG_ADDED_MOST 1024u
@@ -161,6 +165,49 @@ static long socket_to_array(struct s7_sock *sk, const struct bpf_map_info *info,
 	return err;
 }
 
+/* ---- maps of programs ---- */
+
+/* Is the map one by which a program of the stack goes on to others? */
+static bool goes_on_by(uint32_t map_fd, struct bpf_map_info *ret_info)
+{
+	bool any = false;
+
+	if (!boot_running())
+		return false;
+	for (uint32_t i = 0; i < s7_boot.inst_count; i++)
+		any |= s7_arena->inst[i]->filters->tail_roots != 0;
+	return any && !bpf_info_of((int)map_fd, ret_info, sizeof(*ret_info)) &&
+	       ret_info->type == BPF_MAP_TYPE_PROG_ARRAY;
+}
+
+static long program_to_array(long cmd, void *attr, long size, uint32_t map_id, int prog)
+{
+	bool watched[S7_INSTS_MAX] = { false }, any = false;
+	struct bpf_prog_info info;
+	long ret;
+
+	for (uint32_t i = 0; i < s7_boot.inst_count; i++) {
+		struct s7_inst *inst = s7_arena->inst[i];
+
+		inst_lock(inst, host_now());
+		any |= watched[i] = tail_is_watched(inst, map_id);
+		inst_unlock(inst);
+	}
+	if (any && bpf_prog_judge_fd(prog, prog))
+		return -EINVAL;
+	ret = pass(cmd, attr, size);
+	if (ret || !any || bpf_info_of(prog, &info, sizeof(info)))
+		return ret;
+	for (uint32_t i = 0; i < s7_boot.inst_count; i++) {
+		if (!watched[i])
+			continue;
+		inst_lock(s7_arena->inst[i], host_now());
+		tail_ready(s7_arena->inst[i], info.id);
+		inst_unlock(s7_arena->inst[i]);
+	}
+	return ret;
+}
+
 static long map_update(long cmd, void *attr, long size)
 {
 	struct bpf_map_info info;
@@ -170,8 +217,12 @@ static long map_update(long cmd, void *attr, long size)
 	long ret;
 
 	if (!attr_get(&copy, attr, size) || !copy.key || !copy.value ||
-	    !user_get32(&fd, (const void *)(uintptr_t)copy.value) || !fd_is_sock((int)fd) ||
-	    !array_of(copy.map_fd, &info) || !user_get32(&key, (const void *)(uintptr_t)copy.key))
+	    !user_get32(&fd, (const void *)(uintptr_t)copy.value))
+		return pass(cmd, attr, size);
+	if (goes_on_by(copy.map_fd, &info))
+		return program_to_array(cmd, attr, size, info.id, (int)fd);
+	if (!fd_is_sock((int)fd) || !array_of(copy.map_fd, &info) ||
+	    !user_get32(&key, (const void *)(uintptr_t)copy.key))
 		return pass(cmd, attr, size);
 	sk = fd_hold_sock((int)fd);
 	ret = pass(cmd, attr, size);

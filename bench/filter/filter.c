@@ -3,7 +3,9 @@
  * filter.c - nanoseconds a packet of the same filter here and in the kernel
  *
  * usage: filter RUNS; one JSON object a line: program, instructions, ours and kernel (lists, a run
- * each), interp (the engine for other machines).
+ * each), interp (the engine for other machines). The last line has no program: a call that asks
+ * whether the socket has a filter, it has none (ours), and the same call without the question
+ * (bare).
  * Ours: filter_run() of a socket, with the view of the packet it makes. Kernel: kernel.h. Runs
  * alternate; CPU time of the thread, so that other work on the machine counts less. The packet is a
  * DNS question in UDP over IPv4 over Ethernet, data at its link header, the same bytes for both,
@@ -181,6 +183,35 @@ static double our_time(struct s7_sock *sk, uint32_t *ret_verdict)
 	return since(&from) / REPEAT;
 }
 
+/* ---- no filter ---- */
+
+/* As udp_give and the others ask. */
+static S7_NOINLINE uint32_t kept_asked(const struct s7_sock *sk, const struct s7_pkt *pkt)
+{
+	if (s7_unlikely(sk->filter != NULL))
+		return filter_run(sk, pkt, 8);
+	return pkt->total + sk->domain;
+}
+
+static S7_NOINLINE uint32_t kept_bare(const struct s7_sock *sk, const struct s7_pkt *pkt)
+{
+	return pkt->total + sk->domain;
+}
+
+static double call_time(uint32_t (*kept)(const struct s7_sock *sk, const struct s7_pkt *pkt))
+{
+	static const struct s7_sock sk;
+	struct s7_pkt pkt = { .total = PACKET_LEN };
+	struct timespec from;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+	for (uint32_t i = 0; i < REPEAT * 8; i++) {
+		kept(&sk, &pkt);
+		__asm__ volatile("" ::: "memory");
+	}
+	return since(&from) / (REPEAT * 8);
+}
+
 static void say(const char *name, const double *values, int runs, bool last)
 {
 	printf("\"%s\": [", name);
@@ -201,7 +232,7 @@ static void say_all(const char *name, uint32_t len, const double *ours, const do
 /* The same instructions on both sides, and one array. */
 static void measure_counter(int runs)
 {
-	double ours[RUNS_MOST], kernel[RUNS_MOST], slow[RUNS_MOST];
+	double ours[RUNS_MOST] = { 0 }, kernel[RUNS_MOST] = { 0 }, slow[RUNS_MOST] = { 0 };
 	struct bpf_insn insns[] = COUNTER(0);
 	struct ebpf_prog prog = { .type = BPF_PROG_TYPE_SOCKET_FILTER, .insns = insns,
 				  .count = S7_ARRAY_LEN(insns), .map_count = 1 };
@@ -240,7 +271,7 @@ static void measure(const struct program *program, int runs)
 {
 	static struct bpf_insn insns[CBPF_INSNS_EACH * BPF_MAXINSNS + CBPF_INSNS_EXTRA];
 	static uint32_t at[BPF_MAXINSNS];
-	double ours[RUNS_MOST], kernel[RUNS_MOST], slow[RUNS_MOST];
+	double ours[RUNS_MOST] = { 0 }, kernel[RUNS_MOST] = { 0 }, slow[RUNS_MOST] = { 0 };
 	uint32_t verdict, kernel_verdict;
 	struct bpf_code code;
 	struct s7_sock *sk;
@@ -271,6 +302,19 @@ static void measure(const struct program *program, int runs)
 	say_all(program->name, program->len, ours, kernel, slow, runs);
 }
 
+static void measure_none(int runs)
+{
+	double asked[RUNS_MOST], bare[RUNS_MOST];
+
+	for (int i = 0; i < runs; i++) {
+		asked[i] = call_time(kept_asked);
+		bare[i] = call_time(kept_bare);
+	}
+	printf("{\"program\": null, ");
+	say("ours", asked, runs, false);
+	say("bare", bare, runs, true);
+}
+
 int main(int argc, char **argv)
 {
 	int runs = argc > 1 ? atoi(argv[1]) : 5;
@@ -282,5 +326,6 @@ int main(int argc, char **argv)
 	for (uint32_t i = 0; i < S7_ARRAY_LEN(programs); i++)
 		measure(&programs[i], runs);
 	measure_counter(runs);
+	measure_none(runs);
 	return 0;
 }

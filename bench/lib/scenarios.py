@@ -286,6 +286,10 @@ def filters():
         raise Failed(done.stderr.strip() or "bench/filter failed")
     for line in done.stdout.splitlines():
         got = json.loads(line)
+        if not got["program"]:
+            yield report.row("filter: none attached", "a call that asks, and one that does not", "ns/packet",
+                             got["ours"], got["bare"], True, note="other: the same call without the question")
+            continue
         kind = "compiled" if got["program"].startswith("eBPF") else "classic BPF, compiled"
         yield report.row(f"filter: {got['program']}", kind, "ns/packet", got["ours"], got["kernel"],
                          True, note=f"interpreted {statistics.median(got['interp']):.1f} ns")

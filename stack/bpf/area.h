@@ -17,6 +17,16 @@
 #define AREA_BLOCK 256u
 #define AREA_PAGE 4096u
 
+struct s7_filter;
+
+/* A program that others go on to (tail.h). */
+struct s7_tail {
+	uint32_t id; /* the kernel's number; 0: none */
+	struct s7_filter *filter;
+};
+
+#define AREA_TAILS 64u
+
 struct s7_filter_area {
 	char *base; /* page-aligned */
 	uint64_t *taken; /* a bit a block */
@@ -24,6 +34,9 @@ struct s7_filter_area {
 	uint32_t used;
 	uint32_t next; /* where the search begins */
 	struct bpf_map_slot *maps; /* [BPF_SLOTS]: maps.h */
+	struct s7_tail tails[AREA_TAILS];
+	uint32_t tail_next;  /* goes next when all are taken */
+	uint32_t tail_roots; /* programs with tail calls that are attached */
 	/* bpf_trace_printk: lines, since when */
 	uint32_t printed;
 	s7_time print_since;

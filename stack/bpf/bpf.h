@@ -34,6 +34,7 @@ struct bpf_view;
 struct bpf_map_here;
 struct bpf_map_slot;
 struct s7_bind;
+struct s7_filter;
 struct s7_inst;
 struct s7_sock;
 
@@ -67,6 +68,8 @@ enum bpf_call {
 	CALL_SOCKET_UID,
 	CALL_SELECT_REUSEPORT,
 	CALL_STRNCMP,
+	CALL_TAIL,	  /* tail.h; not 0: the function ends with view->tail_ret */
+	CALL_TAIL_INSIDE, /* the same from a function that is not the main one */
 	CALL_COUNT
 };
 
@@ -104,6 +107,11 @@ struct bpf_view {
 	struct s7_inst *inst;
 	const struct s7_sock *sk; /* whose packet it is, or would be */
 	struct s7_bind *selected; /* SK_REUSEPORT: the member that the program named */
+	/* tail calls: what runs next, what a function that made one returns, how many there were */
+	struct s7_filter *tail;
+	uint64_t tail_ret;
+	uint32_t tails, depth;
+	bool failed; /* no verdict */
 };
 
 enum bpf_uses {
@@ -114,6 +122,7 @@ enum bpf_uses {
 	BPF_WRITES_R1 = 1 << 4, /* so that the view is not to be found there */
 	BPF_OWN_CTX = 1 << 5,	/* R1 begins as something else than the view: its maker says so */
 	BPF_USES_MAPS = 1 << 6, /* values of a map by address */
+	BPF_USES_HELP = 1 << 7, /* helpers that no engine has in line: the whole view */
 	BPF_USES_AD = 1 << 16,	/* from here a bit for each ancillary value: BPF_AD() */
 };
 

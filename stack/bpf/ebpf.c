@@ -5,7 +5,7 @@
  * Made: translated (ebpf_trans.c), its maps given slots, compiled, all in one piece of the area.
  * Run: maps of the program are made sure to be open in this process, which costs a comparison
  * each; the words of the context that it reads are filled; what it changed in copies of values is
- * written back.
+ * written back. A program that goes on to another one (tail.h) has ended when that one runs.
  * Context: instance lock. Callers: filter.c, steer.c, pk_tap.c.
  */
 #include "stack/bpf/ebpf.h"
@@ -16,7 +16,10 @@
 #include "stack/bpf/area.h"
 #include "stack/bpf/filter.h"
 #include "stack/bpf/jit.h"
+#include "stack/bpf/tail.h"
 #include "stack/core/sk.h"
+
+#define LEN_ALONE 1ull /* of the words of struct __sk_buff */
 
 static_assert((EBPF_MAPS_EACH & 7) == 0, "what lies behind is aligned");
 
@@ -106,7 +109,7 @@ static struct s7_filter *put_down(struct s7_inst *inst, const struct ebpf_prog *
 		.bytes = at.bytes,
 		.type = prog->type,
 		.fields = from->fields,
-		.map_count = prog->map_count,
+		.map_count = (uint16_t)prog->map_count,
 		.maps = (void *)((char *)filter + at.maps),
 		.code = { .insns = (void *)((char *)filter + at.insns),
 			  .count = prog->count,
@@ -121,6 +124,8 @@ static struct s7_filter *put_down(struct s7_inst *inst, const struct ebpf_prog *
 	memcpy((char *)filter + at.insns, from->insns, prog->count * sizeof(struct bpf_insn));
 	if (native && jit_compile(&filter->code, (uint8_t *)filter + at.native, native, from->work))
 		filter->native = at.native;
+	filter->bare = filter->native && prog->type == BPF_PROG_TYPE_SOCKET_FILTER &&
+		       !(from->uses & BPF_USES_HELP) && !(from->fields & ~LEN_ALONE);
 	return filter;
 }
 
@@ -148,7 +153,7 @@ static int build(struct s7_inst *inst, const struct ebpf_prog *prog, struct ebpf
 	return -ENOMEM;
 }
 
-int ebpf_load(struct s7_inst *inst, const struct ebpf_prog *prog, struct s7_filter **ret_filter)
+int ebpf_make(struct s7_inst *inst, const struct ebpf_prog *prog, struct s7_filter **ret_filter)
 {
 	uint32_t insns = prog->count * (uint32_t)sizeof(struct bpf_insn);
 	uint32_t bytes = insns + (prog->count + 1) * (uint32_t)sizeof(uint32_t);
@@ -164,6 +169,21 @@ int ebpf_load(struct s7_inst *inst, const struct ebpf_prog *prog, struct s7_filt
 	err = build(inst, prog, &code, ret_filter);
 	area_free(inst->filters, code.insns, bytes);
 	return err;
+}
+
+int ebpf_load(struct s7_inst *inst, const struct ebpf_prog *prog, struct s7_filter **ret_filter)
+{
+	int err = ebpf_make(inst, prog, ret_filter);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < (*ret_filter)->map_count; i++)
+		(*ret_filter)->tail_root |= prog->maps[i].type == BPF_MAP_TYPE_PROG_ARRAY;
+	if ((*ret_filter)->tail_root) {
+		inst->filters->tail_roots++;
+		tail_prepare(inst, *ret_filter);
+	}
+	return 0;
 }
 
 /* ---- running ---- */
@@ -263,7 +283,6 @@ static void fill_md(const struct bpf_view *view, struct room *room)
 	room->md.sk = fill_sock(view->sk, &room->sk);
 }
 
-/* Every map of the program is open in this process. */
 static S7_NOINLINE bool open_maps(struct s7_inst *inst, const struct s7_filter *filter)
 {
 	const struct bpf_map_here *here = inst->env->maps[inst->index];
@@ -275,37 +294,92 @@ static S7_NOINLINE bool open_maps(struct s7_inst *inst, const struct s7_filter *
 	return true;
 }
 
-static bool maps_are_open(const struct s7_inst *inst, const struct s7_filter *filter)
+static inline bool maps_are_open(const struct bpf_map_here *here, const struct s7_filter *filter)
 {
-	const struct bpf_map_here *here = inst->env->maps[inst->index];
-
 	for (uint32_t i = 0; i < filter->map_count; i++)
 		if (s7_unlikely(here[filter->maps[i].slot].id != filter->maps[i].id))
 			return false;
 	return true;
 }
 
-bool ebpf_exec(struct s7_inst *inst, const struct s7_filter *filter, struct bpf_view *view,
-	       uint32_t *ret)
+bool ebpf_maps_open(struct s7_inst *inst, const struct s7_filter *filter)
 {
-	const char *native = area_native(inst, inst->filters, filter);
-	struct room room;
+	return maps_are_open(inst->env->maps[inst->index], filter) || open_maps(inst, filter);
+}
 
-	if (s7_unlikely(!maps_are_open(inst, filter)) && !open_maps(inst, filter))
-		return false;
+static uint64_t run_native(const char *code, const struct s7_filter *filter, struct bpf_view *view,
+			   void *ctx)
+{
+	return ((bpf_native)(uintptr_t)(code + filter->native))(view, ctx, view->maps);
+}
+
+static uint64_t run_one(struct bpf_view *view, const struct s7_filter *filter, void *ctx)
+{
+	struct s7_inst *inst = view->inst;
+	const char *code = area_native(inst, inst->filters, filter);
+
+	if (s7_unlikely(!ebpf_maps_open(inst, filter))) {
+		view->failed = true;
+		return 0;
+	}
+	if (s7_likely(filter->native && code))
+		return run_native(code, filter, view, ctx);
+	return bpf_interp(&filter->code, view, ctx);
+}
+
+uint64_t ebpf_run(struct bpf_view *view, struct s7_filter *held, void *ctx)
+{
+	uint64_t ret = 0;
+
+	while (held) {
+		struct s7_filter *done = held;
+
+		view->tail = NULL;
+		ret = run_one(view, held, ctx);
+		held = view->tail;
+		filter_put(view->inst, done);
+	}
+	return ret;
+}
+
+/* With all that a program may ask for. */
+static S7_NOINLINE uint64_t exec_whole(struct s7_inst *inst, const struct s7_filter *filter,
+				       struct bpf_view *view)
+{
+	struct room room;
+	uint64_t ret;
+
 	view->inst = inst;
+	view->calls = &bpf_calls;
 	view->maps = inst->env->maps[inst->index];
-	view->copied = false;
+	view->copied = view->failed = false;
 	view->selected = NULL;
+	view->tail = NULL;
+	view->tails = view->depth = 0;
 	if (filter->type == BPF_PROG_TYPE_SK_REUSEPORT)
 		fill_md(view, &room);
 	else if (filter->fields)
 		fill_skb(view, filter->fields, &room);
-	if (s7_likely(filter->native && native))
-		*ret = (uint32_t)((bpf_native)(uintptr_t)(native + filter->native))(view, &room);
-	else
-		*ret = (uint32_t)bpf_interp(&filter->code, view, &room);
+	ret = run_one(view, filter, &room);
+	if (s7_unlikely(view->tail != NULL))
+		ret = ebpf_run(view, view->tail, &room);
 	if (s7_unlikely(view->copied))
 		inst->env->host->bpf->run_end(inst);
-	return true;
+	return s7_unlikely(view->failed) ? 0 : ret;
+}
+
+/*
+ * Programs that look at maps, at the packet in line and at its length alone: their context is that
+ * length. What is not stored is not waited for: a `lock` in the program waits for all stores before
+ * it. Nothing is done behind the program, so that it is jumped to.
+ */
+uint64_t ebpf_exec(struct s7_inst *inst, const struct s7_filter *filter, struct bpf_view *view)
+{
+	const struct bpf_map_here *here = inst->env->maps[inst->index];
+	const char *code = area_native(inst, inst->filters, filter);
+
+	if (s7_unlikely(!filter->bare || !code || !maps_are_open(here, filter)))
+		return exec_whole(inst, filter, view);
+	view->maps = here;
+	return run_native(code, filter, view, &view->len);
 }

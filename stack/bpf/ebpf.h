@@ -35,6 +35,7 @@ struct ebpf_code {
 	uint64_t fields; /* a bit for each word of the context that may be read */
 	uint32_t func_count, func[EBPF_FUNCS];
 	uint32_t where; /* instruction that cannot be had */
+	bool tails;	/* goes on to others */
 };
 
 /* Pure. NULL, or why it cannot run here. insns and work are the caller's. */
@@ -48,13 +49,22 @@ struct s7_filter;
  */
 int ebpf_load(struct s7_inst *inst, const struct ebpf_prog *prog, struct s7_filter **ret_filter);
 
+/* The same for a program that others go on to (tail.h). */
+int ebpf_make(struct s7_inst *inst, const struct ebpf_prog *prog, struct s7_filter **ret_filter);
+
+/* Every map of the program is open in this process. */
+bool ebpf_maps_open(struct s7_inst *inst, const struct s7_filter *filter);
+
+/* A run inside of a run: the context and what is in the view for it are there. R0. */
+uint64_t ebpf_run(struct bpf_view *view, struct s7_filter *held, void *ctx);
+
 /*
- * Runs it; view->sk is set. Instance lock. ret: R0, the lower half; view->selected for an
- * SK_REUSEPORT that returned SK_PASS. False: a map of the program could not be reached in this
- * process, so the packet has no verdict.
+ * Runs it; view->sk is set. Instance lock. R0, of which the lower half counts; view->selected for
+ * an SK_REUSEPORT that returned SK_PASS. A packet has no verdict if a map of the program could not
+ * be reached in this process, or a program that it went on to cannot run: 0, and for an
+ * SK_REUSEPORT view->failed says so.
  */
-bool ebpf_exec(struct s7_inst *inst, const struct s7_filter *filter, struct bpf_view *view,
-	       uint32_t *ret);
+uint64_t ebpf_exec(struct s7_inst *inst, const struct s7_filter *filter, struct bpf_view *view);
 
 enum ebpf_ask { EBPF_MONOTONIC, EBPF_BOOT, EBPF_COARSE, EBPF_NUMA_NODE };
 enum ebpf_change { EBPF_UPDATE, EBPF_DELETE, EBPF_PUSH, EBPF_POP, EBPF_PEEK };
@@ -66,6 +76,8 @@ struct s7_bpf_host {
 	 * -EBADF.
 	 */
 	int (*prog_get)(int fd, const struct ebpf_prog **ret_prog);
+	/* The one of that number, the same way. -EINVAL: not ours to run, or not known here. */
+	int (*prog_by_id)(uint32_t id, const struct ebpf_prog **ret_prog);
 	void (*prog_put)(const struct ebpf_prog *prog);
 	/* Makes env->maps[][slot] right for the slot's map. */
 	bool (*map_open)(struct s7_inst *inst, uint32_t slot);
@@ -74,6 +86,8 @@ struct s7_bpf_host {
 	void *(*map_lookup)(struct s7_inst *inst, uint32_t slot, const void *key);
 	int64_t (*map_change)(struct s7_inst *inst, uint32_t slot, enum ebpf_change what,
 			      const void *key, void *value, uint64_t flags);
+	/* PROG_ARRAY: the number of the program there; 0 or less: none. */
+	int64_t (*map_prog)(struct s7_inst *inst, uint32_t slot, uint32_t index);
 	void (*run_end)(struct s7_inst *inst);
 	uint64_t (*ask)(enum ebpf_ask what); /* times in ns */
 };

@@ -10,11 +10,13 @@
  * stack's: more than are the context's, never less, since its pointer is never moved. A lookup
  * whose map is an array that can be mapped, seen in the straight line before the call, says so:
  * engines then need no call.
+ * Tail calls are left to the engines (tail.h).
  * Pure. Callers: ebpf.c, the host's records, tests.
  */
 #include "stack/bpf/ebpf.h"
 
 #define CTX_WORDS 48u /* struct __sk_buff, the longer of the two */
+#define CTX_ALL ((1ull << CTX_WORDS) - 1)
 #define LOOK_BACK 12u
 
 static_assert(sizeof(struct __sk_buff) >= CTX_WORDS * 4, "the context of this header is shorter");
@@ -40,14 +42,13 @@ static const uint8_t helpers[] = {
 	[BPF_FUNC_get_socket_uid] = CALL_SOCKET_UID,
 	[BPF_FUNC_sk_select_reuseport] = CALL_SELECT_REUSEPORT,
 	[BPF_FUNC_strncmp] = CALL_STRNCMP,
+	[BPF_FUNC_tail_call] = CALL_TAIL,
 };
 
 /* Why a helper is not to be had, where there is more to say than that. */
 static const char *why_not(uint32_t helper)
 {
 	switch (helper) {
-	case BPF_FUNC_tail_call:
-		return "tail calls";
 	case BPF_FUNC_perf_event_output:
 	case BPF_FUNC_ringbuf_output:
 	case BPF_FUNC_ringbuf_reserve:
@@ -66,6 +67,7 @@ static bool map_is_known(const struct ebpf_map *map)
 	case BPF_MAP_TYPE_PERCPU_ARRAY: case BPF_MAP_TYPE_LRU_HASH:
 	case BPF_MAP_TYPE_LRU_PERCPU_HASH: case BPF_MAP_TYPE_LPM_TRIE:
 	case BPF_MAP_TYPE_REUSEPORT_SOCKARRAY: case BPF_MAP_TYPE_QUEUE: case BPF_MAP_TYPE_STACK:
+	case BPF_MAP_TYPE_PROG_ARRAY:
 		return true;
 	default:
 		return false;
@@ -140,6 +142,8 @@ static const char *take_helper(const struct ebpf_prog *prog, struct ebpf_code *c
 	map = insn->imm == CALL_MAP_LOOKUP ? map_of_call(code, pc) : NULL;
 	if (map && prog->maps[map->imm].direct)
 		insn->off = (int16_t)(map->imm + 1);
+	else
+		code->uses |= BPF_USES_HELP;
 	return NULL;
 }
 
@@ -188,8 +192,6 @@ static const char *take_wide(const struct ebpf_prog *prog, struct ebpf_code *cod
 	map = &prog->maps[insn->imm];
 	if (map->type == BPF_MAP_TYPE_RINGBUF || map->type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
 		return why_not(BPF_FUNC_ringbuf_output);
-	if (map->type == BPF_MAP_TYPE_PROG_ARRAY)
-		return why_not(BPF_FUNC_tail_call);
 	if (!map_is_known(map))
 		return "a map of this type";
 	if (insn->src_reg == BPF_PSEUDO_MAP_VALUE && !map->direct)
@@ -227,6 +229,29 @@ static const char *take_one(const struct ebpf_prog *prog, struct ebpf_code *code
 	return NULL;
 }
 
+/*
+ * Where the program may go on to another one, that one reads what it likes: all of the context is
+ * filled. A call from a function is another than one from the main function.
+ */
+static void settle_tails(const struct ebpf_prog *prog, struct ebpf_code *code)
+{
+	uint32_t functions = code->func_count ? code->func[0] : prog->count;
+
+	for (uint32_t pc = 0; pc < prog->count; pc++) {
+		struct bpf_insn *insn = &code->insns[pc];
+
+		if (is_wide(insn)) {
+			pc++;
+		} else if (insn->code == (BPF_JMP | BPF_CALL) && !insn->src_reg &&
+			   insn->imm == CALL_TAIL) {
+			if (pc >= functions)
+				insn->imm = CALL_TAIL_INSIDE;
+			code->fields = CTX_ALL;
+			code->tails = true;
+		}
+	}
+}
+
 const char *ebpf_translate(const struct ebpf_prog *prog, struct ebpf_code *code)
 {
 	const char *why;
@@ -238,6 +263,7 @@ const char *ebpf_translate(const struct ebpf_prog *prog, struct ebpf_code *code)
 	code->fields = 0;
 	code->func_count = 0;
 	code->where = 0;
+	code->tails = false;
 	memcpy(code->insns, prog->insns, prog->count * sizeof(*prog->insns));
 	mark_targets(prog, code->work);
 	for (uint32_t pc = 0; pc < prog->count; pc++) {
@@ -249,6 +275,7 @@ const char *ebpf_translate(const struct ebpf_prog *prog, struct ebpf_code *code)
 	}
 	if (bpf_check(code->insns, prog->count, &uses))
 		return "an instruction that the stack has not";
+	settle_tails(prog, code);
 	/* its random numbers are drawn where they are asked for */
 	code->uses |= uses & ~(uint32_t)BPF_USES_CALL;
 	return NULL;

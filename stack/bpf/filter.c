@@ -21,6 +21,7 @@
 #include "stack/bpf/cbpf.h"
 #include "stack/bpf/ebpf.h"
 #include "stack/bpf/jit.h"
+#include "stack/bpf/tail.h"
 
 /* ---- making ---- */
 
@@ -118,6 +119,8 @@ void filter_put(struct s7_inst *inst, struct s7_filter *filter)
 {
 	if (!filter || --filter->refs)
 		return;
+	if (filter->tail_root && !--inst->filters->tail_roots)
+		tail_drop_all(inst);
 	for (uint32_t i = 0; i < filter->map_count; i++)
 		maps_give(inst, filter->maps[i].slot);
 	area_free(inst->filters, filter, filter->bytes);
@@ -194,8 +197,23 @@ static void count_ref(struct s7_inst *inst, struct s7_filter *filter)
 	if (!filter || filter->refs++)
 		return;
 	area_keep(inst->filters, filter, filter->bytes);
+	inst->filters->tail_roots += filter->tail_root;
 	for (uint32_t i = 0; i < filter->map_count; i++)
 		inst->filters->maps[filter->maps[i].slot].refs++;
+}
+
+/* Programs that others go on to stay if there is such another. */
+static void count_tails(struct s7_inst *inst)
+{
+	for (uint32_t i = 0; i < AREA_TAILS; i++) {
+		struct s7_tail *tail = &inst->filters->tails[i];
+
+		if (!tail->id || !inst->filters->tail_roots)
+			*tail = (struct s7_tail){ 0 };
+		if (tail->filter)
+			tail->filter->refs = 0;
+		count_ref(inst, tail->filter);
+	}
 }
 
 void filter_mend(struct s7_inst *inst)
@@ -203,6 +221,7 @@ void filter_mend(struct s7_inst *inst)
 	struct s7_list *pos;
 
 	area_clear(inst->filters);
+	inst->filters->tail_roots = 0;
 	for (uint32_t i = 0; i < BPF_SLOTS; i++)
 		inst->filters->maps[i].refs = 0;
 	for (uint32_t i = 0; i < inst->iface_count; i++)
@@ -223,6 +242,7 @@ void filter_mend(struct s7_inst *inst)
 		count_ref(inst, sk->filter);
 		count_ref(inst, sk->bind.steer);
 	}
+	count_tails(inst);
 }
 
 /* ---- running ---- */
@@ -280,19 +300,24 @@ static S7_NOINLINE void fill_meta(struct bpf_view *view, const struct s7_inst *i
 		view->random = inst_random((struct s7_inst *)(uintptr_t)inst) | 1;
 }
 
-void filter_view(struct bpf_view *view, const struct s7_inst *inst, const struct s7_pkt *pkt,
-		 uint32_t uses)
+/* What the bytes are found by. */
+#define WANTS_BYTES (BPF_USES_PACKET | BPF_USES_HELP | MORE_THAN_CPU)
+
+static inline void view_fill(struct bpf_view *view, const struct s7_inst *inst,
+			     const struct s7_pkt *pkt, uint32_t uses)
 {
 	uint32_t before = pkt->l3_len + (has_no_link(pkt) ? 0u : BPF_LINK_LEN);
 
-	view->data = pkt->data;
-	view->head = pkt->len;
 	view->len = pkt->total;
-	view->calls = &bpf_calls;
-	view->chain = pkt->frag;
-	view->net = -(int32_t)pkt->l3_len;
-	view->link = view->net - BPF_LINK_LEN;
-	view->back = (uint32_t)s7_min(before, pkt_headroom(pkt));
+	if (s7_likely(uses & WANTS_BYTES)) {
+		view->data = pkt->data;
+		view->head = pkt->len;
+		view->calls = &bpf_calls;
+		view->chain = pkt->frag;
+		view->net = -(int32_t)pkt->l3_len;
+		view->link = view->net - BPF_LINK_LEN;
+		view->back = (uint32_t)s7_min(before, pkt_headroom(pkt));
+	}
 	if (s7_unlikely(uses & BPF_USES_META)) {
 		view->cpu = (uint32_t)inst->rx_cpu;
 		if (uses & MORE_THAN_CPU)
@@ -300,39 +325,38 @@ void filter_view(struct bpf_view *view, const struct s7_inst *inst, const struct
 	}
 }
 
-static uint32_t exec_classic(const struct s7_inst *inst, const struct s7_filter *filter,
-			     struct bpf_view *view)
+void filter_view(struct bpf_view *view, const struct s7_inst *inst, const struct s7_pkt *pkt,
+		 uint32_t uses)
+{
+	view_fill(view, inst, pkt, uses);
+}
+
+static inline uint32_t exec(struct s7_inst *inst, const struct s7_filter *filter,
+			    struct bpf_view *view)
 {
 	const char *native = area_native(inst, inst->filters, filter);
 
+	if (s7_unlikely(filter->type))
+		return (uint32_t)ebpf_exec(inst, filter, view);
 	if (s7_likely(filter->native && native))
-		return (uint32_t)((bpf_native)(uintptr_t)(native + filter->native))(view, view);
+		return (uint32_t)((bpf_native)(uintptr_t)(native + filter->native))(view, view,
+										    NULL);
 	return (uint32_t)bpf_interp(&filter->code, view, view);
-}
-
-/* What cannot be judged is not let through. */
-static S7_NOINLINE uint32_t exec_ebpf(struct s7_inst *inst, const struct s7_filter *filter,
-				      struct bpf_view *view)
-{
-	uint32_t ret;
-
-	return ebpf_exec(inst, filter, view, &ret) ? ret : 0;
 }
 
 uint32_t filter_exec(struct s7_inst *inst, const struct s7_filter *filter, struct bpf_view *view)
 {
-	if (s7_unlikely(filter->type))
-		return exec_ebpf(inst, filter, view);
-	return exec_classic(inst, filter, view);
+	return exec(inst, filter, view);
 }
+
 uint32_t filter_run(const struct s7_sock *sk, const struct s7_pkt *pkt, uint32_t least)
 {
 	const struct s7_filter *filter = sk->filter;
 	struct bpf_view view;
 	uint32_t keep;
 
-	filter_view(&view, sk->inst, pkt, filter->code.uses);
+	view_fill(&view, sk->inst, pkt, filter->code.uses);
 	view.sk = sk;
-	keep = filter_exec(sk->inst, filter, &view);
+	keep = exec(sk->inst, filter, &view);
 	return keep ? (uint32_t)s7_min(s7_max(keep, least), pkt->total) : 0;
 }

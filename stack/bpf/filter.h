@@ -24,7 +24,9 @@ struct s7_filter {
 	uint32_t type;	 /* 0: classic; BPF_PROG_TYPE_* */
 	uint64_t fields; /* words of the context that it reads */
 	struct s7_filter_map *maps;
-	uint32_t map_count;
+	uint16_t map_count;
+	bool bare;	/* eBPF: needs maps, bytes of the packet and its length alone */
+	bool tail_root; /* attached, and has tail calls: keeps area->tails */
 	uint32_t native; /* where the machine code begins, from here; 0: none */
 	struct bpf_code code;
 	struct sock_filter classic[]; /* as given: SO_GET_FILTER */

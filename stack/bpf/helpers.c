@@ -14,6 +14,7 @@
 #include "stack/base/user.h"
 #include "stack/bpf/area.h"
 #include "stack/bpf/ebpf.h"
+#include "stack/bpf/tail.h"
 #include "stack/core/sk.h"
 
 static const struct s7_bpf_host *host_of(const struct bpf_view *view)
@@ -199,6 +200,18 @@ BPF_HELPER(help_select_reuseport)
 		return (uint64_t)-ENOENT;
 	view->selected = named;
 	return 0;
+}
+
+/* ---- going on to another program ---- */
+
+BPF_HELPER(help_tail)
+{
+	return tail_call(view, pointer(a), (uint32_t)b, (uint32_t)c, false);
+}
+
+BPF_HELPER(help_tail_inside)
+{
+	return tail_call(view, pointer(a), (uint32_t)b, (uint32_t)c, true);
 }
 
 /* ---- text ---- */

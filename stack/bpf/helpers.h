@@ -32,5 +32,7 @@ BPF_HELPER(help_socket_cookie);
 BPF_HELPER(help_socket_uid);
 BPF_HELPER(help_select_reuseport);
 BPF_HELPER(help_strncmp);
+BPF_HELPER(help_tail);
+BPF_HELPER(help_tail_inside);
 
 #endif

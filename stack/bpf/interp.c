@@ -326,6 +326,18 @@ INLINE const struct bpf_insn *leave(struct machine *m)
 	return frame->call;
 }
 
+static bool is_tail(const struct bpf_insn *insn)
+{
+	return insn->imm == CALL_TAIL || insn->imm == CALL_TAIL_INSIDE;
+}
+
+/* Another program has run or will, in the place of this function. */
+static const struct bpf_insn *go_on(struct machine *m)
+{
+	m->reg[BPF_REG_0] = m->view->tail_ret;
+	return leave(m);
+}
+
 INLINE const struct bpf_insn *jump(struct machine *m, const struct bpf_insn *insn)
 {
 	if (BPF_OP(insn->code) == BPF_JA)
@@ -336,7 +348,7 @@ INLINE const struct bpf_insn *jump(struct machine *m, const struct bpf_insn *ins
 		if (insn->src_reg == BPF_PSEUDO_CALL)
 			return enter(m, insn);
 		call(m, insn);
-		return insn;
+		return s7_unlikely(is_tail(insn)) && m->reg[BPF_REG_0] ? go_on(m) : insn;
 	}
 	return jumps(m, insn) ? insn + insn->off : insn;
 }

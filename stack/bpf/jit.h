@@ -10,7 +10,8 @@
 
 #include "stack/bpf/bpf.h"
 
-typedef uint64_t (*bpf_native)(struct bpf_view *view, void *ctx);
+/* maps: view->maps, for programs that have any. */
+typedef uint64_t (*bpf_native)(struct bpf_view *view, void *ctx, const struct bpf_map_here *maps);
 
 /* Is there an engine for this machine? */
 bool jit_possible(void);

@@ -50,6 +50,7 @@ static void survey(struct jit *j)
 {
 	const struct bpf_code *code = j->code;
 
+	j->maps = code->uses & BPF_OWN_CTX && !(code->uses & BPF_USES_PACKET);
 	if (code->uses & BPF_USES_STACK)
 		j->stack = STACK_CLASSIC;
 	for (uint32_t pc = 0; pc < code->count; pc++) {
@@ -61,12 +62,14 @@ static void survey(struct jit *j)
 			j->stack = BPF_STACK_BYTES;
 		if (BPF_CLASS(insn->code) == BPF_LD && (mode == BPF_ABS || mode == BPF_IND))
 			j->loads_all++;
+		if (insn->code == (BPF_JMP | BPF_CALL) && !insn->src_reg && !jit_in_line(insn))
+			j->maps = false;
 		pc += insn->code == (BPF_LD | BPF_IMM | BPF_DW);
 	}
 	j->view = RDI;
 	if (code->uses & (BPF_WRITES_R1 | BPF_OWN_CTX)) {
 		j->view = R12;
-		j->saved |= 2;
+		j->saved |= j->maps ? 0 : 2;
 	}
 	j->frame = j->stack || j->saved || code->func_count;
 }
@@ -102,10 +105,12 @@ static void frame(struct jit *j)
 static void enter(struct jit *j)
 {
 	frame(j);
-	if (j->view == R12) {
+	if (j->view == R12 && !j->maps)
 		emit_mov(j, true, R12, RDI);
+	if (j->view == R12)
 		emit_mov(j, true, RDI, RSI);
-	}
+	if (j->maps) /* and no use for the view */
+		emit_mov(j, true, R10, RDX);
 	jit_packet_regs(j);
 }
 

@@ -5,6 +5,7 @@
  *   R0 rax   R1 rdi   R2 rsi   R3 rdx   R4 rcx   R5 r8     (spoilt by calls, their arguments)
  *   R6 rbx   R7 r13   R8 r14   R9 r15   R10 rbp            (saved if used)
  *   r9 data of the packet   r10d its head   r11 scratch   r12 the view, where R1 is not
+ *   r10 the maps, in programs that neither load from the packet nor call helpers
  * Functions that the program calls have a frame as the program itself; r9, r10 and r12 are all's.
  */
 #ifndef S7_JIT_X86_H
@@ -44,7 +45,14 @@ struct jit {
 	uint8_t saved; /* bits: RBX R12..R15 in this order */
 	uint16_t stack; /* bytes below rbp */
 	bool frame, far_jumps;
+	bool maps; /* in r10 */
 };
+
+/* A helper that is no call: a lookup in an array whose values are mapped. */
+static inline bool jit_in_line(const struct bpf_insn *insn)
+{
+	return insn->imm == CALL_MAP_LOOKUP && insn->off;
+}
 
 static inline void emit(struct jit *j, uint32_t byte)
 {

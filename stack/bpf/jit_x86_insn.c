@@ -142,11 +142,19 @@ static int32_t here_at(uint32_t slot)
 	return (int32_t)(slot * sizeof(struct bpf_map_here) + offsetof(struct bpf_map_here, mem));
 }
 
+/* The register that has the maps: r10, or `free` from now on. */
+static uint32_t maps_reg(struct jit *j, uint32_t free)
+{
+	if (j->maps)
+		return R10;
+	emit_rm(j, true, 0x8b, free, j->view, offsetof(struct bpf_view, maps));
+	return free;
+}
+
 /* The address of a value of slot imm, insn[1].imm bytes into it. */
 static void map_value(struct jit *j, uint32_t dst, const struct bpf_insn *insn)
 {
-	emit_rm(j, true, 0x8b, dst, j->view, offsetof(struct bpf_view, maps));
-	emit_rm(j, true, 0x8b, dst, dst, here_at((uint32_t)insn->imm));
+	emit_rm(j, true, 0x8b, dst, maps_reg(j, dst), here_at((uint32_t)insn->imm));
 	if (insn[1].imm)
 		emit_ri(j, true, OP_ADD, dst, insn[1].imm);
 }
@@ -253,12 +261,12 @@ static void compare(struct jit *j, const struct bpf_insn *insn)
 static void array_at(struct jit *j, uint32_t slot)
 {
 	const struct ebpf_map *shape = &j->code->maps[slot].shape;
-	uint32_t stride = bpf_map_stride(shape), none, done;
+	uint32_t stride = bpf_map_stride(shape), maps, none, done;
 
 	emit_rm(j, false, 0x8b, RAX, RSI, 0);
 	emit_ri(j, false, OP_CMP, RAX, (int32_t)shape->entries);
 	none = emit_jcc_later(j, CC_AE);
-	emit_rm(j, true, 0x8b, R11, j->view, offsetof(struct bpf_view, maps));
+	maps = maps_reg(j, R11);
 	if (!(stride & (stride - 1))) {
 		emit_rr(j, true, 0xc1, 4, RAX); /* shl */
 		emit(j, (uint32_t)__builtin_ctz(stride));
@@ -266,7 +274,7 @@ static void array_at(struct jit *j, uint32_t slot)
 		emit_rr(j, true, 0x69, RAX, RAX); /* imul */
 		emit32(j, stride);
 	}
-	emit_rm(j, true, 0x03, RAX, R11, here_at(slot));
+	emit_rm(j, true, 0x03, RAX, maps, here_at(slot));
 	done = emit_jmp_later(j);
 	land_here(j, none);
 	emit_rr(j, false, OP_XOR, RAX, RAX);
@@ -281,6 +289,18 @@ static void call_function(struct jit *j, uint32_t pc)
 	jit_packet_regs(j);
 }
 
+/* Another program has run or will, in the place of this function: it ends. */
+static void tail(struct jit *j)
+{
+	uint32_t on;
+
+	emit_rr(j, false, OP_TEST, RAX, RAX);
+	on = emit_jcc_later(j, CC_E);
+	emit_rm(j, true, 0x8b, RAX, j->view, offsetof(struct bpf_view, tail_ret));
+	jit_exit(j, false);
+	land_here(j, on);
+}
+
 static void call(struct jit *j, const struct bpf_insn *insn)
 {
 	int32_t at = (int32_t)(offsetof(struct bpf_calls, helper) +
@@ -289,6 +309,8 @@ static void call(struct jit *j, const struct bpf_insn *insn)
 	emit_mov(j, true, R9, j->view);
 	emit_rm(j, true, 0x8b, R11, j->view, offsetof(struct bpf_view, calls));
 	emit_rm(j, false, 0xff, 2, R11, at);
+	if (insn->imm == CALL_TAIL || insn->imm == CALL_TAIL_INSIDE)
+		tail(j);
 	jit_packet_regs(j);
 }
 
@@ -301,7 +323,7 @@ static void jump(struct jit *j, const struct bpf_insn *insn, uint32_t pc)
 	case BPF_CALL:
 		if (insn->src_reg == BPF_PSEUDO_CALL)
 			call_function(j, pc);
-		else if (insn->imm == CALL_MAP_LOOKUP && insn->off)
+		else if (jit_in_line(insn))
 			array_at(j, (uint32_t)insn->off - 1);
 		else
 			call(j, insn);

@@ -239,5 +239,7 @@ const struct bpf_calls bpf_calls = {
 		[CALL_SOCKET_UID] = help_socket_uid,
 		[CALL_SELECT_REUSEPORT] = help_select_reuseport,
 		[CALL_STRNCMP] = help_strncmp,
+		[CALL_TAIL] = help_tail,
+		[CALL_TAIL_INSIDE] = help_tail_inside,
 	},
 };

@@ -122,9 +122,9 @@ int steer_array_set(struct s7_sock *sk, uint32_t array, uint32_t at)
 static struct s7_bind *pick_selected(struct s7_inst *inst, const struct s7_filter *filter,
 				     struct bpf_view *view, struct s7_bind *bind)
 {
-	uint32_t ret;
+	uint32_t ret = (uint32_t)ebpf_exec(inst, filter, view);
 
-	if (!ebpf_exec(inst, filter, view, &ret))
+	if (view->failed)
 		return bind;
 	if (ret != SK_PASS)
 		return NULL;
@@ -140,7 +140,7 @@ struct s7_bind *steer_pick(struct s7_inst *inst, struct s7_bind *bind, const str
 
 	if (s7_likely(!first || !first->steer))
 		return bind;
-	filter_view(&view, inst, pkt, first->steer->code.uses);
+	filter_view(&view, inst, pkt, first->steer->code.uses | BPF_USES_PACKET);
 	view.sk = s7_container(bind, struct s7_sock, bind);
 	view.flow_hash = hash;
 	if (first->steer->type == BPF_PROG_TYPE_SK_REUSEPORT)

@@ -55,7 +55,7 @@ uint64_t engines_native(const struct bpf_code *code, struct bpf_view *view, void
 		return bpf_interp(code, view, ctx);
 	if (code->count >= INSNS_MOST || !jit_compile(code, rw, CODE_BYTES, places))
 		abort();
-	return ((bpf_native)(uintptr_t)rx)(view, ctx);
+	return ((bpf_native)(uintptr_t)rx)(view, ctx, view->maps);
 }
 
 uint64_t engines_run(const struct bpf_code *code, struct bpf_view *view, void *ctx, bool *same)
