@@ -217,6 +217,7 @@ static const struct opt_name ip_names[] = {
 	{ "IP_PKTINFO", IP_PKTINFO, NULL },
 	{ "IP_RECVERR", IP_RECVERR, NULL },
 	{ "IP_RECVERR_RFC4884", 26, NULL },
+	{ "IP_RECVFRAGSIZE", IP_RECVFRAGSIZE, NULL },
 	{ "IP_RECVOPTS", IP_RECVOPTS, NULL },
 	{ "IP_RECVORIGDSTADDR", IP_RECVORIGDSTADDR, NULL },
 	{ "IP_RECVTOS", IP_RECVTOS, NULL },
@@ -365,6 +366,7 @@ static const struct fact control_facts[] = {
 	{ "SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_RXQ_OVFL", "received as asked for" },
 	{ "SO_TIMESTAMPING, SCM_TS_OPT_ID", "sent: time stamps of this packet, its number" },
 	{ "IP_RECVERR, IPV6_RECVERR", "beside an entry of the error queue" },
+	{ "IP_RECVFRAGSIZE", "received as asked for" },
 	{ "IP_ORIGDSTADDR, IPV6_ORIGDSTADDR, UDP_GRO", "received as asked for" },
 	{ "UDP_SEGMENT", "sent: the size of the datagrams that the call is cut into" },
 	{ "IP_PKTINFO, IP_TTL, IP_TOS; IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS; "

@@ -46,12 +46,14 @@ int errq_push(struct s7_sock *sk, struct s7_pkt *pkt, const struct s7_errq_entry
 
 	if (entry->ee.ee_origin != SO_EE_ORIGIN_ZEROCOPY &&
 	    queue->bytes + sk_rmem(sk) + truesize >= sk->rcvbuf) {
+		pkt_free(sk->inst, entry->head);
 		pkt_drop(sk->inst, pkt, DROP_ERRQ_FULL);
 		return -ENOMEM;
 	}
 	if (!pkt)
 		pkt = pkt_alloc(sk->inst);
 	if (!pkt) {
+		pkt_free(sk->inst, entry->head);
 		sk->inst->drop[DROP_NO_PKT]++;
 		return -ENOBUFS;
 	}
@@ -107,7 +109,32 @@ static struct s7_pkt *errq_pop(struct s7_sock *sk)
 	return pkt;
 }
 
-ssize_t errq_recv(struct s7_sock *sk, struct s7_msg *msg, struct s7_errq_entry *ret_entry)
+/* The headers of the packet that told the error, for control messages. */
+static void errq_tell_head(const struct s7_errq_entry *entry, struct s7_msg_more *more)
+{
+	const struct s7_pkt *head = entry->head;
+
+	more->frag_max = entry->frag_max;
+	more->head_len = 0;
+	more->has_opts = false;
+	if (s7_likely(!head))
+		return;
+	if (entry->flags & ERRQ_V6) {
+		more->head_len = (uint16_t)s7_min(head->len, HEAD6_MAX);
+		memcpy(more->head, head->data, more->head_len);
+	} else {
+		more->has_opts = true;
+		memcpy(&more->ip_opts, head->data, sizeof(more->ip_opts));
+	}
+}
+
+static void errq_free(struct s7_inst *inst, struct s7_pkt *pkt)
+{
+	pkt_free(inst, errq_entry(pkt)->head);
+	pkt_free(inst, pkt);
+}
+
+ssize_t errq_recv(struct s7_sock *sk, struct s7_msg *msg, struct s7_msg_more *ret_more)
 {
 	struct s7_pkt *pkt = sk->ext ? errq_pop(sk) : NULL;
 	const struct s7_pkt *part = pkt;
@@ -116,11 +143,12 @@ ssize_t errq_recv(struct s7_sock *sk, struct s7_msg *msg, struct s7_errq_entry *
 
 	if (!pkt)
 		return -EAGAIN;
-	*ret_entry = *errq_entry(pkt);
+	ret_more->entry = *errq_entry(pkt);
+	errq_tell_head(&ret_more->entry, ret_more);
 	len = (ssize_t)s7_min(msg->len, pkt->total);
 	msg->out_flags |= MSG_ERRQUEUE | (msg->len < pkt->total ? MSG_TRUNC : 0);
 	if (len && msg->bad) {
-		pkt_free(sk->inst, pkt);
+		errq_free(sk->inst, pkt);
 		return -EFAULT;
 	}
 	for (left = (uint32_t)len; left; part = part->frag) {
@@ -129,7 +157,7 @@ ssize_t errq_recv(struct s7_sock *sk, struct s7_msg *msg, struct s7_errq_entry *
 		msg_copy_out(msg, part->data, here);
 		left -= here;
 	}
-	pkt_free(sk->inst, pkt);
+	errq_free(sk->inst, pkt);
 	return msg->bad && len ? -EFAULT : len;
 }
 
@@ -140,7 +168,7 @@ void errq_purge(struct s7_inst *inst, struct s7_errq *queue)
 	for (; pkt; pkt = next) {
 		next = pkt->next;
 		pkt->next = NULL;
-		pkt_free(inst, pkt);
+		errq_free(inst, pkt);
 	}
 	memset(queue, 0, sizeof(*queue));
 }

@@ -36,7 +36,12 @@ struct s7_errq_entry {
 	uint8_t flags;		/* enum s7_errq_flags */
 	uint8_t iface;
 	uint8_t ttl, tos;
-	uint16_t pad;
+	uint16_t frag_max;	/* of the packet that told, as struct s7_rx has it */
+	/*
+	 * Its IPv6 headers up to the transport's, or its struct s7_ip4_opts, in a packet of their
+	 * own; NULL: not asked for
+	 */
+	struct s7_pkt *head;
 };
 
 /* A time stamp's payload begins with the link header, which may have to be pushed there. */
@@ -56,7 +61,7 @@ struct s7_msg_more {
 	uint32_t mark, priority; /* SO_RCVMARK, SO_RCVPRIORITY */
 	uint32_t inq;		 /* TCP_INQ */
 	uint16_t gro;  /* UDP_GRO: datagrams of this size were joined, 0: it is one */
-	uint16_t frag_max; /* IPV6_RECVFRAGSIZE, 0: it came whole */
+	uint16_t frag_max; /* IP_RECVFRAGSIZE, IPV6_RECVFRAGSIZE, 0: it came whole */
 	uint16_t head_len; /* of `head`; 0: not asked for */
 	uint32_t path_mtu; /* IPV6_RECVPATHMTU: no datagram, but this; 0: a datagram */
 	bool has_opts; /* IPv4 options came with it: ip_opts */
@@ -71,8 +76,9 @@ static inline struct s7_errq_entry *errq_entry(struct s7_pkt *pkt)
 }
 
 /*
- * Queues an entry with `pkt` as its payload (consumed in every case; NULL: none) and wakes who
- * waits for errors. The socket has sk->ext. 0, -ENOMEM (rcvbuf is full, DROP_ERRQ_FULL), -ENOBUFS.
+ * Queues an entry with `pkt` as its payload (consumed in every case, and entry->head; NULL: none)
+ * and wakes who waits for errors. The socket has sk->ext. 0, -ENOMEM (rcvbuf is full,
+ * DROP_ERRQ_FULL), -ENOBUFS.
  */
 int errq_push(struct s7_sock *sk, struct s7_pkt *pkt, const struct s7_errq_entry *entry);
 
@@ -80,10 +86,11 @@ int errq_push(struct s7_sock *sk, struct s7_pkt *pkt, const struct s7_errq_entry
 void errq_local(struct s7_sock *sk, int err, const struct s7_ip *to, uint16_t port, uint32_t info);
 
 /*
- * The oldest entry: copies payload to the program, *ret_entry tells the rest. Bytes copied, or
+ * The oldest entry: copies payload to the program, ret_more->entry and what stands before it tell
+ * the rest. Bytes copied, or
  * -EAGAIN, -EFAULT. MSG_PEEK does not keep it, as in Linux. The next ICMP error becomes SO_ERROR.
  */
-ssize_t errq_recv(struct s7_sock *sk, struct s7_msg *msg, struct s7_errq_entry *ret_entry);
+ssize_t errq_recv(struct s7_sock *sk, struct s7_msg *msg, struct s7_msg_more *ret_more);
 
 /* Newer than the headers of Debian 12. */
 #define SOF_TIMESTAMPING_OPT_ID_TCP_ (1u << 16)

@@ -33,6 +33,9 @@ enum s7_ext_bits {
 	EXT_MC_NOT_ALL6 = 1 << 16,
 	EXT_RECVOPTS = 1 << 18, /* IP_RECVOPTS */
 	EXT_RETOPTS = 1 << 19,	/* IP_RETOPTS */
+	EXT_FRAGSIZE = 1 << 20,	    /* IP_RECVFRAGSIZE */
+	EXT_NO_CHECK6_TX = 1 << 21, /* UDP_NO_CHECK6_TX */
+	EXT_NO_CHECK6_RX = 1 << 22, /* UDP_NO_CHECK6_RX */
 	EXT_TX_WAIT = 1 << 17, /* a datagram found its device full: in inst->tx_waiting */
 };
 

@@ -72,6 +72,30 @@ static void quoted_destination(const struct s7_icmp_error *e,
 	entry->flags |= ERRQ_NAME;
 }
 
+/* A packet with these bytes; NULL: none is left, then the entry does without. */
+static struct s7_pkt *head_pkt(struct s7_inst *inst, const void *bytes, uint32_t len)
+{
+	struct s7_pkt *head = pkt_alloc(inst);
+
+	if (!head) {
+		inst->drop[DROP_NO_PKT]++;
+		return NULL;
+	}
+	memcpy(head->data, bytes, len);
+	head->len = head->total = len;
+	return head;
+}
+
+/* What the socket wants to know of the headers of the message. */
+static struct s7_pkt *message_head(const struct s7_sock *sk, const struct s7_icmp_error *e)
+{
+	if (e->v6 && sk->ip6.bits & SK6_HEADERS && e->quote)
+		return head_pkt(sk->inst, e->pkt->data - e->pkt->l3_len, e->pkt->l3_len);
+	if (!e->v6 && e->rx->opts && sk_ext_has(sk, EXT_RECVOPTS | EXT_RETOPTS))
+		return head_pkt(sk->inst, e->rx->opts, sizeof(*e->rx->opts));
+	return NULL;
+}
+
 void errq_icmp(struct s7_sock *sk, const struct s7_icmp_error *e, uint32_t from)
 {
 	struct s7_errq_entry entry = {
@@ -96,9 +120,12 @@ void errq_icmp(struct s7_sock *sk, const struct s7_icmp_error *e, uint32_t from)
 	entry.iface = e->rx->iface->index;
 	if (sk_ext_has(sk, e->v6 ? EXT_RFC4884_6 : EXT_RFC4884))
 		rfc4884_fill(e, from, &entry.ee.ee_rfc4884);
+	entry.frag_max = e->rx->frag_max;
 	payload = pkt_copy(sk->inst, e->pkt, from, e->pkt->total - from);
-	if (payload)
-		errq_push(sk, payload, &entry);
-	else
+	if (!payload) {
 		sk->inst->drop[DROP_NO_PKT]++;
+		return;
+	}
+	entry.head = message_head(sk, e);
+	errq_push(sk, payload, &entry);
 }

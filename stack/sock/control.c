@@ -152,6 +152,9 @@ static void put_ip4(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg_ou
 
 		cmsg_put(out, IPPROTO_IP, IP_ORIGDSTADDR, &to, sizeof(to));
 	}
+	if (sk_ext_has(sk, EXT_FRAGSIZE) && msg->more && msg->more->frag_max)
+		cmsg_put(out, IPPROTO_IP, IP_RECVFRAGSIZE, &(int){ msg->more->frag_max },
+			 sizeof(int));
 }
 
 /* An AF_INET6 socket hears of both families, as it asked for on the level of each. */

@@ -55,6 +55,7 @@ void control_put_error(struct s7_sock *sk, const struct s7_msg *msg, struct cmsg
 		return;
 	}
 	packet.name.iface = entry->iface;
+	packet.name.ip = entry->offender;
 	if (entry->flags & ERRQ_OFFENDER)
 		control_put_packet(sk, &packet, out);
 	if (sk->domain == AF_INET6)

@@ -104,10 +104,10 @@ void sock_zerocopy_sent(struct s7_sock *sk, uint64_t cookie, uint64_t n, s7_time
 static ssize_t recv_error(struct s7_sock *sk, struct s7_msg *msg)
 {
 	struct s7_msg_more none, *more = msg->more ? msg->more : &none;
-	ssize_t n = errq_recv(sk, msg, &more->entry);
+	ssize_t n = errq_recv(sk, msg, more);
 
 	if (n == -EAGAIN && sock_drive_again(sk))
-		n = errq_recv(sk, msg, &more->entry);
+		n = errq_recv(sk, msg, more);
 	if (n < 0)
 		return n;
 	more->is_error = true;

@@ -27,6 +27,17 @@ EXT_BOOL(transparent, EXT_TRANSPARENT)
 EXT_NUMBER(min_ttl, min_ttl)
 EXT_NUMBER(min_hops, min_hops)
 
+static int set_fragsize(struct s7_sock *sk, const struct opt_value *value)
+{
+	return sk->type == SOCK_STREAM ? -EINVAL : sk_ext_bit(sk, EXT_FRAGSIZE, value->num);
+}
+
+static int get_fragsize(struct s7_sock *sk, struct opt_value *ret)
+{
+	ret->num = sk_ext_has(sk, EXT_FRAGSIZE);
+	return 0;
+}
+
 /* Options of the headers of what is sent. */
 static int set_ip_options(struct s7_sock *sk, const struct opt_value *value)
 {
@@ -167,6 +178,8 @@ static const struct s7_opt ip_opts[] = {
 		  "SYN's" },
 	ROW4(IP_PASSSEC, OPT_IP_ZERO, BOTH_WAYS(passsec),
 	     .text = "security labels: without a security module Linux has none to tell either"),
+	ROW4(IP_RECVFRAGSIZE, OPT_IP_ZERO, BOTH_WAYS(fragsize),
+	     .text = "the largest fragment that a datagram came in, beside it"),
 	ROW4(IP_RECVORIGDSTADDR, OPT_IP_ZERO, BOTH_WAYS(origdst),
 	     .text = "destination and port beside each datagram"),
 	ROW4(IP_RECVOPTS, OPT_IP_ZERO, BOTH_WAYS(recvopts),

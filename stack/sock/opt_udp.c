@@ -2,8 +2,7 @@
 /*
  * opt_udp.c - level IPPROTO_UDP, in the order of udp(7)
  *
- * UDP_ENCAP (IPsec, tunnels) and the checksum switches of IPv6 tunnels have no row: the kernel
- * socket is asked.
+ * UDP_ENCAP (IPsec, tunnels) has no row: the kernel socket is asked.
  * Context: instance lock. Callers: sockopt.c.
  */
 #include <errno.h>
@@ -13,6 +12,8 @@
 #include "stack/udp/udp.h"
 
 EXT_BOOL(gro, EXT_UDP_GRO)
+EXT_BOOL(no_check6_tx, EXT_NO_CHECK6_TX)
+EXT_BOOL(no_check6_rx, EXT_NO_CHECK6_RX)
 EXT_NUMBER(segment, udp_segment)
 
 /* Pulled: what was collected goes out. Its errors are nobody's, as in Linux. */
@@ -40,6 +41,10 @@ static const struct s7_opt udp7_opts[] = {
 	    .text = "sends are collected in one datagram until it is pulled"),
 	ROW(UDP_GRO, BOTH_WAYS(gro),
 	    .text = "datagrams of one size that come together are read as one"),
+	ROW(UDP_NO_CHECK6_TX, BOTH_WAYS(no_check6_tx),
+	    .text = "datagrams over IPv6 leave without a checksum (RFC 6935)"),
+	ROW(UDP_NO_CHECK6_RX, BOTH_WAYS(no_check6_rx),
+	    .text = "... and are taken without one"),
 	ROW(UDP_SEGMENT, BOTH_WAYS(segment), .min = 0, .max = UINT16_MAX,
 	    .text = "a send is cut into datagrams of this size"),
 };

@@ -11,6 +11,7 @@
  */
 #include "stack/bpf/filter.h"
 #include "stack/bpf/steer.h"
+#include "stack/core/ext.h"
 #include "stack/ip/chain.h"
 #include "stack/ip/group.h"
 #include "stack/ip/ip4_opts.h"
@@ -25,8 +26,8 @@ static bool udp_csum_ok(struct s7_inst *inst, const struct s7_pkt *pkt, const st
 	if (pkt->flags & (PKT_RX_L4_GOOD | PKT_RX_L4_PARTIAL) ||
 	    rx->iface->flags & IFACE_TRUST_CSUM)
 		return true;
-	if (!h->sum)
-		return ip_is_v4(&rx->src); /* RFC 8200 8.1: not with IPv6 */
+	if (!h->sum) /* over IPv6 it is the socket's to say */
+		return true;
 	if (pkt->flags & PKT_RX_L4_BAD && !(rx->iface->flags & IFACE_SUM_PARTIAL))
 		return false;
 	pseudo = ip_pseudo_sum(&rx->src, &rx->dst, IPPROTO_UDP, pkt->total);
@@ -79,6 +80,12 @@ static void udp_give(struct s7_udp_sock *us, struct s7_pkt *pkt, const struct s7
 	udp_enqueue(us, pkt);
 }
 
+/* RFC 8200 8.1: over IPv6 what has no checksum is for who asked for it. */
+static bool sum_missing(const struct s7_rx *rx, const struct s7_udp_hdr *h)
+{
+	return s7_unlikely(!h->sum) && !ip_is_v4(&rx->src);
+}
+
 static bool device_fits(const struct s7_sock *sk, const struct s7_rx *rx)
 {
 	return !sk->bound_iface || sk->bound_iface == rx->iface->index + 1u;
@@ -111,6 +118,8 @@ static bool udp_group_match(const struct s7_sock *sk, const struct s7_rx *rx,
 	const struct s7_flow *flow = &sk->flow;
 
 	if (!(sk->bits & SKB_BOUND) || flow->lport != h->dport || !device_fits(sk, rx))
+		return false;
+	if (sum_missing(rx, h) && !sk_ext_has(sk, EXT_NO_CHECK6_RX))
 		return false;
 	if (sk->bits & SKB_CONNECTED &&
 	    (flow->rport != h->sport || !ip_equal(&flow->remote, &rx->src)))
@@ -196,6 +205,10 @@ void udp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 		return;
 	}
 	us = udp_find(inst, pkt, rx, &h);
+	if (sum_missing(rx, &h) && (!us || !sk_ext_has(&us->sk, EXT_NO_CHECK6_RX))) {
+		pkt_drop(inst, pkt, DROP_UDP_CHECKSUM);
+		return;
+	}
 	if (!us) {
 		udp_refuse(inst, pkt, rx, &h);
 		return;

@@ -245,10 +245,13 @@ static int udp_may_send(struct s7_udp_sock *us, const struct s7_msg *msg, uint32
 	return us->sk.shut & SK_SHUT_WR ? -EPIPE : 0;
 }
 
-/* Over IPv6 nothing but the checksum guards the addresses (RFC 8200 8.1). */
+/*
+ * Over IPv6 nothing but the checksum guards the addresses (RFC 8200 8.1): a tunnel says so apart.
+ */
 static bool udp_needs_sum(const struct s7_udp_sock *us)
 {
-	return !(us->sk.bits & SKB_NO_CHECK) || !us->dst.is_v4;
+	return us->dst.is_v4 ? !(us->sk.bits & SKB_NO_CHECK) :
+			       !sk_ext_has(&us->sk, EXT_NO_CHECK6_TX);
 }
 
 /* Header and checksum over what was built. */

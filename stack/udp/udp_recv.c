@@ -136,7 +136,6 @@ static void report_head6(const struct s7_sock *sk, const struct s7_pkt *pkt, str
 {
 	const struct s7_udp_meta *meta = (const struct s7_udp_meta *)pkt->scratch;
 
-	msg->more->frag_max = meta->frag_max;
 	msg->more->head_len = meta->head;
 	memcpy(msg->more->head, udp_head6(pkt, sk->proto == PROTO_UDP ? UDP_LEN : 0), meta->head);
 }
@@ -158,6 +157,7 @@ static void udp_report(const struct s7_sock *sk, struct s7_pkt *pkt, struct s7_m
 		msg->more->mark = meta->mark;
 		msg->more->priority = meta->priority;
 		msg->more->gro = meta->gro;
+		msg->more->frag_max = meta->frag_max;
 		if (sk->ip6.bits & SK6_HEADERS && !ip_is_v4(&meta->src))
 			report_head6(sk, pkt, msg);
 		msg->more->has_opts = ip_is_v4(&meta->src) && meta->head;

@@ -293,7 +293,7 @@ Test(raw, errors_reach_who_wants_them)
 {
 	struct mini *m = mini_new(IFACE_UP, false);
 	struct s7_sock *quiet = raw_at(m, AF_INET, PROTO), *eager = raw_at(m, AF_INET, PROTO);
-	struct s7_errq_entry entry;
+	struct s7_msg_more more;
 	struct iovec iov;
 	uint8_t buf[64];
 	struct s7_msg msg = { .iov = &iov, .iovcnt = 1, .len = sizeof(buf) };
@@ -303,9 +303,10 @@ Test(raw, errors_reach_who_wants_them)
 	in_time_exceeded(m, PROTO, (const uint8_t *)"quoted!!");
 	cr_assert_eq(quiet->err, 0);
 	cr_assert_eq(eager->err, EHOSTUNREACH);
-	cr_assert_eq(errq_recv(eager, &msg, &entry), 8);
-	cr_assert(!memcmp(buf, "quoted!!", 8) && entry.port == 0);
-	cr_assert(entry.ee.ee_type == ICMP_T_TIME && entry.ee.ee_origin == SO_EE_ORIGIN_ICMP);
+	cr_assert_eq(errq_recv(eager, &msg, &more), 8);
+	cr_assert(!memcmp(buf, "quoted!!", 8) && more.entry.port == 0);
+	cr_assert_eq(more.entry.ee.ee_type, ICMP_T_TIME);
+	cr_assert_eq(more.entry.ee.ee_origin, SO_EE_ORIGIN_ICMP);
 	done(quiet);
 	done(eager);
 	cr_assert_eq(mini_free(m), 0);
@@ -315,7 +316,7 @@ Test(raw, ping_sockets_echo_by_their_identifier)
 {
 	struct mini *m = mini_new(IFACE_UP, false);
 	struct s7_ip any = ip_from_v4(0);
-	struct s7_errq_entry entry;
+	struct s7_msg_more more;
 	uint8_t h[12] = { ICMP_T_ECHO, 0, 9, 9, 9, 9, 0, 7, 'd', 'a', 't', 'a' }, buf[64];
 	struct iovec iov = { buf, sizeof(buf) };
 	struct s7_msg msg = { .iov = &iov, .iovcnt = 1, .len = sizeof(buf) };
@@ -332,7 +333,7 @@ Test(raw, ping_sockets_echo_by_their_identifier)
 	cr_assert_eq(csum_fold(csum_partial(out, 12, 0)), 0);
 	want_errors(sk);
 	in_time_exceeded(m, IPPROTO_ICMP, out);
-	cr_assert_eq(errq_recv(sk, &msg, &entry), 8);
+	cr_assert_eq(errq_recv(sk, &msg, &more), 8);
 	out[0] = ICMP_T_ECHO_REPLY;
 	put_raw16(out + 2, 0);
 	put_raw16(out + 2, csum_fold(csum_partial(out, 12, 0)));

@@ -35,7 +35,12 @@ static ssize_t take_error_entry(struct s7_sock *sk, void *buf, size_t len,
 	struct iovec iov = { buf, len };
 	struct s7_msg msg = { .iov = &iov, .iovcnt = 1, .len = len };
 
-	return errq_recv(sk, &msg, entry);
+	struct s7_msg_more more;
+	ssize_t n = errq_recv(sk, &msg, &more);
+
+	if (n >= 0)
+		*entry = more.entry;
+	return n;
 }
 
 Test(udp, a_router_s_error_is_queued)

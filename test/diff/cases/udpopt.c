@@ -203,7 +203,8 @@ CASE(udp_gro)
 
 CASE(udp_level_options)
 {
-	static const int names[] = { UDP_CORK, UDP_SEGMENT, UDP_GRO };
+	static const int names[] = { UDP_CORK, UDP_SEGMENT, UDP_GRO, UDP_NO_CHECK6_TX,
+				     UDP_NO_CHECK6_RX };
 	int a = sock(SOCK_DGRAM), s = sock(SOCK_STREAM), value;
 	socklen_t len;
 
@@ -221,6 +222,36 @@ CASE(udp_level_options)
 		}
 		T(setsockopt(s, IPPROTO_UDP, names[i], &(int){ 1 }, 4));
 	}
+}
+
+/* Who asks for it sends without a checksum over IPv6, and who asks for that takes it. */
+CASE(udp_no_check6)
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int a = socket(AF_INET6, SOCK_DGRAM, 0), b = socket(AF_INET6, SOCK_DGRAM, 0);
+	int raw = socket(AF_INET6, SOCK_RAW, IPPROTO_UDP), s = sock(SOCK_STREAM);
+	uint8_t packet[64];
+	ssize_t n;
+
+	T(bind(b, (struct sockaddr *)&to, sizeof(to)));
+	to.sin6_port = htons(port_of(b));
+	T(connect(a, (struct sockaddr *)&to, sizeof(to)));
+	T(setsockopt(s, IPPROTO_UDP, UDP_NO_CHECK6_TX, &(int){ 1 }, 4));
+	for (int way = 0; way < 4; way++) {
+		say("sender %d, receiver %d", way & 1, way >> 1);
+		T(set_int(a, IPPROTO_UDP, UDP_NO_CHECK6_TX, way & 1));
+		T(set_int(b, IPPROTO_UDP, UDP_NO_CHECK6_RX, way >> 1));
+		say("%d %d", get_int(a, IPPROTO_UDP, UDP_NO_CHECK6_TX),
+		    get_int(b, IPPROTO_UDP, UDP_NO_CHECK6_RX));
+		T(send(a, "unsummed", 8, 0));
+		settle();
+		T(recv(b, buf, sizeof(buf), MSG_DONTWAIT));
+		n = recv(raw, packet, sizeof(packet), MSG_DONTWAIT);
+		say("raw %zd, %s", n, n > 8 && (packet[6] | packet[7]) ? "a sum" : "no sum");
+	}
+	T(set_int(a, IPPROTO_UDP, UDP_SEGMENT, 4));
+	T(send(a, "unsummed", 8, 0));
+	close(raw);
 }
 
 CASE(ip_origdstaddr)
