@@ -297,6 +297,8 @@ static const struct opt_name udp_names[] = {
 	{ "UDP_CORK", UDP_CORK, NULL },
 	{ "UDP_ENCAP", UDP_ENCAP, NULL },
 	{ "UDP_GRO", UDP_GRO, NULL },
+	{ "UDP_NO_CHECK6_TX", UDP_NO_CHECK6_TX, NULL },
+	{ "UDP_NO_CHECK6_RX", UDP_NO_CHECK6_RX, NULL },
 	{ "UDP_SEGMENT", UDP_SEGMENT, NULL },
 	{ NULL, 0, NULL },
 };
