@@ -35,7 +35,9 @@ static void end_put(__be32 to[4], const struct s7_ip *ip)
 		memcpy(to, ip, sizeof(*ip));
 }
 
-static void question_make(struct question *q, uint8_t proto, const struct s7_ip *ip, uint16_t port)
+/* from: NULL, or who sends it, as a connected socket of UDP wants to know. */
+static void question_make(struct question *q, uint8_t proto, const struct s7_ip *ip, uint16_t port,
+			  const struct kern_sender *from)
 {
 	struct inet_diag_sockid *id = &q->req.id;
 
@@ -51,6 +53,10 @@ static void question_make(struct question *q, uint8_t proto, const struct s7_ip 
 	if (proto == IPPROTO_UDP) {
 		end_put(id->idiag_dst, ip);
 		id->idiag_dport = htons(port);
+		if (from) {
+			end_put(id->idiag_src, &from->ip);
+			id->idiag_sport = htons(from->port);
+		}
 	} else {
 		end_put(id->idiag_src, ip);
 		id->idiag_sport = htons(port);
@@ -74,7 +80,8 @@ static int ask(int fd, const struct question *q)
 	return n >= (long)sizeof(answer.head) && answer.head.nlmsg_type == SOCK_DIAG_BY_FAMILY;
 }
 
-int kern_port_served(uint8_t proto, const struct s7_ip *ip, uint16_t port)
+int kern_port_served(uint8_t proto, const struct s7_ip *ip, uint16_t port,
+		     const struct kern_sender *from)
 {
 	struct question q;
 	int fd, ret;
@@ -82,8 +89,12 @@ int kern_port_served(uint8_t proto, const struct s7_ip *ip, uint16_t port)
 	fd = (int)s7_sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd < 0)
 		return fd;
-	question_make(&q, proto, ip, port);
+	question_make(&q, proto, ip, port, NULL);
 	ret = ask(fd, &q);
+	if (ret <= 0 && from) {
+		question_make(&q, proto, ip, port, from);
+		ret = ask(fd, &q);
+	}
 	s7_sys1(SYS_close, fd);
 	return ret;
 }

@@ -88,11 +88,18 @@ int kern_sysctl_triple(const char *name, uint32_t ret_values[3]);
 #define KERN_FASTOPEN_KEYS 32
 int kern_fastopen_keys(uint8_t ret_keys[KERN_FASTOPEN_KEYS]);
 
+struct kern_sender {
+	struct s7_ip ip;
+	uint16_t port;
+};
+
 /*
  * Whether a kernel socket of this network namespace would receive what comes by lo to (ip, port):
- * 1, 0 (also where the kernel has no sock_diag), or -errno. Signal safe.
+ * 1, 0 (also where the kernel has no sock_diag), or -errno. UDP: a socket that is connected hears
+ * its peer alone; from, unless NULL, is who would send. Signal safe.
  */
-int kern_port_served(uint8_t proto, const struct s7_ip *ip, uint16_t port);
+int kern_port_served(uint8_t proto, const struct s7_ip *ip, uint16_t port,
+		     const struct kern_sender *from);
 
 /* Plain numbers, so that a child by fork may use a copy. All descriptors are close-on-exec. */
 struct kern_silencer {

@@ -507,6 +507,16 @@ int kernel_side_source(struct s7_sock *sk, int fd, const struct s7_ip *dst, uint
 	return -EADDRNOTAVAIL;
 }
 
+/* Would a kernel socket get this datagram, also one that is connected to the sender? */
+static bool kernel_hears(const struct s7_sock *sk, const struct s7_ip *dst, uint16_t port)
+{
+	struct kern_sender from = { sk->flow.local, sk->flow.lport };
+
+	if (ip_is_any(&from.ip)) /* on lo a host speaks to itself */
+		from.ip = *dst;
+	return kern_port_served(IPPROTO_UDP, dst, port, from.port ? &from : NULL) > 0;
+}
+
 int kernel_side_owner(struct s7_sock *sk, const struct s7_ip *dst, uint16_t port, uint32_t device)
 {
 	int owner = sock_route_owner(sk, dst, device, host_now());
@@ -515,9 +525,10 @@ int kernel_side_owner(struct s7_sock *sk, const struct s7_ip *dst, uint16_t port
 	    sock_is_raw(sk) || !sock_nobody_at(sk, dst, port, host_now()))
 		return owner;
 	if (sk->proto == PROTO_TCP)
-		return kern_port_served(IPPROTO_TCP, dst, port) > 0 ? ROUTE_KERNEL : ROUTE_STACK;
+		return kern_port_served(IPPROTO_TCP, dst, port, NULL) > 0 ? ROUTE_KERNEL :
+									    ROUTE_STACK;
 	/* what the kernel finds may stand behind a connected socket of the stack */
-	if (kern_port_served(IPPROTO_UDP, dst, port) <= 0 || sock_peer_at(sk, port, host_now()))
+	if (!kernel_hears(sk, dst, port) || sock_peer_at(sk, port, host_now()))
 		return ROUTE_STACK;
 	return ROUTE_KERNEL;
 }

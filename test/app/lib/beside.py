@@ -19,12 +19,12 @@ def udp(host):
 
 
 def serve(host):
-    """One connection and one datagram, each answered with twice what came; the ports go to standard output."""
+    """One connection and two datagrams, each answered with twice what came; the ports go to standard output."""
     stream = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     dgram = udp(host)
     dgram.bind((host, 0))
     os.write(1, f"{stream.getsockname()[1]} {dgram.getsockname()[1]}\n".encode())
-    open_ends = [stream, dgram]
+    open_ends = [stream, dgram, dgram]
     while open_ends:
         ready = select.select(open_ends, [], [], 20)[0]
         assert ready, "nobody came"
@@ -48,6 +48,11 @@ def ask(host, stream_port, dgram_port):
         dgram.sendto(b"dgram", (host, dgram_port))
         data, peer = dgram.recvfrom(100)
         assert data == b"dgramdgram" and peer[:2] == (host, dgram_port), (data, peer)
+    with udp(host) as dgram:  # connected: the kernel's half hears that server alone
+        dgram.settimeout(20)
+        dgram.connect((host, dgram_port))
+        dgram.send(b"again")
+        assert dgram.recv(100) == b"againagain"
 
 
 def start(preloaded, *args):
@@ -98,8 +103,9 @@ def take(fd):
     stream, dgram = (socket.socket(fileno=fd) for fd in fds)
     conn = stream.accept()[0]
     conn.sendall(conn.recv(100) * 2)
-    data, peer = dgram.recvfrom(100)
-    dgram.sendto(data * 2, peer)
+    for _ in range(2):
+        data, peer = dgram.recvfrom(100)
+        dgram.sendto(data * 2, peer)
 
 
 def address_of_lo():
