@@ -52,6 +52,9 @@ static const struct s7_host_ops host_ops = {
 	.realtime_offset = host_realtime_offset,
 	.deferred = sig_run_deferred,
 	.own_port = boot_own_port,
+	.group = neighbours_group,
+	.group_gives = neighbours_give,
+	.owned_too = neighbours_own_too,
 	.signal = sigio_send,
 	.bpf = &bpf_host,
 };
@@ -200,6 +203,7 @@ static const struct boot_step {
 	{ "maps of filters", bpf_map_boot },
 	{ "interfaces", boot_ifaces }, { "filters of interfaces", boot_filters },
 	{ "addresses and routes", boot_adopt }, { "silence of the kernel", boot_silencers },
+	{ "other programs on sock7", boot_neighbours },
 };
 
 static void protect_descriptors(void)

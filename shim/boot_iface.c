@@ -137,6 +137,7 @@ void boot_own_port(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool ow
 	uint32_t i;
 	int err;
 
+	neighbours_own(proto, port, own);
 	for (i = 0; i < s7_boot.iface_count; i++) {
 		const struct boot_iface *iface = &s7_boot.iface[i];
 
@@ -164,6 +165,7 @@ void boot_ports_close(void)
 	bool first = s7_boot.boot_pid == (uint32_t)s7_sys0(SYS_getpid);
 	uint32_t i;
 
+	neighbours_close();
 	for (i = 0; i < s7_boot.iface_count; i++) {
 		struct boot_iface *iface = &s7_boot.iface[i];
 

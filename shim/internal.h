@@ -149,6 +149,14 @@ void boot_ports_close(void);
 void boot_own_port(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
 void boot_beat(void);
 
+/* neighbours.c: other programs on sock7 at the same netdevs. 0; s7_host_ops */
+int boot_neighbours(void);
+void neighbours_close(void);
+void neighbours_own(uint8_t proto, uint16_t port, bool own); /* the first, the last address */
+void neighbours_group(const struct s7_bind *bind, uint32_t members);
+bool neighbours_give(const struct s7_bind *bind, const struct s7_flow *ends, int ifindex);
+bool neighbours_own_too(uint8_t proto, uint16_t port, int ifindex);
+
 /* boot_secret.c: s7_host_ops.random and .lasting */
 void secret_random(void *buf, size_t len);
 void secret_lasting(void *buf, size_t len);

@@ -98,6 +98,8 @@ bool port_is_shared(const struct s7_port_table *table, const struct s7_bind *bin
  */
 void port_join(struct s7_port_table *table, struct s7_bind *bind);
 void port_leave(struct s7_port_table *table, struct s7_bind *bind);
+/* How many are in the group of `bind`, itself included if it is. */
+uint32_t port_members(const struct s7_port_table *table, const struct s7_bind *bind);
 /* Number `slot` of the group that `bind` is in, or NULL. */
 struct s7_bind *port_member(const struct s7_port_table *table, const struct s7_bind *bind,
 			    uint32_t slot);

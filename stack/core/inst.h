@@ -60,6 +60,15 @@ struct s7_host_ops {
 	int (*cpu)(void);
 	/* On shared netdevs: the kernel shall (not) see packets to this. Called under the lock. */
 	void (*own_port)(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
+	/*
+	 * Other programs on sock7 at a shared netdev (its ifindex), under the lock. NULL: there are
+	 * none. How many members the group of SO_REUSEPORT has that `bind` is or was in (NULL: no
+	 * group has any); is a packet of these ends ours, of the group's members everywhere; does
+	 * one of them own the port too?
+	 */
+	void (*group)(const struct s7_bind *bind, uint32_t members);
+	bool (*group_gives)(const struct s7_bind *bind, const struct s7_flow *ends, int ifindex);
+	bool (*owned_too)(uint8_t proto, uint16_t port, int ifindex);
 	/* Sends SIGIO or SIGURG to the owner of a socket. NULL: nobody has asked for any. */
 	void (*signal)(const struct s7_signal *sig);
 	/* What eBPF programs need: stack/bpf/ebpf.h. NULL: there are none. */

@@ -127,6 +127,16 @@ void port_leave(struct s7_port_table *table, struct s7_bind *bind)
 	}
 }
 
+uint32_t port_members(const struct s7_port_table *table, const struct s7_bind *bind)
+{
+	const struct s7_bind *other;
+	uint32_t count = bind->grouped;
+
+	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
+		count += same_group(bind, other);
+	return count;
+}
+
 struct s7_bind *port_member(const struct s7_port_table *table, const struct s7_bind *bind,
 			    uint32_t slot)
 {

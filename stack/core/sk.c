@@ -153,6 +153,13 @@ static void disown_bound(struct s7_sock *sk)
 		sk_disown_port(sk->inst, sk->bind.proto, &any4, sk->bind.port);
 }
 
+/* To other programs on sock7. */
+void sk_group_tell(struct s7_sock *sk)
+{
+	if (sk->inst->env->host->group)
+		sk->inst->env->host->group(&sk->bind, port_members(&sk->inst->ports, &sk->bind));
+}
+
 void sk_group_join(struct s7_sock *sk)
 {
 	if (s7_likely(!sk->bind.reuseport))
@@ -160,6 +167,15 @@ void sk_group_join(struct s7_sock *sk)
 	port_join(&sk->inst->ports, &sk->bind);
 	if (sk->bind.slot && sk->bind.steer)
 		s7_steer_drop(sk);
+	sk_group_tell(sk);
+}
+
+void sk_group_leave(struct s7_sock *sk)
+{
+	if (s7_likely(!sk->bind.grouped))
+		return;
+	port_leave(&sk->inst->ports, &sk->bind);
+	sk_group_tell(sk);
 }
 
 int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
@@ -194,6 +210,7 @@ int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 
 void sk_unbind(struct s7_sock *sk)
 {
+	sk_group_leave(sk);
 	port_remove(&sk->inst->ports, &sk->bind);
 	if (sk->bits & SKB_OWNS_PORT)
 		disown_bound(sk);

@@ -332,6 +332,8 @@ int sk_bind(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port);
 void sk_unbind(struct s7_sock *sk);
 /* Bound with SO_REUSEPORT (TCP: listening now): a member of its group, whose program counts. */
 void sk_group_join(struct s7_sock *sk);
+void sk_group_leave(struct s7_sock *sk);
+void sk_group_tell(struct s7_sock *sk);
 /* A free ephemeral port for local/remote (either may be any). 0 when none is free. */
 uint16_t sk_pick_port(struct s7_sock *sk, const struct s7_ip *local, const struct s7_ip *remote,
 		      uint16_t rport);
@@ -372,6 +374,22 @@ void sk_owned_counted(struct s7_inst *inst);
  * shared netdev.
  */
 bool sk_port_owned(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+
+/* Does another program on sock7 own the port at this shared netdev? Then nobody is refused. */
+static inline bool sk_owned_too(const struct s7_inst *inst, const struct s7_iface *iface,
+				uint8_t proto, uint16_t port)
+{
+	return iface->caps & NETDEV_SHARED && inst->env->host->owned_too &&
+		inst->env->host->owned_too(proto, port, iface->ifindex);
+}
+
+/* Is what came by a shared netdev between these ends for a member of this group of ours? */
+static inline bool sk_group_gives(const struct s7_inst *inst, const struct s7_iface *iface,
+				  const struct s7_bind *bind, const struct s7_flow *ends)
+{
+	return !(iface->caps & NETDEV_SHARED) || !inst->env->host->group_gives ||
+		inst->env->host->group_gives(bind, ends, iface->ifindex);
+}
 
 /*
  * The file's reference count; the last one closes (takes the instance lock itself if `locked` is

@@ -133,12 +133,16 @@ static void owned_mend(struct s7_inst *inst)
 	struct s7_list *pos;
 
 	sk_owned_recount(inst);
+	if (inst->env->host->group)
+		inst->env->host->group(NULL, 0);
 	list_for_each(pos, &inst->socks)
 	{
 		struct s7_sock *sk = list_entry(pos, struct s7_sock, all);
 
 		if (sk->bits & SKB_OWNS_PORT)
 			sk_own_bound(sk);
+		if (sk->bind.grouped)
+			sk_group_tell(sk);
 		if (sk->proto == PROTO_TCP && tcp_tcb(sk)->bits & TCB_OWNS_PORT)
 			sk_own_port(inst, IPPROTO_TCP, &sk->flow.local, sk->flow.lport);
 	}

@@ -99,7 +99,7 @@ static void listener_stop(struct s7_tcp_sock *ts)
 	}
 	if (s7_unlikely(tcb->tfo != NULL))
 		tcp_fastopen_listener_gone(ts);
-	port_leave(&ts->sk.inst->ports, &ts->sk.bind);
+	sk_group_leave(&ts->sk);
 	ts->sk.bind.listening = false;
 	ts->sk.bits &= ~(uint32_t)SKB_LISTENING;
 	tcp_done(ts);

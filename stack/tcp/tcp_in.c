@@ -93,6 +93,17 @@ void tcp_no_flow(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *r
 	pkt_drop(inst, pkt, DROP_TCP_NO_PORT);
 }
 
+/* SO_REUSEPORT over several programs on sock7: one of them answers. */
+static bool is_another_programs(const struct s7_tcp_sock *listener, const struct s7_rx *rx,
+				const struct tcp_seg *seg)
+{
+	struct s7_flow ends = {
+		.local = rx->dst, .remote = rx->src, .lport = seg->h.dst, .rport = seg->h.src
+	};
+
+	return !sk_group_gives(listener->sk.inst, rx->iface, &listener->sk.bind, &ends);
+}
+
 /* RFC 9293 3.10.7.2: a segment for a listener that belongs to no request. */
 void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
 		   struct tcp_seg *seg)
@@ -115,6 +126,10 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 	}
 	if (!(seg->h.flags & TCPF_SYN)) {
 		pkt_drop(inst, pkt, DROP_TCP_FLAGS);
+		return;
+	}
+	if (s7_unlikely(listener->sk.bind.grouped) && is_another_programs(listener, rx, seg)) {
+		pkt_drop(inst, pkt, DROP_PORT_SHARED);
 		return;
 	}
 	if (tcp_accept_full(listener, rx->iface->index)) {

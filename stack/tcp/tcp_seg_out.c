@@ -116,6 +116,8 @@ void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tc
 	if (seg->h.flags & TCPF_RST || rx->broadcast || ip_is_multicast(&rx->dst) ||
 	    tcp_answer_opts(inst, rx, &opts, &out.ip_opts))
 		return;
+	if (s7_unlikely(sk_owned_too(inst, rx->iface, IPPROTO_TCP, seg->h.dst)))
+		return;
 	to = ip4_opts_first(out.ip_opts, &rx->src);
 	if (dst_lookup(inst, &to, &rx->dst, rx->iface->index + 1u, &dst) &&
 	    dst_lookup(inst, &to, &rx->dst, 0, &dst))

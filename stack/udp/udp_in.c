@@ -91,6 +91,17 @@ static bool device_fits(const struct s7_sock *sk, const struct s7_rx *rx)
 	return !sk->bound_iface || sk->bound_iface == rx->iface->index + 1u;
 }
 
+/* SO_REUSEPORT over several programs on sock7: one of them answers, the others are silent. */
+static bool is_another_programs(const struct s7_inst *inst, const struct s7_bind *bind,
+				const struct s7_rx *rx, const struct s7_udp_hdr *h)
+{
+	struct s7_flow ends = {
+		.local = rx->dst, .remote = rx->src, .lport = h->dport, .rport = h->sport
+	};
+
+	return !sk_group_gives(inst, rx->iface, bind, &ends);
+}
+
 static struct s7_udp_sock *udp_find(struct s7_inst *inst, const struct s7_pkt *pkt,
 				    const struct s7_rx *rx, const struct s7_udp_hdr *h)
 {
@@ -107,8 +118,11 @@ static struct s7_udp_sock *udp_find(struct s7_inst *inst, const struct s7_pkt *p
 	}
 	hash = flow_hash(&inst->flows, IPPROTO_UDP, &rx->dst, h->dport, &rx->src, h->sport);
 	bind = port_find(&inst->ports, IPPROTO_UDP, &rx->dst, h->dport, rx->iface->index, hash);
-	if (bind && s7_unlikely(bind->grouped))
+	if (bind && s7_unlikely(bind->grouped)) {
+		if (is_another_programs(inst, bind, rx, h))
+			return NULL;
 		bind = steer_pick(inst, bind, pkt, UDP_LEN, hash);
+	}
 	return bind ? udp_sock(s7_container(bind, struct s7_sock, bind)) : NULL;
 }
 
@@ -170,6 +184,10 @@ static void udp_refuse(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7
 	if (ip_kernel_answers(inst, rx) &&
 	    !sk_port_owned(inst, IPPROTO_UDP, &rx->dst, h->dport)) {
 		pkt_drop(inst, pkt, DROP_UDP_KERNEL);
+		return;
+	}
+	if (s7_unlikely(sk_owned_too(inst, rx->iface, IPPROTO_UDP, h->dport))) {
+		pkt_drop(inst, pkt, DROP_PORT_SHARED);
 		return;
 	}
 	if (!rx->broadcast) {

@@ -113,6 +113,7 @@ static bool udp_displace(struct s7_sock *sk)
 
 static void udp_enter_flow(struct s7_sock *sk)
 {
+	sk_group_leave(sk);
 	port_remove(&sk->inst->ports, &sk->bind);
 	if (flow_insert(&sk->inst->flows, &sk->flow) && !udp_displace(sk))
 		udp_park(sk);
