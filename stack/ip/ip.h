@@ -148,6 +148,7 @@ struct s7_ip_tx {
 	const struct s7_ip *final;
 	const struct s7_ip4_opts *opts; /* of an IPv4 header, NULL: none */
 	uint32_t final4; /* where their source route ends, network order */
+	uint32_t delay_us; /* it leaves so much later (hold.h) */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "stack/core/hdrs6.h"
+#include "stack/ip/hold.h"
 #include "stack/ip/ip_out.h"
 #include "stack/wire/ip6.h"
 
@@ -55,5 +56,6 @@ int ip6_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 	ip6_write(pkt_push(pkt, IP6_LEN), &h);
 	pkt->l2_len = dst->link_len;
 	pkt->flags |= PKT_L3_V6;
-	return ip_transmit(inst, dst, pkt);
+	return s7_likely(!tx->delay_us) ? ip_transmit(inst, dst, pkt) :
+					  hold_packet(inst, dst, pkt, tx->delay_us);
 }

@@ -5,6 +5,7 @@
 #include "stack/ip/arp.h"
 #include "stack/ip/frag.h"
 #include "stack/ip/group.h"
+#include "stack/ip/hold.h"
 #include "stack/ip/route.h"
 
 int ip_inst_init(struct s7_inst *inst)
@@ -21,5 +22,7 @@ int ip_inst_init(struct s7_inst *inst)
 	err = neigh_init(inst);
 	if (!err)
 		err = group_init(inst);
+	if (!err)
+		err = hold_init(inst);
 	return err ? err : frag_init(inst);
 }

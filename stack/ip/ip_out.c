@@ -21,6 +21,7 @@
 #include "stack/ip/chain.h"
 #include "stack/ip/group.h"
 #include "stack/ip/frag.h"
+#include "stack/ip/hold.h"
 #include "stack/ip/ip4_opts.h"
 #include "stack/ip/ip6.h"
 #include "stack/wire/csum.h"
@@ -161,7 +162,8 @@ static int ip_send(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt,
 	else if (dst->link_len)
 		put_raw16(p + 10, csum_fold(s7_likely(hdr_len == IP4_LEN) ?
 						    csum_20(p) : csum_partial(p, hdr_len, 0)));
-	return ip_transmit(inst, dst, pkt);
+	return s7_likely(!tx->delay_us) ? ip_transmit(inst, dst, pkt) :
+					  hold_packet(inst, dst, pkt, tx->delay_us);
 }
 
 int ip_output_whole(struct s7_inst *inst, struct s7_dst *dst, struct s7_pkt *pkt)

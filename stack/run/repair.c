@@ -18,6 +18,7 @@
 #include "stack/core/ext.h"
 #include "stack/ip/frag.h"
 #include "stack/ip/group.h"
+#include "stack/ip/hold.h"
 #include "stack/packet/packet.h"
 #include "stack/raw/raw.h"
 #include "stack/sock/epoll.h"
@@ -178,6 +179,7 @@ void inst_repair(struct s7_inst *inst)
 	epoll_mend(inst);
 	slabs_mend(inst);
 	group_mend(inst);
+	hold_mend(inst);
 	filter_mend(inst);
 	packet_mend(inst);
 	charge_mend(inst);

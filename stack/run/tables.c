@@ -12,6 +12,7 @@
 #include "stack/bpf/steer.h"
 #include "stack/core/ext.h"
 #include "stack/ip/group.h"
+#include "stack/ip/hold.h"
 #include "stack/ip/ip.h"
 #include "stack/packet/packet.h"
 #include "stack/raw/raw.h"
@@ -38,6 +39,7 @@ const s7_timer_fn inst_timers[TIMER_KIND_COUNT] = {
 	[TIMER_ND] = nd_timer,
 	[TIMER_GROUP] = group_timer,
 	[TIMER_PACKET] = packet_timer,
+	[TIMER_HOLD] = hold_timer,
 	[TIMER_HOST] = no_timer,
 };
 

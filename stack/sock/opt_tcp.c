@@ -43,6 +43,7 @@ TCP_INT(notsent_lowat)
 TCP_INT(quickack)
 TCP_INT(rto_max)
 TCP_INT(rto_min)
+TCP_INT(tx_delay)
 TCP_INT(save_syn)
 TCP_INT(syncnt)
 TCP_INT(thin_timeouts)
@@ -240,6 +241,7 @@ static const struct s7_opt tcp7_opts[] = {
 	    .text = "with little in flight the retransmission timer does not back off"),
 	ROW(TCP_TIMESTAMP, OPT_INT, OPT_RW, .set = refuse, .get = get_timestamp,
 	    .text = "clock of the timestamps; set: only with TCP_REPAIR"),
+	INT_ROW(TCP_TX_DELAY, tx_delay, "us that every packet is held back before the device"),
 	INT_ROW(TCP_USER_TIMEOUT, user_timeout, "ms that data may stay unacknowledged"),
 	INT_ROW(TCP_WINDOW_CLAMP, window_clamp, "largest window advertised"),
 };

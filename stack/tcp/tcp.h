@@ -188,6 +188,7 @@ struct s7_tcb {
 	uint16_t saved_syn_len;
 	uint8_t save_syn;	   /* 1 network and TCP header, 2 the link header too */
 	uint32_t rto_min_us, rto_max_us, delack_max_us;
+	uint32_t tx_delay_us;
 	uint32_t fastopen_qlen;
 	struct s7_tcp_tfo *tfo; /* Fast Open, NULL: none of it */
 };
@@ -268,6 +269,7 @@ struct s7_tcp_tw {
 	uint32_t share; /* SKB_REUSEADDR, SKB_REUSEPORT as its socket had them */
 	uint8_t rcv_wscale;
 	uint8_t tos, ttl;
+	uint32_t tx_delay_us;
 	bool ts, owns_port;
 };
 
@@ -363,6 +365,9 @@ int tcp_get_save_syn(const struct s7_sock *sk);
 /* Writes the headers of the saved SYN and forgets them; 0 bytes: none. -EINVAL: *len is too small,
  * it becomes what is needed. */
 int tcp_take_saved_syn(struct s7_sock *sk, void *buf, uint32_t *len);
+/* TCP_TX_DELAY: what is sent from now on leaves so many us later. 0, -EINVAL. */
+int tcp_set_tx_delay(struct s7_sock *sk, int us);
+int tcp_get_tx_delay(const struct s7_sock *sk);
 int tcp_set_rto_min(struct s7_sock *sk, int us);
 int tcp_get_rto_min(const struct s7_sock *sk);
 int tcp_set_rto_max(struct s7_sock *sk, int ms);

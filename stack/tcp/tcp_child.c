@@ -68,6 +68,7 @@ static void inherit_tcb(struct s7_tcb *child, const struct s7_tcb *parent)
 	child->rto_min_us = parent->rto_min_us;
 	child->rto_max_us = parent->rto_max_us;
 	child->delack_max_us = parent->delack_max_us;
+	child->tx_delay_us = parent->tx_delay_us;
 }
 
 static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req,

@@ -343,6 +343,7 @@ struct tcp_out_seg {
 	uint8_t flags;
 	uint8_t tos, ttl;
 	bool may_fragment; /* IPv4 without DF */
+	uint32_t delay_us; /* TCP_TX_DELAY */
 	const struct s7_hdrs6 *hdrs; /* IPv6 extension headers, or NULL */
 	const struct s7_ip4_opts *ip_opts; /* of an IPv4 header, or NULL */
 	struct tcp_opts opts;

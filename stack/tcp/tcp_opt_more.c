@@ -194,6 +194,33 @@ int tcp_get_thin_timeouts(const struct s7_sock *sk)
 	return !!(tcp_tcb(sk)->bits & TCB_THIN_TIMEOUTS);
 }
 
+/* ---- packets that leave later ---- */
+
+#define TX_DELAY_LIMIT (1 << 28) /* Linux's: a round trip time is kept in eighths of a us */
+
+/*
+ * What is measured from now on contains the delay: the estimate takes it in at once, as in Linux.
+ */
+int tcp_set_tx_delay(struct s7_sock *sk, int us)
+{
+	struct s7_tcb *tcb = &tcp_sk(sk)->tcb;
+	int64_t srtt8 = (int64_t)tcb->srtt8_us + ((int64_t)us - tcb->tx_delay_us) * 8;
+
+	if (us < 0 || us >= TX_DELAY_LIMIT)
+		return -EINVAL;
+	if (tcb->state == TCPS_ESTABLISHED && tcb->srtt8_us && srtt8 > 0) {
+		tcb->rto_us += (uint32_t)(srtt8 / 8) - (tcb->srtt8_us >> 3);
+		tcb->srtt8_us = (uint32_t)s7_min(srtt8, INT32_MAX);
+	}
+	tcb->tx_delay_us = (uint32_t)us;
+	return 0;
+}
+
+int tcp_get_tx_delay(const struct s7_sock *sk)
+{
+	return (int)tcp_tcb(sk)->tx_delay_us;
+}
+
 /* ---- clock and routes ---- */
 
 int tcp_get_timestamp(const struct s7_sock *sk)

@@ -31,6 +31,7 @@ static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_
 	out->wnd = tcp_window_pick(ts);
 	out->urg = 0;
 	out->flags = flags;
+	out->delay_us = tcb->tx_delay_us;
 	out->may_fragment = tcp_may_fragment(&ts->sk, &tcb->dst);
 	out->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
 	out->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4, dst_hop_limit(&tcb->dst));

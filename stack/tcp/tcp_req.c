@@ -101,6 +101,7 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 		.ack = req->irs + 1,
 		.wnd = (uint16_t)req->rcv_wnd,
 		.flags = TCPF_SYN | TCPF_ACK,
+		.delay_us = req->listener->tcb.tx_delay_us,
 		.may_fragment = tcp_may_fragment(&req->listener->sk, &req->dst),
 		.tos = req->tos,
 		.ttl = sk_ttl(&req->listener->sk, req->dst.is_v4, dst_hop_limit(&req->dst)),

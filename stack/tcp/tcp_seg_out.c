@@ -52,7 +52,7 @@ int tcp_seg_send(struct s7_inst *inst, const struct tcp_out_seg *out, struct s7_
 {
 	struct s7_ip_tx tx = {
 		.proto = IPPROTO_TCP, .tos = out->tos, .ttl = out->ttl,
-		.dont_fragment = !out->may_fragment,
+		.dont_fragment = !out->may_fragment, .delay_us = out->delay_us,
 		.hdrs = out->hdrs, .final = &out->flow->remote,
 	};
 	uint32_t hdr_len = TCP_HDR_LEN + tcp_opts_len(&out->opts);

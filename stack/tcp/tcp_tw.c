@@ -59,6 +59,7 @@ void tcp_time_wait(struct s7_tcp_sock *ts)
 	tw->share = ts->sk.bits & (SKB_REUSEADDR | SKB_REUSEPORT);
 	tw->tos = sk_tos(&ts->sk, tcb->dst.is_v4);
 	tw->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4, dst_hop_limit(&tcb->dst));
+	tw->tx_delay_us = tcb->tx_delay_us;
 	tw->owns_port = tcb->bits & TCB_OWNS_PORT; /* the count moves over */
 	tcb->bits &= ~(uint32_t)TCB_OWNS_PORT;
 	timer_init(&tw->timer, TIMER_TIME_WAIT);
@@ -87,6 +88,7 @@ static void tw_ack(struct s7_inst *inst, struct s7_tcp_tw *tw, const struct s7_r
 		.flags = TCPF_ACK,
 		.tos = tw->tos,
 		.ttl = tw->ttl,
+		.delay_us = tw->tx_delay_us,
 	};
 
 	if (tcp_answer_opts(inst, rx, &opts, &out.ip_opts))

@@ -52,12 +52,14 @@ opened=$(($(opens) - opens_before))
 
 # an option that only the kernel has is never lost: the socket is the kernel's, before the stack runs and after
 in_c "${S7_ENV_C[@]}" timeout 30 /usr/bin/python3 - $S7_IP_S >option.out 2>&1 <<'PY' && ok "an option of the kernel alone holds" || not_ok "an option of the kernel alone holds: $(tail -2 option.out)"
-import socket, sys
+import socket, struct, sys
+key = struct.pack("=HH4s120xBBHi80s", socket.AF_INET, 0, socket.inet_aton("192.0.2.1"), 0, 0, 6, 0, b"secret")
 for turn in range(2):
     s = socket.socket()
-    s.setsockopt(socket.IPPROTO_TCP, 37, 1)  # TCP_TX_DELAY
+    s.setsockopt(socket.IPPROTO_TCP, 14, key)  # TCP_MD5SIG, for another peer
     s.connect((sys.argv[1], 80))
-    assert s.getsockopt(socket.IPPROTO_TCP, 37) == 1
+    s.sendall(b"GET /hello HTTP/1.0\r\n\r\n")
+    assert s.recv(4)
     other = socket.create_connection((sys.argv[1], 80))  # starts the stack
 PY
 opened=$(($(opens) - opens_before))

@@ -3,6 +3,7 @@
  * sim_opts.c - options of TCP by what they do, under a clock that only the test moves
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 
 #include "test/support/sim.h"
 
@@ -109,4 +110,71 @@ Test(opts, rto_min)
 	cr_expect_leq(soon[0], 60 * S7_MS);
 	cr_expect_geq(soon[0], 20 * S7_MS);
 	cr_expect_geq(plain[1], 2 * plain[0] - 10 * S7_MS);
+}
+
+#define DELAY_US 30000u
+
+/* When host 0's segments were seen on the wire. */
+struct passed {
+	s7_time first_data;
+	uint32_t next_seq, disorders, segs;
+};
+
+static enum sim_verdict note(struct sim *sim, const struct sim_seg *seg)
+{
+	struct passed *passed = sim->hook_arg;
+
+	if (seg->from || !seg->len)
+		return SIM_PASS;
+	if (!passed->segs++)
+		passed->first_data = sim->now;
+	else if (seg->h.seq != passed->next_seq)
+		passed->disorders++;
+	passed->next_seq = seg->h.seq + seg->len;
+	return SIM_PASS;
+}
+
+/* What is sent leaves late, in order and once; what is received does not wait. */
+Test(opts, tx_delay)
+{
+	struct sim *sim = sim_new(&(struct sim_setup){ .delay_ns = S7_MS, .seed = 1 });
+	struct passed passed = { .segs = 0 };
+	struct sim_pair pair = sim_pair(sim);
+	s7_time at = sim->now;
+
+	cr_assert_eq(tcp_set_tx_delay(pair.a, -1), -EINVAL);
+	cr_assert_eq(tcp_set_tx_delay(pair.a, 1 << 28), -EINVAL);
+	cr_assert_eq(tcp_set_tx_delay(pair.a, DELAY_US), 0);
+	cr_expect_eq(tcp_get_tx_delay(pair.a), DELAY_US);
+	sim->hook = note;
+	sim->hook_arg = &passed;
+	cr_assert_gt(sim_transfer(sim, &pair, 100000, 1000, 10 * S7_SEC), 0);
+	cr_expect_geq(passed.first_data - at, DELAY_US * S7_US);
+	cr_expect_eq(passed.disorders, 0);
+	cr_expect_eq(tcp_tcb(pair.a)->total_retrans, 0);
+	cr_expect_geq(tcp_tcb(pair.a)->srtt8_us >> 3, DELAY_US);
+	cr_assert_eq(tcp_set_tx_delay(pair.a, 0), 0);
+	cr_expect_lt(tcp_tcb(pair.a)->srtt8_us >> 3, DELAY_US);
+	sim_close(pair.a);
+	sim_close(pair.b);
+	cr_expect_eq(sim_end(sim), 0);
+}
+
+/* Its RST still leaves, and nothing refers to it. */
+Test(opts, tx_delay_of_a_connection_that_is_gone)
+{
+	struct sim *sim = sim_new(&(struct sim_setup){ .delay_ns = S7_MS, .seed = 1 });
+	struct sim_pair pair = sim_pair(sim);
+
+	cr_assert_eq(tcp_set_tx_delay(pair.a, DELAY_US), 0);
+	cr_assert_eq(sim_send(pair.a, "late", 4, 0), 4);
+	pair.a->bits |= SKB_LINGER;
+	pair.a->linger_s = 0;
+	sim_close(pair.a);
+	sim_run(sim, DELAY_US * S7_US / 2);
+	cr_expect_eq(sim_state(pair.b), TCPS_ESTABLISHED);
+	sim_run(sim, DELAY_US * S7_US);
+	cr_expect_eq(sim_state(pair.b), TCPS_CLOSED);
+	sim_close(pair.b);
+	cr_expect_eq(sim_end(sim), 0);
 }
