@@ -45,6 +45,7 @@ static const struct s7_host_ops host_ops = {
 	.may = params_may,
 	.label_free = flow6_label_free,
 	.cpu = params_cpu,
+	.put_off = params_put_off,
 	.ring = wait_ring,
 	.log = log_line,
 	.random = secret_random,

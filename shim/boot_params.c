@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #undef tcp_ca_state
 #include <sched.h>
+#include <sys/resource.h>
 #include <stdlib.h>
 #include <sys/rseq.h>
 
@@ -154,6 +155,13 @@ int params_cpu(void)
 	if (s7_likely(__rseq_size && (int)rseq->cpu_id >= 0))
 		return (int)rseq->cpu_id;
 	return sched_getcpu();
+}
+
+uint64_t params_put_off(void)
+{
+	struct rusage usage;
+
+	return s7_sys2(SYS_getrusage, RUSAGE_THREAD, &usage) ? 0 : (uint64_t)usage.ru_nivcsw;
 }
 
 /* What TCP_INFO fills in the running kernel: more than the headers know of. */

@@ -138,6 +138,7 @@ bool params_may(enum s7_host_cap cap); /* s7_host_ops.may */
 bool flow6_label_free(uint32_t label);
 bool flow6_routing2(void);
 int params_cpu(void);		       /* s7_host_ops.cpu */
+uint64_t params_put_off(void);	       /* s7_host_ops.put_off */
 /* params' where the interface's section says nothing. */
 struct s7_iface_tcp params_of_iface(const struct conf_iface *conf, const struct s7_params *params);
 

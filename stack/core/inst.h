@@ -58,6 +58,8 @@ struct s7_host_ops {
 	bool (*label_free)(uint32_t label);
 	/* The CPU that the calling thread runs on. */
 	int (*cpu)(void);
+	/* How often it was put off its CPU so far. NULL: never. */
+	uint64_t (*put_off)(void);
 	/* On shared netdevs: the kernel shall (not) see packets to this. Called under the lock. */
 	void (*own_port)(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
 	/*
@@ -145,19 +147,29 @@ static inline struct s7_iface_tcp params_iface_tcp(const struct s7_params *param
 
 /*
  * Answers of an event loop leave together: while one thread works off the events of one epoll_wait,
- * what it sends waits for the next drive, for a full burst, or for twice as many calls as there
- * were events. A thread that lets output wait for longer than BATCH_LONG is trusted again only
- * BATCH_PENANCE later.
+ * what it sends waits for the next drive, for a full burst, for the first call after BATCH_LONG, or
+ * for four times as many calls as there were events. One event alone is answered at once, unless
+ * the thread's last round had more calls that sent than events (header, body). A thread that calls
+ * nothing for BATCH_LONG
+ * while output waits is trusted again only BATCH_PENANCE later, if it does so for the second time
+ * and was not put off the CPU meanwhile; else after BATCH_DOUBT.
  */
 #define BATCH_LONG (200 * S7_US)
+#define BATCH_DOUBT (2 * S7_MS)
 #define BATCH_PENANCE S7_SEC
 #define BATCH_BURST 32
+#define BATCH_CALLS 4
 
 struct s7_batch {
 	uint32_t tid;	   /* whose */
 	uint32_t left;	   /* calls that may still leave their output waiting */
+	uint32_t events, sends; /* of this round; calls with output */
 	s7_time since;	   /* the first output waits, 0: none */
+	s7_time last;	   /* a call that left its output waiting */
 	s7_time off_until;
+	bool late; /* to be judged by its thread */
+	uint32_t judged; /* whose, last */
+	uint64_t put_off; /* how often it had been put off the CPU then */
 };
 
 /*

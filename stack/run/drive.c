@@ -119,19 +119,47 @@ static void iface_flush(struct s7_inst *inst, struct s7_iface *iface)
 
 static void batch_end(struct s7_inst *inst)
 {
-	if (inst->now - inst->batch.since > BATCH_LONG)
-		inst->batch.off_until = inst->now + BATCH_PENANCE;
+	inst->batch.late |= inst->now - inst->batch.last > BATCH_LONG;
 	inst->batch.since = 0;
+}
+
+/*
+ * Output has waited for a thread that did not call. Was it at work, or waiting for its CPU? That
+ * nobody can say of a thread that was not asked before.
+ */
+static S7_NOINLINE void batch_judge(struct s7_inst *inst)
+{
+	struct s7_batch *batch = &inst->batch;
+	uint32_t self = lock_self();
+	uint64_t put_off = inst->env->host->put_off ? inst->env->host->put_off() : 0;
+	bool known = batch->tid == self && batch->judged == self;
+
+	batch->late = false;
+	if (!known)
+		batch->off_until = inst->now + BATCH_DOUBT;
+	else if (batch->put_off == put_off)
+		batch->off_until = inst->now + BATCH_PENANCE;
+	batch->judged = self;
+	batch->put_off = put_off;
 }
 
 void inst_batch_begin(struct s7_inst *inst, uint32_t n)
 {
-	if (n < 2 || !inst->params.tx_batch || inst->now < inst->batch.off_until) {
-		inst->batch.left = 0;
+	struct s7_batch *batch = &inst->batch;
+	uint32_t self = lock_self();
+	bool pieces;
+
+	if (s7_unlikely(batch->late))
+		batch_judge(inst);
+	if (!n)
 		return;
-	}
-	inst->batch.tid = lock_self();
-	inst->batch.left = 2 * n;
+	pieces = batch->tid == self && batch->sends > batch->events;
+	batch->tid = self;
+	batch->events = n;
+	batch->sends = 0;
+	batch->left = 0;
+	if ((n > 1 || pieces) && inst->params.tx_batch && inst->now >= batch->off_until)
+		batch->left = BATCH_CALLS * n;
 }
 
 static uint32_t staged_packets(const struct s7_inst *inst)
@@ -154,10 +182,12 @@ void inst_flush_call(struct s7_inst *inst)
 	waiting = staged_packets(inst) + inst->later.out_count;
 	if (!waiting)
 		return;
+	inst->batch.sends++;
 	if (waiting < BATCH_BURST && inst_batch_open(inst)) {
 		inst->batch.left--;
 		if (!inst->batch.since)
 			inst->batch.since = inst->now;
+		inst->batch.last = inst->now;
 		return;
 	}
 	inst_flush(inst);

@@ -113,6 +113,40 @@ Test(sim_batch, one_event_is_answered_at_once)
 	end(sim, &pair);
 }
 
+/* One event, several times over: who answers in pieces is waited for, who does not is not. */
+Test(sim_batch, who_answers_one_event_in_pieces_is_waited_for)
+{
+	struct sim *sim = sim_new(&plain);
+	struct sim_pair pair = grown_pair(sim);
+	struct s7_inst *inst = pair.b->inst;
+	struct wire wire;
+
+	tcp_set_nodelay(pair.b, 1);
+	wire_watch(sim, &wire, 1);
+	inst_batch_begin(inst, 1);
+	put(pair.b, "header ", 0);
+	put(pair.b, "body", 0);
+	cr_assert_eq(wire.count, 2);
+	for (uint32_t i = 0; i < 3; i++) {
+		inst_drive(inst);
+		inst_batch_begin(inst, 0); /* nothing yet */
+		inst_batch_begin(inst, 1);
+		put(pair.b, "header ", 0);
+		put(pair.b, "body", 0);
+		cr_assert_eq(wire.count, 2 + i);
+	}
+	inst_drive(inst);
+	cr_assert_eq(wire.count, 5);
+	cr_assert_eq(wire.seg[4].len, 11);
+	inst_batch_begin(inst, 1);
+	put(pair.b, "all", 0);
+	inst_drive(inst);
+	inst_batch_begin(inst, 1);
+	put(pair.b, "all", 0);
+	cr_assert_eq(wire.count, 7);
+	end(sim, &pair);
+}
+
 Test(sim_batch, a_full_segment_does_not_wait)
 {
 	static char big[8000];
@@ -129,7 +163,7 @@ Test(sim_batch, a_full_segment_does_not_wait)
 	end(sim, &pair);
 }
 
-Test(sim_batch, twice_as_many_calls_as_events_may_wait)
+Test(sim_batch, four_times_as_many_calls_as_events_may_wait)
 {
 	struct sim *sim = sim_new(&plain);
 	struct sim_pair pair = grown_pair(sim);
@@ -138,19 +172,43 @@ Test(sim_batch, twice_as_many_calls_as_events_may_wait)
 	tcp_set_nodelay(pair.b, 1);
 	wire_watch(sim, &wire, 1);
 	inst_batch_begin(pair.b->inst, 2);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 8; i++) {
 		put(pair.b, "x", 0);
 		cr_assert_eq(wire.count, 0);
 	}
 	put(pair.b, "x", 0);
 	cr_assert_eq(wire.count, 1);
-	cr_assert_eq(wire.seg[0].len, 5);
+	cr_assert_eq(wire.seg[0].len, 9);
 	put(pair.b, "x", 0);
 	cr_assert_eq(wire.count, 2);
 	end(sim, &pair);
 }
 
-Test(sim_batch, who_lets_output_wait_long_is_not_trusted)
+/* A round of an event loop that lets its output wait, for so long from its first call to its last.
+ */
+static void round_of(struct s7_inst *inst, struct s7_sock *sk, s7_time gap)
+{
+	inst_batch_begin(inst, 8);
+	put(sk, "x", 0);
+	inst->now += gap;
+	put(sk, "x", 0);
+	inst_flush(inst);
+}
+
+/* Whether the next round's output waits. */
+static bool is_trusted(struct s7_inst *inst, struct s7_sock *sk, const struct wire *wire)
+{
+	uint32_t before = wire->count;
+	bool waits;
+
+	inst_batch_begin(inst, 8);
+	put(sk, "x", 0);
+	waits = wire->count == before;
+	inst_flush(inst);
+	return waits;
+}
+
+Test(sim_batch, who_works_long_between_calls_is_not_trusted)
 {
 	struct sim *sim = sim_new(&plain);
 	struct sim_pair pair = grown_pair(sim);
@@ -159,20 +217,75 @@ Test(sim_batch, who_lets_output_wait_long_is_not_trusted)
 
 	tcp_set_nodelay(pair.b, 1);
 	wire_watch(sim, &wire, 1);
-	inst_batch_begin(inst, 8);
-	put(pair.b, "x", 0);
-	inst->now += BATCH_LONG + S7_US;
-	put(pair.b, "x", 0);
+	round_of(inst, pair.b, BATCH_LONG + S7_US);
 	cr_assert_eq(wire.count, 1);
 	cr_assert_eq(wire.seg[0].len, 2);
-	inst_batch_begin(inst, 8);
-	put(pair.b, "x", 0);
-	cr_assert_eq(wire.count, 2);
+	cr_assert_not(is_trusted(inst, pair.b, &wire));
+	inst->now += BATCH_DOUBT;
+	cr_assert(is_trusted(inst, pair.b, &wire));
+	round_of(inst, pair.b, BATCH_LONG + S7_US); /* again */
+	cr_assert_not(is_trusted(inst, pair.b, &wire));
+	inst->now += BATCH_DOUBT;
+	cr_assert_not(is_trusted(inst, pair.b, &wire));
 	inst->now += BATCH_PENANCE;
 	sim->now = inst->now;
-	inst_batch_begin(inst, 8);
-	put(pair.b, "x", 0);
+	cr_assert(is_trusted(inst, pair.b, &wire));
+	end(sim, &pair);
+}
+
+static uint64_t put_off_count;
+
+static uint64_t count_put_off(void)
+{
+	return put_off_count;
+}
+
+Test(sim_batch, who_was_put_off_the_cpu_is_trusted_on)
+{
+	struct sim *sim = sim_new(&plain);
+	struct sim_pair pair = grown_pair(sim);
+	struct s7_inst *inst = pair.b->inst;
+	struct s7_host_ops host = *inst->env->host;
+	const struct s7_host_ops *before = inst->env->host;
+	struct wire wire;
+
+	host.put_off = count_put_off;
+	inst->env->host = &host;
+	tcp_set_nodelay(pair.b, 1);
+	wire_watch(sim, &wire, 1);
+	round_of(inst, pair.b, BATCH_LONG + S7_US);
+	cr_assert_not(is_trusted(inst, pair.b, &wire));
+	inst->now += BATCH_DOUBT;
+	put_off_count++;
+	round_of(inst, pair.b, BATCH_LONG + S7_US);
+	cr_assert(is_trusted(inst, pair.b, &wire));
+	round_of(inst, pair.b, BATCH_LONG + S7_US); /* not put off this time */
+	cr_assert_not(is_trusted(inst, pair.b, &wire));
+	sim->now = inst->now;
+	inst->env->host = before;
+	end(sim, &pair);
+}
+
+/* Many short calls: what waits leaves after BATCH_LONG, and the batch goes on. */
+Test(sim_batch, a_long_round_of_short_calls_leaves_in_bursts)
+{
+	struct sim *sim = sim_new(&plain);
+	struct sim_pair pair = grown_pair(sim);
+	struct s7_inst *inst = pair.b->inst;
+	struct wire wire;
+
+	tcp_set_nodelay(pair.b, 1);
+	wire_watch(sim, &wire, 1);
+	inst_batch_begin(inst, 30);
+	for (int i = 0; i < 23; i++) {
+		put(pair.b, "x", 0);
+		inst->now += 20 * S7_US;
+	}
 	cr_assert_eq(wire.count, 2);
+	cr_assert_eq(wire.seg[0].len, 11);
+	cr_assert_eq(wire.seg[1].len, 11);
+	sim->now = inst->now;
+	cr_assert(is_trusted(inst, pair.b, &wire));
 	end(sim, &pair);
 }
 
