@@ -374,6 +374,30 @@ CASE(ebpf_refusals)
 	receive(b);
 }
 
+/* A descriptor of the program by its number, when the loader's own is closed. */
+CASE(ebpf_by_number)
+{
+	struct bpf_prog_info info = { 0 };
+	union bpf_attr attr = { 0 };
+	int a, b, prog, again, map = ebpf_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1, 0);
+
+	pair(&a, &b);
+	F(prog = EBPF_LOAD(SOCKET_FILTER, COUNT_UP(map, 9)));
+	attr.info.bpf_fd = (uint32_t)prog;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = (uintptr_t)&info;
+	T(ebpf_call(BPF_OBJ_GET_INFO_BY_FD, &attr));
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_id = info.id;
+	F(again = (int)ebpf_call(BPF_PROG_GET_FD_BY_ID, &attr));
+	close(prog);
+	T(attach(b, again));
+	close(again);
+	send_three(a);
+	receive(b);
+	say("counted %ld", ebpf_count(map, 0));
+}
+
 /* The map is made, and counted up, by processes that know nothing of each other's descriptors. */
 CASE(ebpf_processes)
 {
