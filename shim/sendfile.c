@@ -73,6 +73,14 @@ static size_t piece_size(struct s7_sock *sk, size_t left)
 	return s7_min(left, s7_min(s7_max(room, PIECE_MIN), BOUNCE_BYTES));
 }
 
+/* Is there more of the file behind a piece? Only then may the piece wait for it (MSG_MORE). */
+static bool file_goes_on(int in, off64_t pos)
+{
+	struct stat st;
+
+	return s7_sys2(SYS_fstat, in, &st) < 0 || !S_ISREG(st.st_mode) || pos < st.st_size;
+}
+
 /* Sends [*pos, *pos + len) of the file; moves *pos by what was taken. Bytes or -errno. */
 static ssize_t send_range(struct s7_sock_at at, int out, int in, off64_t *pos, size_t len)
 {
@@ -84,12 +92,13 @@ static ssize_t send_range(struct s7_sock_at at, int out, int in, off64_t *pos, s
 	while (done < len) {
 		size_t piece = piece_size(at.sk, len - done);
 		long got = s7_sys4(SYS_pread64, in, buf, piece, *pos);
+		bool more = (size_t)got == piece && piece < len - done;
 		ssize_t sent;
 
 		if (got <= 0)
 			return done ? (ssize_t)done : got;
-		sent = io_send_buf(at, out, buf, (size_t)got,
-				   (size_t)got < len - done ? MSG_MORE : 0);
+		more = more && file_goes_on(in, *pos + got);
+		sent = io_send_buf(at, out, buf, (size_t)got, more ? MSG_MORE : 0);
 		if (sent < 0)
 			return done ? (ssize_t)done : sent;
 		done += (size_t)sent;
@@ -100,24 +109,10 @@ static ssize_t send_range(struct s7_sock_at at, int out, int in, off64_t *pos, s
 	return (ssize_t)done;
 }
 
-/*
- * What the file still has, so that the last piece is known for the last: it must not wait for more
- * (MSG_MORE).
- */
-static size_t file_left(int in, off64_t pos, size_t len)
-{
-	struct stat st;
-
-	if (s7_sys2(SYS_fstat, in, &st) < 0 || !S_ISREG(st.st_mode))
-		return len;
-	return pos >= st.st_size ? 0 : (size_t)s7_min(len, (uint64_t)(st.st_size - pos));
-}
-
 static ssize_t sendfile_ours(struct s7_sock_at sock, int out, int in, off64_t *off, size_t len)
 {
-	off64_t pos;
+	off64_t pos, at;
 	ssize_t n;
-	long at;
 
 	if (off && !user_get(&pos, off, sizeof(pos)))
 		return -EFAULT;
@@ -125,11 +120,13 @@ static ssize_t sendfile_ours(struct s7_sock_at sock, int out, int in, off64_t *o
 		return -EINVAL; /* from a socket: Linux wants something to seek in */
 	if (off && pos < 0)
 		return -EINVAL;
-	at = s7_sys3(SYS_lseek, in, 0, SEEK_CUR);
-	if (at < 0)
-		return at == -ESPIPE ? (off ? -ESPIPE : -EINVAL) : at;
-	pos = off ? pos : at;
-	n = send_range(sock, out, in, &pos, file_left(in, pos, (size_t)s7_min(len, MAX_RW_COUNT)));
+	if (!off || !len) { /* else reading tells whether it can seek */
+		at = s7_sys3(SYS_lseek, in, 0, SEEK_CUR);
+		if (at < 0)
+			return at == -ESPIPE && !off ? -EINVAL : at;
+		pos = off ? pos : at;
+	}
+	n = send_range(sock, out, in, &pos, (size_t)s7_min(len, MAX_RW_COUNT));
 	if (n < 0)
 		return n;
 	if (off)

@@ -402,6 +402,10 @@ CASE(stream_sendfile)
 	T(pipe(p));
 	T(write(p[1], "pipe", 4));
 	T(sendfile(c, p[0], NULL, 4));
+	off = 0;
+	T(sendfile(c, p[0], &off, 4));
+	T(sendfile(c, p[0], &off, 0));
+	T(sendfile(c, p[0], NULL, 0));
 	T(splice(p[0], NULL, c, NULL, 10, 0));
 	settle();
 	say_bytes("got", buf, recv(s, buf, sizeof(buf), MSG_DONTWAIT));
@@ -416,6 +420,35 @@ CASE(stream_sendfile)
 	T(sendfile(s, c, NULL, 10));
 	T(sendfile(-1, in, NULL, 10));
 	T(sendfile(c, -1, NULL, 10));
+}
+
+/* Files that end with a read of it, or just after: the last bytes do not wait for more. */
+CASE(stream_sendfile_ends)
+{
+	static const off_t sizes[] = { 8192, 8193, 131072, 131073, 200000 };
+
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		int in = fileno(tmpfile()), c, s;
+		off_t off = 0;
+		long all = 0, n;
+
+		T(ftruncate(in, sizes[i]));
+		tcp_pair(&c, &s);
+		nonblock(c);
+		while (all < sizes[i]) {
+			n = sendfile(c, in, &off, 1 << 30);
+			if (n < 0 && errno != EAGAIN)
+				say("%s", err_name(errno));
+			settle();
+			while ((n = recv(s, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+				all += n;
+		}
+		say("%ld of %ld, offset %ld", all, (long)sizes[i], (long)off);
+		T(sendfile(c, in, &off, 1 << 30));
+		close(c);
+		close(s);
+		close(in);
+	}
 }
 
 CASE(stream_empty_reads)
