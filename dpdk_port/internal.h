@@ -152,6 +152,8 @@ bool packet_is_ours(const struct conf_iface *iface);
 int packet_open(struct s7_port *port, const struct conf_iface *iface, char *ret_why,
 		size_t why_len);
 void packet_close(struct s7_port *port);
+/* The same port in another program image: its table, its mapping of the ring. 0, -errno. */
+int packet_attach(struct s7_port *port, const int *fds);
 struct packet_batch *packet_batch_new(void);
 uint16_t packet_rx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
 uint16_t packet_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);

@@ -18,9 +18,10 @@
  * stack gets an Ethernet header that we make, and what it writes there does not leave
  * (port->link_made).
  *
- * Invariants: the mapping and the descriptors are made before any fork and never change; where we
- * are in the ring is in frame memory (port_queue.rx_at) and moves slot by slot, so a process that
- * dies in a burst loses that frame and no place (packet_recover).
+ * Invariants: the mapping and the descriptors are made before any fork and never change (a program
+ * that was started by exec maps the ring anew: packet_attach); where we are in the ring is in frame
+ * memory (port_queue.rx_at) and moves slot by slot, so a process that dies in a burst loses that
+ * frame and no place (packet_recover).
  * Overload: the kernel drops what finds the ring full, and counts it (rx_missed).
  * Context: open and close: boot, no other thread; bursts: the lock of the queue's instance.
  * Callers: port.c, the stack through packet_netdev_ops.
@@ -113,6 +114,17 @@ static int socket_options(int fd)
 	return 0;
 }
 
+static int ring_mmap(struct packet_ring *ring)
+{
+	long map = s7_sys6(SYS_mmap, 0, (long)ring->count * ring->frame_bytes,
+			   PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+
+	if (map < 0 && map > -4096)
+		return (int)map;
+	ring->map = (uint8_t *)map;
+	return 0;
+}
+
 static int ring_map(struct packet_ring *ring)
 {
 	struct tpacket_req req = {
@@ -121,19 +133,11 @@ static int ring_map(struct packet_ring *ring)
 		.tp_frame_size = ring->frame_bytes,
 		.tp_frame_nr = ring->count,
 	};
-	long map;
 	int err;
 
 	err = (int)s7_sys6(SYS_setsockopt, ring->fd, SOL_PACKET, PACKET_RX_RING, (long)&req,
 			   sizeof(req), 0);
-	if (err)
-		return err;
-	map = s7_sys6(SYS_mmap, 0, (long)ring->count * ring->frame_bytes, PROT_READ | PROT_WRITE,
-		      MAP_SHARED, ring->fd, 0);
-	if (map < 0 && map > -4096)
-		return (int)map;
-	ring->map = (uint8_t *)map;
-	return 0;
+	return err ? err : ring_mmap(ring);
 }
 
 /* The sockets of several queues share the frames by flow; the first one's group number is kept. */
@@ -320,6 +324,20 @@ int packet_open(struct s7_port *port, const struct conf_iface *iface, char *ret_
 			 err == -ENOMEM	      ? ": make rx_ring smaller" :
 			 err == -EPFNOSUPPORT ? ": its frames are neither Ethernet's nor bare IP "
 						"packets" : "");
+	return err;
+}
+
+int packet_attach(struct s7_port *port, const int *fds)
+{
+	int err = 0;
+
+	port->ops = &packet_netdev_ops;
+	for (uint16_t q = 0; q < port->queues && !err; q++) {
+		port->packet[q].fd = fds[q];
+		port->sleep[q] = SLEEP_LEVEL;
+		port->sleep_fd[q] = fds[q];
+		err = ring_mmap(&port->packet[q]);
+	}
 	return err;
 }
 

@@ -269,17 +269,29 @@ static int pool_fill(struct rte_mempool *mp)
 	return 0;
 }
 
-static int ops_register(void)
+/*
+ * Before those of DPDK's own: a pool in memory that another program image made knows its operations
+ * by their number.
+ */
+__attribute__((constructor(101))) static void ops_register(void)
 {
-	uint32_t i;
-	int ret;
+	rte_mempool_register_ops(&lifo_ops);
+}
 
-	for (i = 0; i < rte_mempool_ops_table.num_ops; i++) {
-		if (!strcmp(rte_mempool_ops_table.ops[i].name, LIFO_NAME))
-			return 0;
-	}
-	ret = rte_mempool_register_ops(&lifo_ops);
-	return ret < 0 ? ret : 0;
+static bool ops_are_ours(int32_t index)
+{
+	return index >= 0 && (uint32_t)index < rte_mempool_ops_table.num_ops &&
+	       !strcmp(rte_mempool_ops_table.ops[index].name, LIFO_NAME);
+}
+
+const struct s7_pool_ops *pool_ops(void)
+{
+	return &port_pool_ops;
+}
+
+int pool_attach(const void *pool)
+{
+	return ops_are_ours(((const struct rte_mempool *)pool)->ops_index) ? 0 : -ENOTSUP;
 }
 
 uint32_t pool_pkt_bytes(void)
@@ -300,9 +312,6 @@ int pool_create(uint32_t index, uint32_t pkts, const struct s7_pool_ops **ret_op
 	int err;
 
 	logcap_reset();
-	err = ops_register();
-	if (err)
-		goto fail;
 	snprintf(name, sizeof(name), "s7_pool%u", index);
 	mp = rte_mempool_create_empty(
 		name, pkts, sizeof(struct rte_mbuf) + PKT_AREA + S7_PKT_HEADROOM + S7_PKT_ROOM, 0,

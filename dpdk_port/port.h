@@ -61,4 +61,32 @@ void port_close(struct s7_port *port);
  */
 uint32_t eal_descriptors(int *fds, uint32_t max);
 
+/*
+ * ---- attach.c: for a program that exec started with sockets of the stack (docs/exec.md) ----
+ *
+ * A run of EAL's memory: where it is in every process, and in which descriptor of the process that
+ * asked.
+ */
+struct frame_piece {
+	void *base;
+	uint64_t bytes, offset;
+	int fd;
+};
+
+/* How many pieces there are, or -errno: memory without descriptors, more than max. */
+int frame_pieces(struct frame_piece *ret_pieces, uint32_t max);
+/* Maps one where it was; fd is this process's. 0, -EEXIST (something else is there), -errno. */
+int frame_attach(const struct frame_piece *piece, int fd);
+/* The operations of a pool in attached memory, in this image. 0, -ENOTSUP. */
+int pool_attach(const void *pool);
+const struct s7_pool_ops *pool_ops(void);
+
+/* The descriptors that port_attach needs, how many, or -ENOTSUP: it cannot be attached. */
+int port_fds(const struct s7_port *port, int *ret_fds, uint32_t max);
+/* A copy of the handle, which another image takes for port_attach: room of port_bytes(). */
+size_t port_bytes(void);
+void port_copy(void *to, const struct s7_port *port);
+/* A handle of this process, with its own descriptors in the order of port_fds. 0, -errno. */
+int port_attach(const struct s7_port *image, const int *fds, struct s7_port **ret_port);
+
 #endif

@@ -6,8 +6,9 @@
  * stack at the first call that could need it (early.c). The steps of the start are a table; the
  * first that fails says why in one line, and as `on_error` wants the program runs on the kernel or
  * stops. Everything that all processes share is made here, once, before any fork of the stack; a
- * child inherits mappings, ports and descriptors. Invariant: s7_fds.limit and the state RUNNING are
- * set last; before, every descriptor is foreign. Memory: the arena is address space, its pages are
+ * child inherits mappings, ports and descriptors; a program that exec started with sockets of ours
+ * maps and fills the same anew (carry_in.c). Invariant: s7_fds.limit and the state RUNNING are set
+ * last; before, every descriptor is foreign. Memory: the arena is address space, its pages are
  * touched as sockets come; the packet pools get 60 % of `memory`. Context: boot_lock (private to
  * the process); no stack lock. The thread is s7_inside meanwhile.
  */
@@ -20,9 +21,9 @@
 #include <unistd.h>
 
 #include "shim/bpf.h"
+#include "shim/carry.h"
 #include "shim/internal.h"
 
-#define ARENA_BYTES (64ull << 30) /* address space */
 #define PKT_BYTES 2560		  /* of frame memory a packet: descriptor, private area, room */
 #define FRAME_SHARE_PERCENT 60
 
@@ -92,27 +93,36 @@ static int why(int err, const char *what)
 	return err;
 }
 
-static int step_arena(void)
+int boot_map_arena(void)
 {
 	const int flags = MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE;
+	void *base = mmap((void *)S7_ARENA_BASE, ARENA_BYTES, PROT_READ | PROT_WRITE, flags,
+			  s7_boot.arena_fd, 0);
+
+	if (base != (void *)S7_ARENA_BASE)
+		return why(base == MAP_FAILED ? -errno : -EEXIST,
+			   "arena (is address space limited, or used by another library?)");
+	s7_arena = base;
+	return 0;
+}
+
+static int step_arena(void)
+{
 	long fd = s7_sys2(SYS_memfd_create, "sock7", MFD_CLOEXEC);
-	void *base;
+	int err;
 
 	if (fd < 0)
 		return why((int)fd, "memfd_create");
 	s7_boot.arena_fd = fd_make_internal((int)fd);
 	if (ftruncate(s7_boot.arena_fd, (off_t)ARENA_BYTES))
 		return why(-errno, "arena");
-	base = mmap((void *)S7_ARENA_BASE, ARENA_BYTES, PROT_READ | PROT_WRITE, flags,
-		    s7_boot.arena_fd, 0);
-	if (base != (void *)S7_ARENA_BASE)
-		return why(base == MAP_FAILED ? -errno : -EEXIST,
-			   "arena (is address space limited, or used by another library?)");
-	s7_arena = arena_format(base, ARENA_BYTES);
-	return 0;
+	err = boot_map_arena();
+	if (!err)
+		arena_format(s7_arena, ARENA_BYTES);
+	return err;
 }
 
-static int step_env(void)
+int boot_map_env(void)
 {
 	void *base = mmap((void *)S7_ENV_BASE, sizeof(struct s7_env), PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -197,7 +207,7 @@ static const struct boot_step {
 	const char *name;
 	int (*run)(void);
 } steps[] = {
-	{ "arena", step_arena },   { "private window", step_env },
+	{ "arena", step_arena },   { "private window", boot_map_env },
 	{ "processes", step_procs }, { "EAL", step_eal },
 	{ "packet pools", step_pools }, { "ports", boot_ports },
 	{ "instances", step_insts }, { "code of filters", boot_code },
@@ -205,6 +215,7 @@ static const struct boot_step {
 	{ "interfaces", boot_ifaces }, { "filters of interfaces", boot_filters },
 	{ "addresses and routes", boot_adopt }, { "silence of the kernel", boot_silencers },
 	{ "other programs on sock7", boot_neighbours },
+	{ "what exec carries", carry_boot },
 };
 
 static void protect_descriptors(void)
@@ -251,12 +262,8 @@ static void log_up(s7_time from)
 		 s7_boot.conf.loopback == CONF_LOOPBACK_STACK ? "on the stack" : "on the kernel");
 }
 
-/* A failed start leaves no arena, port or BPF program; EAL itself cannot be undone. */
-static void undo(void)
+void boot_unmap(void)
 {
-	s7_boot.boot_pid = (uint32_t)s7_sys0(SYS_getpid);
-	boot_ports_close();
-	proc_forget_self();
 	boot_code_drop();
 	if (s7_boot.env)
 		munmap(s7_boot.env, sizeof(struct s7_env));
@@ -269,6 +276,15 @@ static void undo(void)
 	s7_boot.env = NULL;
 	s7_boot.arena_fd = -1;
 	s7_arena = NULL;
+}
+
+/* A failed start leaves no arena, port or BPF program; EAL itself cannot be undone. */
+static void undo(void)
+{
+	s7_boot.boot_pid = (uint32_t)s7_sys0(SYS_getpid);
+	boot_ports_close();
+	proc_forget_self();
+	boot_unmap();
 }
 
 /* The stack cannot run: as the configuration says, the kernel takes over or the program ends. */
@@ -396,6 +412,13 @@ int boot_stack(void)
 	}
 	host_unlock(&boot_lock);
 	return err;
+}
+
+void boot_attached(void)
+{
+	fd_table_start(proc_self());
+	atomic_store_explicit(&conf_known, true, memory_order_release);
+	atomic_store_explicit(&boot_is, BOOT_RUNNING, memory_order_release);
 }
 
 void boot_stopped(void)

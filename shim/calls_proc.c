@@ -2,9 +2,7 @@
 /*
  * calls_proc.c - fork, _Fork, vfork, daemon, _exit, setuid and kin
  *
- * exec and posix_spawn need no wrapper: libc's spawn shares no frame with us, and a process that
- * became another program is noticed by the reaper, because the arena's descriptor is close-on-exec.
- * Its kernel sockets stay open as ever. A program that gives root away before its first socket
+ * exec and posix_spawn are calls_exec.c's. A program that gives root away before its first socket
  * (memcached -u) would take the privileges that the ports need with it: with a configuration the
  * stack starts right before that.
  */

@@ -72,7 +72,7 @@ static const struct {
 	INT(ppoll), INT_BY(pselect6, sys_pselect6), INT(epoll_create1), INT(epoll_ctl),
 	INT(epoll_pwait), INT(epoll_pwait2),
 	INT_BY(exit_group, _exit), LONG(mmap), INT(munmap),
-	LONG_BY(bpf, sys_bpf),
+	LONG_BY(bpf, sys_bpf), INT(execve), INT(execveat),
 #ifdef __x86_64__
 	INT(accept), INT(dup2), INT(poll), INT(select), INT(epoll_create), INT(epoll_wait),
 	INT_BY(fork, fork_process), INT_BY(vfork, fork_process),

@@ -100,7 +100,7 @@ static void stop_for_good(void)
  * Whether no other thread of the program can have anything in hand: /proc/self/task has a directory
  * for each, which are two links more than it has itself.
  */
-static bool is_alone(void)
+bool proc_is_alone(void)
 {
 	struct stat task;
 	long err = s7_sys4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &task, 0);
@@ -120,7 +120,7 @@ static void leave(struct s7_proc *self)
 	if (!others || !keeper_elsewhere())
 		drive_to_the_end();
 	if (others) { /* the slot is freed by their reaper, with what sleeping calls held */
-		self->left = is_alone();
+		self->left = proc_is_alone();
 		return;
 	}
 	boot_stopped();

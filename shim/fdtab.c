@@ -19,6 +19,7 @@
  */
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "shim/internal.h"
 
@@ -51,17 +52,21 @@ void fd_unmark_internal(int fd)
 		__atomic_fetch_and(&internal[fd / 64], ~(1ull << (fd % 64)), __ATOMIC_RELAXED);
 }
 
-int fd_make_internal(int fd)
+long fd_high_base(void)
 {
 	struct rlimit limit = { .rlim_cur = 1024 };
-	uint64_t base = INTERNAL_BASE;
-	long high;
 
 	s7_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
-	if (limit.rlim_cur < INTERNAL_BASE + INTERNAL_ROOM)
-		base = limit.rlim_cur > 2 * INTERNAL_ROOM ? limit.rlim_cur - INTERNAL_ROOM :
-							     limit.rlim_cur / 2;
-	high = s7_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);
+	if (limit.rlim_cur >= INTERNAL_BASE + INTERNAL_ROOM)
+		return INTERNAL_BASE;
+	return (long)(limit.rlim_cur > 2 * INTERNAL_ROOM ? limit.rlim_cur - INTERNAL_ROOM :
+							   limit.rlim_cur / 2);
+}
+
+int fd_make_internal(int fd)
+{
+	long high = s7_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd_high_base());
+
 	if (high >= 0) {
 		s7_sys1(SYS_close, fd);
 		fd = (int)high;
@@ -323,6 +328,43 @@ uint32_t fd_table_drop(struct s7_proc *proc)
 	}
 	proc->fd_high = 0;
 	return count;
+}
+
+static bool is_still(uint32_t fd, const struct s7_file *file)
+{
+	struct stat st;
+
+	if (s7_sys2(SYS_fstat, fd, &st) < 0)
+		return false;
+	return file->kind != FILE_SOCK || S_ISSOCK(st.st_mode);
+}
+
+uint32_t fd_table_carried(struct s7_proc *proc)
+{
+	uint32_t fd, count = 0;
+
+	for (fd = 0; fd < proc->fd_high; fd++) {
+		if (!proc->fd[fd])
+			continue;
+		if (is_still(fd, proc->fd[fd]))
+			count++;
+		else
+			file_put(slot_exchange(proc, fd, NULL));
+	}
+	return count;
+}
+
+void fd_table_put(struct s7_proc *proc, uint32_t fd, struct s7_file *file)
+{
+	struct s7_file *old;
+
+	if (fd >= S7_FDS_MAX || (file && !file_try_ref(file)))
+		return;
+	if (file)
+		high_raise(proc, fd);
+	old = slot_exchange(proc, fd, file);
+	if (old)
+		file_put(old);
 }
 
 static void forget_in(struct s7_proc *proc, struct s7_file *file)

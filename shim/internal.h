@@ -16,6 +16,8 @@
 /* Moves a descriptor of ours out of the program's way (high, close-on-exec) and protects it.
  * Returns the new number. */
 int fd_make_internal(int fd);
+/* Where such numbers begin. */
+long fd_high_base(void);
 void fd_unmark_internal(int fd);
 /* Lets every number below limit be looked up in this process's slot. */
 void fd_table_start(struct s7_proc *proc);
@@ -27,6 +29,13 @@ void fd_forget_file(struct s7_file *file);
  */
 void fd_table_copy(struct s7_proc *to);
 void fd_table_thaw(void);
+/*
+ * exec: entries whose descriptor is closed by now, or is none of that kind, go. Returns how many
+ * stay.
+ */
+uint32_t fd_table_carried(struct s7_proc *proc);
+/* posix_spawn: a change of a slot's table whose process does not run yet. NULL: nothing there. */
+void fd_table_put(struct s7_proc *proc, uint32_t fd, struct s7_file *file);
 /* Empties a table (exit, reaping), giving its references back. Returns how many there were. */
 uint32_t fd_table_drop(struct s7_proc *proc);
 /* In a forked child: the lock and the tables of the parent's threads are nobody's. NULL: it has no
@@ -95,6 +104,8 @@ int conn_finish(struct s7_sock *sk, int fd);
 /* ---- boot.c ---- */
 #define S7_PROCESS_SLOT_NONE UINT32_MAX
 
+#define FRAME_PIECES_MAX 32
+
 struct boot_iface {
 	struct s7_port *port;
 	struct s7_netdev_info info;
@@ -114,6 +125,7 @@ struct boot {
 	uint32_t inst_count;
 	void *pool[S7_INSTS_MAX];
 	int arena_fd;
+	int piece_fd[FRAME_PIECES_MAX]; /* of the frame memory, as in struct carry_book */
 	int watch_fd; /* netlink; -1 none */
 	uint32_t boot_pid;
 	char why[256];
@@ -128,6 +140,16 @@ void boot_adopt_mtu(void);
 bool boot_in_sight(void);
 bool boot_running(void);
 void boot_forked(void);
+#define ARENA_BYTES (64ull << 30) /* address space */
+/*
+ * carry_in.c, after exec: the arena at its address (0, -errno), the private window likewise, and,
+ * when all is in place and the slot is this process's, the stack runs.
+ */
+int boot_map_arena(void);
+int boot_map_env(void);
+void boot_attached(void);
+/* The way back from both. */
+void boot_unmap(void);
 /* The process ends: every descriptor is foreign, new sockets are the kernel's. */
 void boot_stopped(void);
 
@@ -153,6 +175,13 @@ void boot_beat(void);
 /* neighbours.c: other programs on sock7 at the same netdevs. 0; s7_host_ops */
 int boot_neighbours(void);
 void neighbours_close(void);
+/*
+ * For carry.h: the number of the program's place, -1 none; its descriptor; the same place in
+ * another program, which has the descriptor. 0, -errno.
+ */
+int neighbours_number(void);
+int *neighbours_fd(void);
+int neighbours_attach(int number);
 void neighbours_own(uint8_t proto, uint16_t port, bool own); /* the first, the last address */
 void neighbours_group(const struct s7_bind *bind, uint32_t members);
 bool neighbours_give(const struct s7_bind *bind, const struct s7_flow *ends, int ifindex);
@@ -193,8 +222,8 @@ int proc_init(struct s7_arena *arena);
 struct s7_proc *proc_slot_take(void);
 void proc_slot_free(struct s7_proc *proc);
 /*
- * This process lives in the slot from now on. False: it took so long that the slot was given to
- * another, which its ticket shows.
+ * This process lives in the slot from now on (as a child, or again after exec). False: it took so
+ * long that the slot was given to another, which its ticket shows.
  */
 bool proc_slot_enter(struct s7_proc *proc, uint64_t ticket);
 /* Whose a slot that was taken for a child is, unless the child said so itself (or is gone). */
@@ -213,6 +242,14 @@ void keeper_forked(void);
 /* Adopts addresses and routes if the kernel says that they changed. Any thread, no lock. */
 void keeper_look_at_kernel(void);
 bool keeper_runs(void); /* in this process, active or not */
+/*
+ * Before main: starts it and waits until it has made what it needs, so that the descriptors that
+ * the program opens first have the numbers that it expects.
+ */
+void keeper_settle(void);
+/* Their pointers into the arena, for carry.h. */
+void *keeper_turn(void);
+void keeper_attach(void *turn);
 bool keeper_elsewhere(void); /* an active keeper lives in another process */
 /*
  * Sleeps at most max_ns, and not beyond the next timer, on the ports of the instances in the mask
@@ -230,6 +267,7 @@ void sweep_turn(void);
 pid_t fork_process(void);
 pid_t fork_process_bare(void); /* _Fork: without handlers */
 void exit_leave(void);
+bool proc_is_alone(void); /* no other thread of the program runs in this process */
 
 /* ---- signal.c ---- */
 void signals_block(sigset_t *ret_old);

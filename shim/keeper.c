@@ -35,6 +35,8 @@
 #define POLL_MIN (20 * S7_US) /* ports that cannot be slept on */
 #define POLL_MAX (4 * S7_MS)
 #define STACK_BYTES (256u << 10)
+#define SETTLE_LOOK (500 * S7_US)
+#define SETTLE_LOOKS 100
 #define FDS_MAX (S7_INSTS_MAX * S7_IFACES_MAX + 1)
 
 struct keeper {
@@ -44,7 +46,7 @@ struct keeper {
 	uint32_t deaths; /* of processes, as the keeper knows them */
 };
 
-static _Atomic int started;
+static _Atomic int started, settled;
 
 /* ---- sleeping on ports ---- */
 
@@ -226,6 +228,7 @@ static void keep_house(struct keeper *keeper, s7_time now)
 	sweep_turn();
 	boot_beat();
 	keeper_look_at_kernel();
+	atomic_store_explicit(&settled, 1, memory_order_release);
 }
 
 static void active_turn(struct keeper *keeper)
@@ -275,6 +278,16 @@ int keeper_init(struct s7_arena *arena)
 	err = pthread_mutex_init(turn, &attr);
 	pthread_mutexattr_destroy(&attr);
 	return -err;
+}
+
+void *keeper_turn(void)
+{
+	return turn;
+}
+
+void keeper_attach(void *at)
+{
+	turn = at;
 }
 
 /* Sleeps until no other keeper lives. */
@@ -337,6 +350,13 @@ void keeper_need(void)
 		keeper_start();
 }
 
+void keeper_settle(void)
+{
+	keeper_need();
+	for (int i = 0; i < SETTLE_LOOKS && !atomic_load(&settled) && keeper_runs(); i++)
+		sleep_on(NULL, 0, SETTLE_LOOK);
+}
+
 bool keeper_runs(void)
 {
 	return atomic_load(&started);
@@ -346,6 +366,7 @@ void keeper_forked(void)
 {
 	atomic_store(&started, 0);
 	memset(&adopting, 0, sizeof(adopting)); /* by a thread that this process has not */
+	atomic_store(&settled, 0);
 	if (s7_boot.watch_fd >= 0) {
 		fd_unmark_internal(s7_boot.watch_fd);
 		s7_sys1(SYS_close, s7_boot.watch_fd);

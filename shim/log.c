@@ -37,6 +37,18 @@ void log_setup(const struct conf *conf)
 	log_fd = fd_make_internal((int)fd);
 }
 
+/*
+ * Standard error may be a connection (inetd): of ours, it is the client's and hears nothing of
+ * this; of whomever, no line is worth a SIGPIPE.
+ */
+static void line_out(const char *text, int len)
+{
+	if (fd_get(log_fd))
+		return;
+	if (s7_sys6(SYS_sendto, log_fd, (long)text, len, MSG_NOSIGNAL, 0, 0) == -ENOTSOCK)
+		s7_sys3(SYS_write, log_fd, text, len);
+}
+
 void log_line(enum s7_log_level level, const char *line)
 {
 	char text[LOG_LINE_MAX + 16];
@@ -45,7 +57,7 @@ void log_line(enum s7_log_level level, const char *line)
 	if (level > log_level)
 		return;
 	len = snprintf(text, sizeof(text), "sock7: %.*s\n", LOG_LINE_MAX, line);
-	s7_sys3(SYS_write, log_fd, text, len);
+	line_out(text, len);
 }
 
 void shim_log(enum s7_log_level level, const char *fmt, ...)

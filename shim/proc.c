@@ -5,8 +5,9 @@
  * A slot (struct s7_proc) is FREE, STARTING (fork under way, holds references already), LIVE, or
  * REAPING. States change under arena->proc_lock; a slot's table is changed by its own process, or
  * by the one reaper that set REAPING. A process is gone when its pid is, when the pid's start time
- * is another's, or when it no longer has the arena's memfd at the number that all share: then it
- * became another program by exec. The doorbell is an AF_UNIX datagram socket with an autobound
+ * is another's, or when it no longer has the arena's memfd at the number that its slot says: then
+ * it became another program by exec, unless it carries sockets there (carry.c), for which it has
+ * some seconds. The doorbell is an AF_UNIX datagram socket with an autobound
  * abstract name kept in the slot, so that siblings reach each other without inheriting anything;
  * one datagram is enough, a full queue is a ring already. Context: any thread without stack locks.
  * Called by: boot.c, fork.c, exit.c, keeper.c, wait.c.
@@ -98,14 +99,14 @@ bool proc_any_stopped(void)
 	return false;
 }
 
-/* Whether that process still has the arena open under the shared number. Unreadable: believe so. */
-static bool has_arena(uint32_t pid)
+/* Whether that process still has the arena open under its number. Unreadable: believe so. */
+static bool has_arena(uint32_t pid, int fd)
 {
 	static const char want[] = "/memfd:sock7";
 	char path[48], link[64] = "";
 	long len;
 
-	snprintf(path, sizeof(path), "/proc/%u/fd/%d", pid, s7_boot.arena_fd);
+	snprintf(path, sizeof(path), "/proc/%u/fd/%d", pid, fd);
 	len = s7_sys4(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link) - 1);
 	if (len == -ENOENT)
 		return false;
@@ -128,7 +129,8 @@ static bool is_hidden(uint32_t pid)
 /* Who lived in a slot when it was looked at: by the time of the verdict it may be another's. */
 struct tenant {
 	uint32_t state, pid, parent_pid;
-	uint64_t start_time;
+	int32_t arena_fd;
+	uint64_t start_time, carry_until;
 };
 
 static struct tenant tenant_of(const struct s7_proc *proc)
@@ -136,6 +138,8 @@ static struct tenant tenant_of(const struct s7_proc *proc)
 	return (struct tenant){ .state = atomic_load(&proc->state),
 				.pid = proc->pid,
 				.parent_pid = proc->parent_pid,
+				.arena_fd = proc->arena_fd,
+				.carry_until = atomic_load(&proc->carry_until),
 				.start_time = proc->start_time };
 }
 
@@ -168,7 +172,7 @@ static bool alive(const struct tenant *tenant, uint32_t slot)
 		return true; /* fork under way in a living parent */
 	if (tenant->start_time && started != tenant->start_time)
 		return false;
-	return has_arena(pid);
+	return has_arena(pid, tenant->arena_fd) || host_now() < tenant->carry_until;
 }
 
 /* Makes this thread the slot's one reaper, if it is still the dead one's. */
@@ -240,6 +244,8 @@ static struct s7_proc *slot_find(void)
 		proc->start_time = 0;
 		proc->bell_len = 0;
 		proc->left = 0;
+		proc->arena_fd = s7_boot.arena_fd;
+		atomic_store(&proc->carry_until, 0);
 		proc->ticket = atomic_fetch_add(&s7_arena->next_cookie, 1);
 		atomic_store(&proc->state, PROC_STARTING);
 	}
@@ -276,19 +282,25 @@ void proc_slot_set_pid(struct s7_proc *proc, uint64_t ticket, uint32_t pid)
 
 bool proc_slot_enter(struct s7_proc *proc, uint64_t ticket)
 {
-	uint32_t pid = (uint32_t)s7_sys0(SYS_getpid);
+	uint32_t pid = (uint32_t)s7_sys0(SYS_getpid), state;
 	uint64_t started = start_time(pid);
 	bool mine;
 
 	lock_take(&s7_arena->proc_lock);
-	mine = proc->ticket == ticket && atomic_load(&proc->state) == PROC_STARTING;
+	state = atomic_load(&proc->state);
+	mine = proc->ticket == ticket &&
+		(state == PROC_STARTING || (state == PROC_LIVE && proc->pid == pid));
 	if (mine) {
+		proc->arena_fd = s7_boot.arena_fd;
+		proc->bell_len = 0;
+		proc->left = 0;
 		/* unknown: the number alone tells it */
 		proc->start_time = started == START_UNKNOWN ? 0 : started;
 		s7_in_order();
 		proc->pid = pid;
 		s7_in_order();
 		atomic_store(&proc->state, PROC_LIVE);
+		atomic_store(&proc->carry_until, 0);
 	}
 	host_unlock(&s7_arena->proc_lock);
 	if (!mine)

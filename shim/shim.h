@@ -191,6 +191,8 @@ int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds
  * in the arena).
  */
 int wait_init(struct s7_arena *arena);	   /* at boot: carves the slab. 0, -ENOMEM */
+struct s7_slab *wait_records(void);	   /* for another program image, */
+int wait_attach(struct s7_slab *records);  /* which takes them instead of wait_init. 0, -EAGAIN */
 void wait_ring(
 	struct s7_waiter *waiter); /* s7_host_ops.ring: bell, or proc_bell_ring(waiter->proc) */
 void wait_ring_process(

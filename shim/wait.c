@@ -21,13 +21,12 @@
 #include "shim/wait_int.h"
 
 #define WAITERS_MAX 16384
-#define NO_PROC UINT32_MAX
 #define SMALL_FDS 96
 
 static struct s7_slab *waiters;	       /* in the arena; the pointer is inherited by fork */
 /* records of ended threads of this process, by `nodes`; proc_lock */
 static struct s7_waiter *own_free;
-static uint32_t own_slot = NO_PROC;    /* whose records own_free and wait_me are */
+static uint32_t own_slot = WAITER_NO_PROC;    /* whose records own_free and wait_me are */
 static pthread_key_t waiter_key;
 
 static __thread struct s7_waiter *wait_me __attribute__((tls_model("initial-exec")));
@@ -63,6 +62,17 @@ static void waiter_give(void *arg)
 	lock_give(&s7_arena->proc_lock);
 }
 
+struct s7_slab *wait_records(void)
+{
+	return waiters;
+}
+
+int wait_attach(struct s7_slab *records)
+{
+	waiters = records;
+	return -pthread_key_create(&waiter_key, waiter_give);
+}
+
 int wait_init(struct s7_arena *arena)
 {
 	int err;
@@ -72,9 +82,7 @@ int wait_init(struct s7_arena *arena)
 		return -ENOMEM;
 	err = slab_init(waiters, arena,
 			(uint32_t)s7_round_up(sizeof(struct s7_waiter), S7_CACHELINE), WAITERS_MAX);
-	if (err)
-		return err;
-	return -pthread_key_create(&waiter_key, waiter_give);
+	return err ? err : wait_attach(waiters);
 }
 
 static struct s7_waiter *waiter_take_locked(void)
@@ -108,7 +116,7 @@ struct s7_waiter *wait_self(void)
 	if (s7_likely(waiter))
 		return waiter;
 	lock_take(&s7_arena->proc_lock);
-	if (own_slot == NO_PROC)
+	if (own_slot == WAITER_NO_PROC)
 		own_slot = this_slot();
 	waiter = waiter_take_locked();
 	lock_give(&s7_arena->proc_lock);
@@ -144,7 +152,7 @@ void wait_forked(void)
 		pthread_setspecific(waiter_key, NULL);
 	wait_me = NULL;
 	own_free = NULL;
-	own_slot = NO_PROC;
+	own_slot = WAITER_NO_PROC;
 }
 
 static void nodes_drop(struct s7_waiter *waiter, bool was_rung);
@@ -155,7 +163,7 @@ static void ring_forgotten(void)
 	for (uint32_t id = 1; waiters && id <= waiters->high; id++) {
 		struct s7_waiter *waiter = slab_at(waiters, id);
 
-		if (waiter->proc != NO_PROC && atomic_load(&waiter->rung))
+		if (waiter->proc != WAITER_NO_PROC && atomic_load(&waiter->rung))
 			wait_ring(waiter);
 	}
 }
@@ -178,23 +186,11 @@ void wait_reap_process(uint32_t slot)
 		if (waiter->asleep_on)
 			atomic_fetch_sub(&s7_arena->inst[waiter->asleep_on - 1]->sleepers, 1);
 		lock_take(&s7_arena->proc_lock);
-		waiter->proc = NO_PROC;
+		waiter->proc = WAITER_NO_PROC;
 		slab_free(waiters, waiter);
 		lock_give(&s7_arena->proc_lock);
 	}
 	ring_forgotten();
-}
-
-void wait_count_holds(void)
-{
-	for (uint32_t id = 1; id <= waiters->high; id++) {
-		const struct s7_waiter *waiter = slab_at(waiters, id);
-
-		if (waiter->proc == NO_PROC)
-			continue;
-		for (uint32_t i = 0; i < waiter->holds && i < WAITER_HOLDS; i++)
-			waiter->hold[i].file->counted++;
-	}
 }
 
 struct s7_waiter *wait_by_id(uint32_t id)

@@ -82,3 +82,17 @@ void wait_hold_drop_all(struct s7_waiter *waiter)
 	while (waiter->holds)
 		drop_last(waiter);
 }
+
+void wait_count_holds(void)
+{
+	const struct s7_slab *waiters = wait_records();
+
+	for (uint32_t id = 1; id <= waiters->high; id++) {
+		const struct s7_waiter *waiter = slab_at(waiters, id);
+
+		if (waiter->proc == WAITER_NO_PROC)
+			continue;
+		for (uint32_t i = 0; i < waiter->holds && i < WAITER_HOLDS; i++)
+			waiter->hold[i].file->counted++;
+	}
+}

@@ -161,6 +161,17 @@ enum lock_result lock_take_slow(struct s7_lock *lock)
 	}
 }
 
+#define NO_THREAD 0x7fffffffu /* above every id that the kernel gives */
+
+void lock_orphan(struct s7_lock *lock)
+{
+	uint32_t word = atomic_load(&lock->word);
+
+	while ((word & ~LOCK_WAITERS) == lock_self() &&
+	       !atomic_compare_exchange_weak(&lock->word, &word, NO_THREAD | LOCK_WAITERS))
+		;
+}
+
 void lock_give_slow(struct s7_lock *lock)
 {
 	atomic_store_explicit(&lock->word, 0, memory_order_release);

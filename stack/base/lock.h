@@ -43,6 +43,12 @@ static inline uint32_t lock_self(void)
 enum lock_result lock_take_slow(struct s7_lock *lock);
 void lock_give_slow(struct s7_lock *lock);
 
+/*
+ * After exec: what this thread's id holds was another program's, which will not give it back. It
+ * becomes a dead owner's.
+ */
+void lock_orphan(struct s7_lock *lock);
+
 /* Whether the thread with this id still runs (in this pid namespace). Reads /proc; slow. */
 bool lock_thread_alive(uint32_t tid);
 

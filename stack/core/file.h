@@ -62,6 +62,9 @@ struct s7_proc {
 	uint8_t bell_name[16]; /* abstract AF_UNIX name of the process doorbell */
 	uint32_t bell_len;   /* 0: none yet */
 	uint32_t left;	     /* it ended by exit, with nothing in hand */
+	int32_t arena_fd;    /* the number of the arena's descriptor in it */
+	/* exec is under way: until then it may have no arena yet (shim/carry.c); 0: it is not */
+	_Atomic uint64_t carry_until;
 	char comm[16];
 	struct s7_file *fd[S7_FDS_MAX];
 };

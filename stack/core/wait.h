@@ -20,6 +20,7 @@ enum s7_waiter_state { WAITER_FREE, WAITER_AWAKE, WAITER_SLEEPING };
 struct s7_file;
 
 #define WAITER_HOLDS 4
+#define WAITER_NO_PROC UINT32_MAX
 
 /* A reference of a blocking call, and where the call's frame is (a deeper frame is lower). */
 struct s7_hold {

@@ -7,7 +7,7 @@
 net_up
 progs=$S7_TOP/test/app/progs
 export S7_PEER=$S7_TMP/peer S7_PEER_IP=$S7_IP_C
-for p in fork signal thread; do
+for p in fork signal thread exec; do
 	gcc -std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-result -pthread -o "$S7_TMP/pat_$p" "$progs/pat_$p.c" ||
 		{ not_ok "pat_$p.c compiles"; finish; }
 done
@@ -86,7 +86,7 @@ ends() # ends PROGRAM NAME: what is not built yet at least ends
 }
 
 only=("$@")
-for prog in pat_fork pat_signal pat_thread pat_py; do
+for prog in pat_fork pat_signal pat_thread pat_exec pat_py; do
 	for name in $("$S7_TMP/$prog"); do
 		[ ${#only[@]} = 0 ] || [[ " ${only[*]} " == *" $name "* ]] || continue
 		scenario $prog "$name"

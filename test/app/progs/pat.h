@@ -149,6 +149,24 @@ static inline int accepted(int lfd)
 	return fd;
 }
 
+/* A child that has run; how it ended. */
+static inline void wait_for(const char *text, pid_t pid)
+{
+	int status = -1;
+
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		printf("%s: signal %d\n", text, WTERMSIG(status));
+	else
+		printf("%s: %d\n", text, WEXITSTATUS(status));
+}
+
+static inline void write_text(int fd, const char *text)
+{
+	if (write(fd, text, strlen(text)) < 0)
+		say("write", -1);
+}
+
 static inline void nap_ms(long ms)
 {
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
