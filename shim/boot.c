@@ -215,7 +215,7 @@ static const struct boot_step {
 	{ "interfaces", boot_ifaces }, { "filters of interfaces", boot_filters },
 	{ "addresses and routes", boot_adopt }, { "silence of the kernel", boot_silencers },
 	{ "other programs on sock7", boot_neighbours },
-	{ "what exec carries", carry_boot },
+	{ "passed sockets", rights_boot }, { "what exec carries", carry_boot },
 };
 
 static void protect_descriptors(void)

@@ -191,7 +191,7 @@ S7_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 		at = send_sock(fd, hdr.msg_name, hdr.msg_namelen);
 		if (!at.sk) {
 			if (s7_unlikely(hdr.msg_controllen))
-				rights_pass(&hdr);
+				return rights_sendmsg(fd, msg, &hdr, flags);
 			return real.sendmsg(fd, msg, flags);
 		}
 		n = io_vec_in(&hdr, fast);
@@ -342,6 +342,16 @@ static ssize_t recv_msg(struct s7_sock_at at, int fd, struct msghdr *user, int f
 	return n;
 }
 
+/* From the kernel: it may have passed descriptors with it. */
+static ssize_t kernel_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n = real.recvmsg(fd, msg, flags);
+
+	if (s7_unlikely(n >= 0 && msg->msg_controllen) && s7_fds.limit)
+		rights_received(msg);
+	return n;
+}
+
 S7_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct s7_sock_at at;
@@ -350,7 +360,7 @@ S7_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	do {
 		at = recv_sock(fd);
 		if (!at.sk || s7_unlikely(flags & CMSG_COMPAT))
-			return real.recvmsg(fd, msg, flags);
+			return kernel_recvmsg(fd, msg, flags);
 		n = recv_msg(at, fd, msg, flags);
 	} while (s7_unlikely(n == -SOCK_STALE));
 	return ret_errno(n);
@@ -420,8 +430,13 @@ S7_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 	struct timespec ts;
 	int ret;
 
-	if (!at.sk || s7_unlikely(flags & CMSG_COMPAT))
-		return real.recvmmsg(fd, msgs, cnt, flags, timeout);
+	if (!at.sk || s7_unlikely(flags & CMSG_COMPAT)) {
+		ret = real.recvmmsg(fd, msgs, cnt, flags, timeout);
+		for (int i = 0; i < ret && s7_unlikely(s7_fds.limit); i++)
+			if (msgs[i].msg_hdr.msg_controllen)
+				rights_received(&msgs[i].msg_hdr);
+		return ret;
+	}
 	if (timeout) {
 		if (!user_get(&ts, timeout, sizeof(ts)))
 			return (int)ret_errno(-EFAULT);

@@ -281,10 +281,15 @@ void libc_hook_all(void); /* a configuration was found: libc's own calls come to
 
 /* ---- rights.c ---- */
 /*
- * A message with control data goes to the kernel: sockets of the stack that it passes go too, where
- * they can.
+ * sendmsg of a message with control data to a kernel socket; hdr: a copy of *msg. Sockets of the
+ * stack that it passes go to the kernel, or are passed by a proxy.
  */
-void rights_pass(const struct msghdr *hdr);
+ssize_t rights_sendmsg(int fd, const struct msghdr *msg, const struct msghdr *hdr, int flags);
+/* A kernel socket gave the program a message with control data: what came by proxy is entered. */
+void rights_received(const struct msghdr *msg);
+int rights_boot(void);	     /* a step of the start */
+void rights_turn(void);	     /* the active keeper: messages that nobody will receive */
+void rights_count_held(void); /* sweep.c: references of messages under way are counted */
 
 /* ---- packet_feed.c ---- */
 void packet_feed_start(void); /* a child that inherited fed sockets feeds them too */

@@ -226,6 +226,7 @@ static void keep_house(struct keeper *keeper, s7_time now)
 		sweep_want();
 	}
 	sweep_turn();
+	rights_turn();
 	boot_beat();
 	keeper_look_at_kernel();
 	atomic_store_explicit(&settled, 1, memory_order_release);

@@ -201,6 +201,7 @@ void sweep_turn(void)
 		walk_inst(s7_arena->inst[i], false);
 	count_tables();
 	wait_count_holds();
+	rights_count_held();
 	for (i = 0; i < s7_arena->inst_count; i++)
 		walk_inst(s7_arena->inst[i], true);
 	for (i = 0; i < s7_arena->inst_count; i++)

@@ -39,7 +39,8 @@ struct s7_arena {
 	_Atomic uint32_t deaths; /* processes that ended without a farewell */
 	struct s7_inst *inst[S7_INSTS_MAX];
 	struct s7_proc *proc; /* [S7_PROCS_MAX] */
-	void *carry; /* what a program needs that goes on here after exec: shim/carry.h */
+	void *carry;  /* what a program needs that goes on here after exec: shim/carry.h */
+	void *rights; /* connections under way between processes: shim/rights.c */
 	/* every slab, so that what is in use can be told: sock7 ss --usage */
 	struct s7_slab *slab[S7_SLABS_MAX];
 	uint32_t slab_count;

@@ -7,7 +7,7 @@
 net_up
 progs=$S7_TOP/test/app/progs
 export S7_PEER=$S7_TMP/peer S7_PEER_IP=$S7_IP_C
-for p in fork signal thread exec; do
+for p in fork signal thread exec pass; do
 	gcc -std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-result -pthread -o "$S7_TMP/pat_$p" "$progs/pat_$p.c" ||
 		{ not_ok "pat_$p.c compiles"; finish; }
 done
@@ -78,24 +78,11 @@ scenario() # scenario PROGRAM NAME: equal transcripts
 	ok "$prog $name"
 }
 
-ends() # ends PROGRAM NAME: what is not built yet at least ends
-{
-	local prog=$1 name=$2 base=$S7_TMP/$1.$2
-	run "$base.sock7" 40 "${S7_ENV[@]}" "$S7_TMP/$prog" "$name"
-	[ $? != 124 ] && ok "$prog $name ends ($(tail -1 "$base.sock7"))" || not_ok "$prog $name hangs"
-}
-
 only=("$@")
-for prog in pat_fork pat_signal pat_thread pat_exec pat_py; do
+for prog in pat_fork pat_signal pat_thread pat_exec pat_pass pat_py; do
 	for name in $("$S7_TMP/$prog"); do
 		[ ${#only[@]} = 0 ] || [[ " ${only[*]} " == *" $name "* ]] || continue
 		scenario $prog "$name"
 	done
-done
-for name in pass_fd inetd; do
-	[ ${#only[@]} = 0 ] || [[ " ${only[*]} " == *" $name "* ]] || continue
-	ends pat_py $name
-	[ $name != pass_fd ] || check "a socket passed over a UNIX socket is told in the log" \
-		grep -q SCM_RIGHTS "$S7_TMP/pat_py.pass_fd.sock7"
 done
 finish
