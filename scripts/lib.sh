@@ -15,7 +15,7 @@ S7_PACKAGES_RUN="bpftool iproute2 ethtool procps netbase curl nginx redis-server
 	iperf3 wrk strace gdb binutils libpython3.11-testsuite stress-ng iputils-ping traceroute tcpdump"
 # The servers that only tests run.
 S7_PACKAGES_ZOO="haproxy apache2-bin apache2-utils lighttpd socat dnsmasq-base bind9-dnsutils unbound
-	mosquitto mosquitto-clients rsync"
+	mosquitto mosquitto-clients rsync openbsd-inetd"
 
 say() {
 	printf '%s\n' "$*" >&2

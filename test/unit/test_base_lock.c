@@ -103,6 +103,22 @@ Test(lock, killed_owner_is_noticed, .timeout = 20)
 	waitpid(pid, NULL, 0);
 }
 
+/* exec gave this thread's number to another program: what it held is a dead owner's. */
+Test(lock, orphaned_by_exec, .timeout = 20)
+{
+	struct s7_lock held = { .word = 0 }, unheld = { .word = 0 };
+
+	lock_take(&held);
+	lock_orphan(&held);
+	cr_assert_not(lock_is_mine(&held));
+	lock_orphan(&unheld);
+	cr_assert_eq(lock_take(&unheld), LOCK_OK);
+	cr_assert_eq(lock_take(&held), LOCK_OWNER_DIED);
+	cr_assert(lock_is_mine(&held));
+	lock_give(&held);
+	lock_give(&unheld);
+}
+
 Test(arena, slabs_give_back)
 {
 	struct s7_arena *arena = arena_format(calloc(1, 1 << 20), 1 << 20);
