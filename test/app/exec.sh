@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Servers whose connections other programs go on with (docs/exec.md): socat EXEC:, inetd; and processes
+# Servers whose connections other programs go on with (docs/exec.md): socat EXEC:, inetd, nginx's upgrade; and processes
 # that are killed while they change from one program to the next.
 #   exec.sh        S7_KEEP=1 keeps the logs
 . "$(dirname "$0")/lib/net.sh"
@@ -49,6 +49,33 @@ if [ -x /usr/sbin/inetd ]; then
 	stop inetd
 else
 	skip "no inetd"
+fi
+
+# The new program of nginx's has the listener by number, and an environment that the old one made anew.
+if command -v nginx >/dev/null; then
+	mkdir "$S7_TMP/logs"
+	pid=$S7_TMP/nginx.pid
+	cat >"$S7_TMP/nginx.conf" <<-END
+		worker_processes 2; pid $pid; error_log $S7_TMP/logs/error.log;
+		events { worker_connections 64; }
+		http { access_log off; server { listen $S7_IP_S:7405; return 200 "served\n"; } }
+	END
+	fetch() { in_c timeout 10 bash -c "exec 3<>/dev/tcp/$S7_IP_S/7405; printf 'GET / HTTP/1.0\r\n\r\n' >&3; grep -q served <&3"; }
+	wait_for_file() { for _ in $(seq 100); do [ -s "$1" ] && return; sleep 0.1; done; return 1; }
+	gone() { timeout 10 tail --pid="$1" -f /dev/null; }
+	in_s "${S7_ENV[@]}" "$(command -v nginx)" -p "$S7_TMP" -c "$S7_TMP/nginx.conf" 2>"$S7_TMP/nginx.log"
+	wait_for_file "$pid" && old=$(cat "$pid")
+	check "nginx serves" fetch
+	kill -USR2 "$old"
+	check "nginx, SIGUSR2: a new program beside the old one" wait_for_file "$pid.oldbin"
+	wait_for_file "$pid"
+	kill -QUIT "$old"
+	check "the old one goes" gone "$old"
+	check "the new one serves" fetch
+	check "... by the stack" grep -q memfd:sock7 <(ls -l "/proc/$(cat "$pid")/fd")
+	kill "$(cat "$pid")"
+else
+	skip "no nginx"
 fi
 
 # Whoever is killed on the way to the next program: its peer learns it, and the server goes on.
