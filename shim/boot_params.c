@@ -34,6 +34,35 @@ struct param_row {
 #define SYSCTL(param, sysctl, otherwise)                                                           \
 	{ offsetof(struct s7_params, param), NO_KEY, sysctl, otherwise }
 
+#define TCP_SYSCTL(name, sysctl) { offsetof(struct s7_params, tcp.name), NO_KEY, "ipv4/" sysctl, 0 }
+
+/* Where the kernel has none of the name the value stays Linux's default. */
+static const struct param_row tcp_rows[] = {
+	TCP_SYSCTL(recovery, "tcp_recovery"),
+	TCP_SYSCTL(early_retrans, "tcp_early_retrans"),
+	TCP_SYSCTL(frto, "tcp_frto"),
+	TCP_SYSCTL(ecn, "tcp_ecn"),
+	TCP_SYSCTL(ecn_fallback, "tcp_ecn_fallback"),
+	TCP_SYSCTL(slow_start_after_idle, "tcp_slow_start_after_idle"),
+	TCP_SYSCTL(reordering, "tcp_reordering"),
+	TCP_SYSCTL(max_reordering, "tcp_max_reordering"),
+	TCP_SYSCTL(fin_timeout_s, "tcp_fin_timeout"),
+	TCP_SYSCTL(retries2, "tcp_retries2"),
+	TCP_SYSCTL(orphan_retries, "tcp_orphan_retries"),
+	TCP_SYSCTL(syn_retries, "tcp_syn_retries"),
+	TCP_SYSCTL(synack_retries, "tcp_synack_retries"),
+	TCP_SYSCTL(syn_linear_timeouts, "tcp_syn_linear_timeouts"),
+	TCP_SYSCTL(sack, "tcp_sack"),
+	TCP_SYSCTL(dsack, "tcp_dsack"),
+	TCP_SYSCTL(timestamps, "tcp_timestamps"),
+	TCP_SYSCTL(window_scaling, "tcp_window_scaling"),
+	TCP_SYSCTL(abort_on_overflow, "tcp_abort_on_overflow"),
+	TCP_SYSCTL(min_snd_mss, "tcp_min_snd_mss"),
+	TCP_SYSCTL(keepalive_time_s, "tcp_keepalive_time"),
+	TCP_SYSCTL(keepalive_intvl_s, "tcp_keepalive_intvl"),
+	TCP_SYSCTL(keepalive_probes, "tcp_keepalive_probes"),
+};
+
 static const struct param_row rows[] = {
 	PARAM(rmem_default, rmem_default, "core/rmem_default", 212992),
 	PARAM(rmem_max, rmem_max, "core/rmem_max", 212992),
@@ -209,6 +238,7 @@ void params_fill(const struct conf *conf, struct s7_params *ret_params)
 		.loopback_stack = conf->loopback == CONF_LOOPBACK_STACK,
 		.kernel_fallback = conf->kernel_fallback,
 		.tx_batch = conf->tx_batch,
+		.tcp = S7_TCP_LINUX,
 	};
 	size_t i;
 
@@ -219,6 +249,9 @@ void params_fill(const struct conf *conf, struct s7_params *ret_params)
 	params.tcp_cc = cc_of(conf->tcp_congestion);
 	for (i = 0; i < S7_ARRAY_LEN(rows); i++)
 		fill_row(conf, &rows[i], &params);
+	for (i = 0; i < S7_ARRAY_LEN(tcp_rows); i++)
+		kern_sysctl_u32(tcp_rows[i].sysctl,
+				(uint32_t *)((char *)&params + tcp_rows[i].param));
 	fill_triple(conf->rmem, "ipv4/tcp_rmem", rmem, params.tcp_rmem);
 	fill_triple(conf->wmem, "ipv4/tcp_wmem", wmem, params.tcp_wmem);
 	fill_ports(&params);

@@ -111,6 +111,34 @@ enum s7_fastopen {
 };
 
 /* Settings that packets obey, copied from conf at boot. */
+/* net.ipv4.tcp_*, with Linux's names and meanings; what a test or a host without them has is
+ * S7_TCP_LINUX. */
+struct s7_tcp_params {
+	uint32_t recovery;	/* 1: RACK, 2: its window never grows, 4: it does not shrink to 0 */
+	uint32_t early_retrans; /* 3, 4: tail loss probes */
+	uint32_t frto;
+	uint32_t ecn; /* 0 never, 1 asked for, 2 granted */
+	uint32_t ecn_fallback;
+	uint32_t slow_start_after_idle;
+	uint32_t reordering, max_reordering; /* segments */
+	uint32_t fin_timeout_s;
+	uint32_t retries2, orphan_retries, syn_retries, synack_retries, syn_linear_timeouts;
+	uint32_t sack, dsack, timestamps, window_scaling;
+	uint32_t abort_on_overflow;
+	uint32_t min_snd_mss;
+	uint32_t keepalive_time_s, keepalive_intvl_s, keepalive_probes;
+};
+
+#define S7_TCP_LINUX                                                                               \
+	{                                                                                          \
+		.recovery = 1, .early_retrans = 3, .frto = 2, .ecn = 2, .ecn_fallback = 1,         \
+		.slow_start_after_idle = 1, .reordering = 3, .max_reordering = 300,                \
+		.fin_timeout_s = 60, .retries2 = 15, .syn_retries = 6, .synack_retries = 5,        \
+		.syn_linear_timeouts = 4, .sack = 1, .dsack = 1, .timestamps = 1,                  \
+		.window_scaling = 1, .min_snd_mss = 48, .keepalive_time_s = 7200,                  \
+		.keepalive_intvl_s = 75, .keepalive_probes = 9,                                    \
+	}
+
 struct s7_params {
 	uint32_t tcp_init_cwnd; /* segments */
 	uint32_t tcp_delack_ms, tcp_min_rto_ms, tcp_time_wait_ms;
@@ -125,6 +153,7 @@ struct s7_params {
 	uint32_t tcp_fastopen; /* enum s7_fastopen, as the kernel had it when it was last asked */
 	uint32_t tcp_info_len; /* of the kernel's struct tcp_info; 0: what we know of it */
 	uint32_t tick_us; /* of the kernel's clock: its time-outs are multiples of this; 0: 4000 */
+	struct s7_tcp_params tcp;
 	bool loopback_stack;	   /* 127/8 and own addresses by sock7's lo */
 	bool kernel_fallback;
 	bool tx_batch;

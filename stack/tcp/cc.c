@@ -5,7 +5,7 @@
  * Idea: the arena holds no function pointers, so a connection keeps an index into this table. A
  * control only answers two questions, how far to back off and how to grow; when to do either is
  * recovery's (tcp_recovery.c), so RACK or pacing come in without touching it. Windows are in
- * bytes. Slow start counts bytes acknowledged, at most two segments an ACK (RFC 3465).
+ * bytes. Slow start counts bytes acknowledged, all of them (RFC 9406 4.2, as Linux).
  * Context: instance lock. Called by: tcp_ack.c, tcp_recovery.c, tcp_out.c, tcp_opt_api.c.
  */
 #include "stack/tcp/tcp_int.h"
@@ -28,7 +28,7 @@ int tcp_cc_index(const char *name, size_t len)
 
 uint32_t tcp_cc_slow_start(struct s7_tcb *tcb, uint32_t acked)
 {
-	uint32_t grow = (uint32_t)s7_min(acked, 2 * tcb->mss);
+	uint32_t grow = acked;
 	uint32_t room = tcb->ssthresh > tcb->cwnd ? tcb->ssthresh - tcb->cwnd : 0;
 
 	if (grow <= room) {

@@ -41,7 +41,7 @@ enum tcp_bits {
 	TCB_WSCALE = 1 << 5,	    /* window scaling agreed */
 	TCB_FIN_QUEUED = 1 << 6,    /* our FIN is in the send queue */
 	TCB_ACK_NOW = 1 << 7,	    /* an ACK must leave before this call ends */
-	TCB_CWND_LIMITED = 1 << 8,  /* the last output stopped at cwnd */
+	TCB_CWND_LIMITED = 1 << 8,  /* cwnd held output back in this window */
 	TCB_OWNS_PORT = 1 << 9,	    /* counted by sk_own_port for the connection */
 	TCB_DONE = 1 << 10,	    /* was connected once: reads give 0, not -ENOTCONN */
 	TCB_NOSPACE = 1 << 11,	    /* somebody waits for room to send */
@@ -57,6 +57,10 @@ enum tcp_bits {
 	TCB_QUICKACK = 1 << 24,	  /* TCP_QUICKACK: the program wants its ACKs at once */
 	TCB_LATER_OUT = 1 << 25,  /* in inst->later.out */
 	TCB_THIN_TIMEOUTS = 1 << 22, /* TCP_THIN_LINEAR_TIMEOUTS */
+	TCB_ECN = 1u << 26,	  /* ECN agreed (until the answer to our SYN: asked for) */
+	TCB_ECN_SEEN = 1u << 27,  /* the peer marks its packets ECT */
+	TCB_ECN_ECHO = 1u << 28,  /* ECE on every ACK until CWR comes */
+	TCB_ECN_CWR = 1u << 29,	  /* CWR on the next new data */
 	TCB_FIN_IN = 1 << 20,	  /* the peer's FIN was taken: reads end before errors are told */
 	/* what the program set, which outlives a connection */
 	TCB_SETTINGS = TCB_NODELAY | TCB_CORK | TCB_CC_USER | TCB_THIN_TIMEOUTS,
@@ -64,6 +68,8 @@ enum tcp_bits {
 
 /* Deadlines that share tcb->timer. */
 enum tcp_deadline {
+	TCPD_REO, /* RACK: what may only be reordered is lost now */
+	TCPD_TLP, /* before TCPD_RTX: they may come due together */
 	TCPD_RTX,
 	TCPD_PERSIST,
 	TCPD_KEEP,
@@ -73,7 +79,21 @@ enum tcp_deadline {
 	TCPD_COUNT
 };
 
-enum tcp_recovery_state { TCPCA_OPEN, TCPCA_DISORDER, TCPCA_RECOVERY, TCPCA_LOSS };
+/* as Linux numbers them (tcpi_ca_state) */
+enum tcp_recovery_state { TCPCA_OPEN, TCPCA_DISORDER, TCPCA_CWR, TCPCA_RECOVERY, TCPCA_LOSS };
+
+/* tcb->rec */
+enum tcp_rec_bits {
+	REC_UNDO = 1 << 0,  /* undo_seq: a reduction that may prove to be wrong */
+	REC_STAMP = 1 << 1, /* rtx_stamp */
+	REC_FRTO = 1 << 2,  /* RFC 5682 judges the timeout */
+	REC_FRTO_NEW = 1 << 3, /* the next output is of new data, nothing is repaired */
+	REC_TLP = 1 << 4,   /* a tail loss probe is under way: tlp_end */
+	REC_TLP_RTX = 1 << 5, /* ... and it was a retransmission */
+	REC_RACK = 1 << 6,  /* something sent later than all before was delivered */
+	REC_DSACK = 1 << 7, /* RACK's window grows */
+	REC_RACK_RTX = 1 << 8, /* what rack_at tells of was a retransmission */
+};
 
 /* Urgent byte (RFC 6093: as Linux, the octet before the urgent pointer). */
 enum tcp_urg { TCPU_NONE, TCPU_EXPECTED, TCPU_VALID, TCPU_READ };
@@ -87,7 +107,7 @@ struct tcp_sendq {
 	struct s7_pkt *rtx_hint;  /* chunks before it need no retransmission */
 	uint32_t count;		  /* chunks held */
 	uint32_t sacked, lost, retrans; /* sequence space so marked */
-	uint32_t sacked_below;	  /* of `sacked`, what lies before lost_hint */
+	uint32_t sacked_count;	  /* chunks SACKed */
 	uint32_t high_sacked;	  /* end of the highest chunk SACKed, valid while sacked */
 	struct tcp_sack seen[TCP_SACKS_MAX]; /* blocks of the last SACK: not walked again */
 };
@@ -131,8 +151,27 @@ struct s7_tcb {
 	uint32_t cwnd, ssthresh, cwnd_peak;
 	uint32_t recover;	   /* snd_nxt when recovery began */
 	uint32_t dupacks;
-	uint32_t prr_delivered, prr_out, prr_fs;
-	uint32_t reordering;	   /* bytes by which segments were seen to overtake each other */
+	uint32_t prr_delivered, prr_out;
+	uint32_t reordering;	   /* segments by which others were seen to overtake, Linux's 3 */
+	uint32_t reord_seen;	   /* how often */
+	uint32_t max_out;	   /* most that was in flight in this window of data */
+	uint32_t usage_seq;	   /* ... which ends there */
+	uint32_t delivered, delivered_ce; /* chunks that arrived; with ECE */
+
+	/* RACK-TLP (RFC 8985): of what was delivered, the chunk sent last */
+	s7_time rack_at, rack_rtt;
+	uint32_t rack_end;
+	uint32_t tlp_end;	   /* snd_nxt when the probe left */
+	uint32_t dsack_round;	   /* RACK's window grows once until this is acknowledged */
+	uint32_t dsacks;	   /* segments that the peer had twice */
+	uint8_t reo_steps;	   /* the window in quarters of min_rtt */
+	uint8_t reo_persist;	   /* recoveries for which it stays so */
+	uint16_t rec;		   /* enum tcp_rec_bits */
+	/* undo (RFC 5682, RFC 4015, RFC 3708) */
+	uint32_t undo_seq;	   /* snd_una when the reduction began */
+	int32_t undo_rtx;	   /* retransmissions not yet told duplicates; -1: none so far */
+	uint32_t prior_cwnd, prior_ssthresh; /* 0: stays reduced */
+	uint32_t rtx_stamp;	   /* timestamp of the first retransmission */
 	uint32_t cc;		   /* index of tcp_cc_table */
 	uint64_t cc_priv[8];
 
@@ -170,6 +209,7 @@ struct s7_tcb {
 	uint8_t pad;
 	int32_t soft_err;
 	uint32_t total_retrans;
+	uint64_t bytes_retrans;
 	uint64_t bytes_sent, bytes_acked, bytes_received, segs_in, segs_out;
 
 	struct s7_dst dst;
@@ -247,6 +287,7 @@ struct s7_tcp_req {
 	uint32_t rcv_wnd, snd_wnd;
 	uint16_t mss; /* of the peer */
 	uint8_t bits; /* enum tcp_opt_bits agreed */
+	bool ecn;
 	uint8_t snd_wscale, rcv_wscale;
 	uint8_t retries;
 	struct s7_pkt *syn; /* TCP_SAVE_SYN: data at the IP header; NULL none */

@@ -26,35 +26,49 @@ static void chunk_trim(struct s7_tcb *tcb, struct s7_pkt *chunk, uint32_t n)
 		tcb->sq.lost += chunk_space(chunk);
 	if (marks & CHUNK_RETRANS)
 		tcb->sq.retrans += chunk_space(chunk);
-	if (marks & CHUNK_SACKED)
+	if (marks & CHUNK_SACKED) {
 		tcb->sq.sacked += chunk_space(chunk);
-	if (marks & CHUNK_SACKED && tcb->sq.lost_hint && tcb->sq.lost_hint != chunk)
-		tcb->sq.sacked_below += chunk_space(chunk);
+		tcb->sq.sacked_count++;
+	}
 }
 
-/* Takes everything before snd_una out of the queue; returns the send time for an RTT sample, 0:
- * none. *ret_rtx_at: when something it covers was last sent again, else untouched. */
-static s7_time sendq_ack(struct s7_tcp_sock *ts, s7_time *ret_rtx_at)
+/* An acknowledged chunk where something is, or was, not in order. */
+static S7_NOINLINE void chunk_acked(struct s7_tcp_sock *ts, struct s7_pkt *chunk,
+				    struct tcp_acking *ak)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (!(chunk->tcp.flags & CHUNK_SACKED)) {
+		tcp_chunk_arrived(tcb, chunk, ak);
+		tcp_rack_advance(tcb, ts->sk.inst->now, chunk);
+	} else {
+		tcb->delivered--; /* it was counted when it was SACKed */
+	}
+	tcp_chunk_unmark(tcb, chunk);
+	tcp_hints_drop(tcb, chunk);
+}
+
+/* Takes everything before snd_una out of the queue. */
+static void sendq_ack(struct s7_tcp_sock *ts, struct tcp_acking *ak)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	struct tcp_sendq *sq = &tcb->sq;
-	bool marked = sq->sacked || sq->lost || sq->sack_hint || sq->rtx_hint || sq->lost_hint;
+	bool marked = tcb->ca_state != TCPCA_OPEN || sq->sacked || sq->lost || sq->sack_hint ||
+		      sq->rtx_hint || sq->lost_hint;
 	struct s7_pkt *chunk = sq->head;
-	s7_time sent_at = 0;
 
 	while (chunk && seq_leq(chunk_end(chunk), tcb->snd_una)) {
 		struct s7_pkt *next = chunk_next(chunk);
 
 		if (s7_unlikely(chunk->tcp.flags & CHUNK_EVER_RETRANS))
-			*ret_rtx_at = chunk->tcp.sent_at;
+			ak->rtx_at = chunk->tcp.sent_at;
 		else if (!(chunk->tcp.flags & CHUNK_SACKED))
-			sent_at = chunk->tcp.sent_at;
-		if (s7_unlikely(marked)) {
-			if (!(chunk->tcp.flags & CHUNK_SACKED))
-				tcp_reordering_seen(tcb, chunk);
-			tcp_chunk_unmark(tcb, chunk);
-			tcp_hints_drop(tcb, chunk);
-		}
+			ak->sent_at = chunk->tcp.sent_at;
+		tcb->delivered++;
+		if (s7_unlikely(marked))
+			chunk_acked(ts, chunk, ak);
+		else if (!next || seq_gt(chunk_end(next), tcb->snd_una))
+			tcp_rack_advance(tcb, ts->sk.inst->now, chunk); /* the last sent */
 		sq->head = next;
 		sq->count--;
 		if (s7_unlikely(chunk->tcp.flags & CHUNK_STAMP))
@@ -66,7 +80,6 @@ static s7_time sendq_ack(struct s7_tcp_sock *ts, s7_time *ret_rtx_at)
 		sq->tail = NULL;
 	else if (s7_unlikely(seq_lt(chunk->tcp.seq, tcb->snd_una)))
 		chunk_trim(tcb, chunk, tcb->snd_una - chunk->tcp.seq);
-	return sent_at;
 }
 
 /*
@@ -74,9 +87,9 @@ static s7_time sendq_ack(struct s7_tcp_sock *ts, s7_time *ret_rtx_at)
  * too old when the receiver had the data and its ACK was lost. The last sending is the better guess
  * if the answer could have been so fast.
  */
-static void ack_rtt(struct s7_tcp_sock *ts, const struct tcp_seg *seg, s7_time sent_at,
-		    s7_time rtx_at)
+static void ack_rtt(struct s7_tcp_sock *ts, const struct tcp_seg *seg, const struct tcp_acking *ak)
 {
+	s7_time sent_at = ak->sent_at, rtx_at = ak->rtx_at;
 	struct s7_tcb *tcb = &ts->tcb;
 	struct s7_inst *inst = ts->sk.inst;
 	uint64_t us;
@@ -155,24 +168,24 @@ static void confirm_neighbour(struct s7_tcp_sock *ts)
 		neigh_confirm(inst, dst->neigh);
 }
 
-void tcp_ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, uint32_t acked)
+void tcp_ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, struct tcp_acking *ak)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	s7_time sent_at, rtx_at = 0;
 
 	tcb->snd_una = seg->h.ack;
-	tcb->bytes_acked += acked;
-	sent_at = sendq_ack(ts, &rtx_at);
-	ack_rtt(ts, seg, sent_at, rtx_at);
+	tcb->bytes_acked += ak->acked;
+	sendq_ack(ts, ak);
+	ack_rtt(ts, seg, ak);
 	confirm_neighbour(ts);
-	tcb->backoff = 0;
 	tcb->retries = 0;
 	tcb->stalled_at = 0;
 	tcb->soft_err = 0;
-	if (tcb->snd_una == tcb->snd_nxt)
-		tcb->at[TCPD_RTX] = 0;
-	else
+	if (tcb->snd_una == tcb->snd_nxt) {
+		tcb->at[TCPD_RTX] = tcb->at[TCPD_TLP] = tcb->at[TCPD_REO] = 0;
+	} else {
 		tcp_rtx_arm(ts);
+		tcp_tlp_arm(ts);
+	}
 }
 
 /* ACKs that cannot be: of what was never sent, or older than any window (RFC 5961 5.2). */
@@ -189,36 +202,58 @@ static bool ack_is_bad(struct s7_tcp_sock *ts, uint32_t ack)
 	return false;
 }
 
+/* What is not just the next bytes: SACKs, duplicates, a loss under way, ECE. */
+static S7_NOINLINE void ack_dubious(struct s7_tcp_sock *ts, struct tcp_acking *ak)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (ak->any_overtaken && (tcb->ca_state != TCPCA_LOSS || tcb->rec & REC_UNDO))
+		tcp_reordering_seen(ts, ak->overtaken);
+	if (!ak->acked && ak->sacked_at) {
+		tcp_rtt_sample(ts, (ts->sk.inst->now - ak->sacked_at) / S7_US);
+		/* not by data sent after the head was: the timeout would move on for ever */
+		if (ak->sacked_at < tcb->sq.head->tcp.sent_at)
+			tcp_rtx_arm(ts);
+	}
+	tcp_recovery_on_ack(ts, ak);
+	if (ak->acked || (tcb->ca_state != TCPCA_OPEN && tcb->ca_state != TCPCA_CWR))
+		tcp_tlp_arm(ts); /* or none, as the state is now */
+}
+
 bool tcp_ack(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	uint32_t acked = seg->h.ack - tcb->snd_una;
+	struct tcp_acking ak = { .una = tcb->snd_una, .acked = seg->h.ack - tcb->snd_una };
 	uint32_t flight = tcb->snd_nxt - tcb->snd_una;
-	uint32_t newly_sacked = 0;
-	bool wnd_changed, dup;
+	bool wnd_changed;
 
-	if (s7_unlikely(acked > flight)) {
+	if (s7_unlikely(ak.acked > flight)) {
 		if (ack_is_bad(ts, seg->h.ack))
 			return false;
 		return true; /* an old one: nothing to learn */
 	}
-	if (acked)
-		tcp_ack_advance(ts, seg, acked);
-	wnd_changed = ack_window(ts, seg, acked);
+	if (seg->opts.bits & TCPO_TS)
+		ak.ecr = seg->opts.ts_ecr;
+	ak.ece = s7_unlikely(seg->h.flags & TCPF_ECE) && tcb->bits & TCB_ECN;
+	if (ak.acked)
+		tcp_ack_advance(ts, seg, &ak);
+	wnd_changed = ack_window(ts, seg, ak.acked);
 	if (tcb->at[TCPD_PERSIST])
 		tcb->retries = 0; /* the peer lives, however small its window */
 	if (seg->opts.sack_count && tcb->bits & TCB_SACK)
-		newly_sacked = tcp_sack_mark(tcb, seg);
+		tcp_sack_mark(ts, seg, &ak);
+	ak.bare = !seg->len && !wnd_changed;
 	if (tcb->bits & TCB_SACK)
-		dup = newly_sacked && !acked;
+		ak.dup = ak.sacked && !ak.acked;
 	else
-		dup = !acked && flight && !seg->len && !wnd_changed &&
-		      !(seg->h.flags & (TCPF_SYN | TCPF_FIN));
-	if (s7_unlikely(tcb->ca_state != TCPCA_OPEN || dup || newly_sacked))
-		tcp_recovery_on_ack(ts, acked, newly_sacked, dup);
-	else if (acked && tcb->bits & TCB_CWND_LIMITED)
-		tcp_cc(tcb)->ack(tcb, acked, ts->sk.inst->now);
-	if (acked && tcb->bits & TCB_NOSPACE)
+		ak.dup = !ak.acked && flight && ak.bare && !(seg->h.flags & (TCPF_SYN | TCPF_FIN));
+	if (s7_unlikely(tcb->ca_state != TCPCA_OPEN || ak.dup || ak.sacked || ak.dsack || ak.ece))
+		ack_dubious(ts, &ak);
+	else if (ak.acked && tcp_cwnd_limited(tcb))
+		tcp_cc(tcb)->ack(tcb, ak.acked, ts->sk.inst->now);
+	if (s7_unlikely(tcb->rec & REC_TLP))
+		tcp_tlp_ack(ts, &ak);
+	if (ak.acked && tcb->bits & TCB_NOSPACE)
 		tcp_space_check(ts);
 	return true;
 }

@@ -171,10 +171,7 @@ static void close_fin_wait_2(struct s7_tcp_sock *ts)
 		reset_now(ts);
 		return;
 	}
-	tcp_deadline_set(
-		ts, TCPD_FIN_WAIT_2,
-		ts->sk.inst->now +
-			S7_SEC * (uint64_t)(tcb->linger2_s ? tcb->linger2_s : TCP_FIN_TIMEOUT_S));
+	tcp_deadline_set(ts, TCPD_FIN_WAIT_2, ts->sk.inst->now + tcp_fin_timeout(ts));
 }
 
 void tcp_close(struct s7_sock *sk)

@@ -26,9 +26,9 @@ void tcp_tcb_init(struct s7_tcp_sock *ts)
 	tcb->mss = tcb->peer_mss = TCP_MSS_FALLBACK;
 	tcb->rto_us = TCP_RTO_INIT_US;
 	tcb->ssthresh = TCP_CWND_MAX;
-	tcb->keep_idle_s = TCP_KEEP_IDLE_S;
-	tcb->keep_intvl_s = TCP_KEEP_INTVL_S;
-	tcb->keep_cnt = TCP_KEEP_CNT;
+	tcb->keep_idle_s = ts->sk.inst->params.tcp.keepalive_time_s;
+	tcb->keep_intvl_s = ts->sk.inst->params.tcp.keepalive_intvl_s;
+	tcb->keep_cnt = ts->sk.inst->params.tcp.keepalive_probes;
 	ts->sk.flow.kind = FLOW_TCP;
 }
 
@@ -251,7 +251,8 @@ static void pmtu_lower(struct s7_tcp_sock *ts, uint32_t mtu)
 	if (!head || head == tcb->sq.next || head->tcp.len <= tcb->mss)
 		return;
 	/* not a sign of congestion: everything again, cwnd as it is */
-	tcp_mark_all_lost(tcb, false);
+	tcp_mark_all_lost(tcb);
+	tcp_rec_clear(tcb, REC_UNDO | REC_FRTO);
 	tcb->recover = tcb->snd_nxt;
 	if (tcb->ca_state < TCPCA_RECOVERY) {
 		tcb->ca_state = TCPCA_LOSS;

@@ -219,14 +219,14 @@ void tcp_fastopen_answered(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bo
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	struct s7_tcp_tfo *tfo = tcb->tfo;
-	uint32_t acked = seg->h.ack - tcb->snd_una;
+	struct tcp_acking ak = { .una = tcb->snd_una, .acked = seg->h.ack - tcb->snd_una };
 
 	if (tfo->option && seg->opts.bits & TCPO_FASTOPEN && seg->opts.cookie.len)
 		peer_learn(ts->sk.inst, &ts->sk.flow, &seg->opts.cookie, tcb->peer_mss);
 	if (!tfo->data)
 		return;
-	if (acked)
-		tcp_ack_advance(ts, seg, acked);
+	if (ak.acked)
+		tcp_ack_advance(ts, seg, &ak);
 	if (tcb->snd_una == tcb->snd_nxt) {
 		tfo->taken = true;
 		stat_add(ts->sk.inst, STAT_TCP_TFO_ACTIVE, 1);
@@ -235,5 +235,5 @@ void tcp_fastopen_answered(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bo
 	tfo->failure = first_try ? TFO_DATA_NOT_ACKED : TFO_SYN_RETRANSMITTED;
 	stat_add(ts->sk.inst, STAT_TCP_TFO_ACTIVE_FAIL, 1);
 	tcp_fastopen_unsend(ts);
-	tcb->at[TCPD_RTX] = 0;
+	tcb->at[TCPD_RTX] = tcb->at[TCPD_TLP] = 0;
 }

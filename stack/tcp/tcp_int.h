@@ -13,6 +13,7 @@
 #include "stack/core/ext.h"
 #include "stack/ip/ip4_opts.h"
 #include "stack/tcp/tcp.h"
+#include "stack/tcp/tcp_loss.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/tcp_hdr.h"
 
@@ -21,24 +22,17 @@
 #define TCP_TRUESIZE 2304u /* what a chunk counts against sndbuf: its buffer and descriptor */
 #define TCP_RTO_INIT_US 1000000u
 #define TCP_RTO_MAX_US 120000000u
+#define TCP_RTO_MIN_US 200000u
 #define TCP_RTO_MIN_MOST_US 200000u /* TCP_RTO_MIN_US and TCP_DELACK_MAX_US may only lower */
 #define TCP_DELACK_MOST_US 200000u
 #define TCP_THIN_PKTS 4	  /* fewer in flight: a thin stream */
 #define TCP_THIN_RETRIES 6 /* of its timeouts that do not back off */
-#define TCP_SYN_RETRIES 6
-#define TCP_SYNACK_RETRIES 5
-#define TCP_RETRIES_MAX 15	/* tcp_retries2 */
 #define TCP_ORPHAN_RETRIES 8
-#define TCP_FIN_TIMEOUT_S 60
-#define TCP_KEEP_IDLE_S 7200
-#define TCP_KEEP_INTVL_S 75
-#define TCP_KEEP_CNT 9
+#define TCP_LINGER2_MAX_S 120
 #define TCP_CORK_NS (200 * S7_MS)
 #define TCP_NO_PKT_NS (10 * S7_MS) /* pool empty: look again */
 #define TCP_QUICKACKS 16
 #define TCP_ANSWER_NS (40 * S7_MS) /* what leaves so soon behind data is an answer to it */
-#define TCP_DUP_THRESH 3
-#define TCP_REORDERING_MAX 300 /* segments */
 #define TCP_CHALLENGE_MS 500 /* a connection answers no oftener what is not in order */
 #define TCP_CWND_MAX (1u << 30)
 #define TCP_INIT_SEGS_MAX 4096 /* of a route's initcwnd */
@@ -216,33 +210,9 @@ void tcp_urg_rx(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tcp_seg
 /* ---- tcp_ack.c: what an acceptable ACK does. false: the segment is to be dropped ---- */
 bool tcp_ack(struct s7_tcp_sock *ts, const struct tcp_seg *seg);
 /* The part of it for what is newly acknowledged: queue, RTT, timers. */
-void tcp_ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, uint32_t acked);
+void tcp_ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, struct tcp_acking *ak);
 /* EPOLLOUT if room came about. */
 void tcp_space_check(struct s7_tcp_sock *ts);
-
-/* ---- tcp_sack.c ---- */
-/* Marks what the SACK blocks cover; returns bytes newly covered. */
-uint32_t tcp_sack_mark(struct s7_tcb *tcb, const struct tcp_seg *seg);
-/* Marks chunks lost by the sacked bytes above them. */
-void tcp_sack_lost(struct s7_tcb *tcb);
-void tcp_mark_head_lost(struct s7_tcb *tcb);
-void tcp_mark_all_lost(struct s7_tcb *tcb, bool forget_sacks);
-/* What may lie above a chunk before it counts as lost: three segments, more where reordering was
- * seen. */
-static inline uint32_t tcp_loss_distance(const struct s7_tcb *tcb)
-{
-	return (uint32_t)s7_max(TCP_DUP_THRESH * tcb->mss, tcb->reordering);
-}
-/* A chunk that was sent once arrives after later ones did. */
-void tcp_reordering_seen(struct s7_tcb *tcb, const struct s7_pkt *chunk);
-/* Takes a chunk's marks out of the counters (it is acknowledged). */
-void tcp_chunk_unmark(struct s7_tcb *tcb, struct s7_pkt *chunk);
-/* Before a chunk leaves the queue: no hint may point at it. */
-void tcp_hints_drop(struct s7_tcb *tcb, const struct s7_pkt *chunk);
-
-/* ---- tcp_recovery.c ---- */
-void tcp_recovery_on_ack(struct s7_tcp_sock *ts, uint32_t acked, uint32_t newly_sacked, bool dup);
-void tcp_enter_loss(struct s7_tcp_sock *ts);
 
 /* ---- tcp_reass.c, tcp_rcvq.c ---- */
 /* Takes a segment beyond rcv_nxt. Consumes pkt. */
@@ -274,6 +244,10 @@ void tcp_output(struct s7_tcp_sock *ts);
 void tcp_send_ack(struct s7_tcp_sock *ts);
 /* Sends one chunk again. 0 or -errno. */
 int tcp_retransmit_chunk(struct s7_tcp_sock *ts, struct s7_pkt *chunk);
+/* ... that is not taken for lost: a tail loss probe. */
+int tcp_retransmit_probe(struct s7_tcp_sock *ts, struct s7_pkt *chunk);
+/* One segment of new data, whatever cwnd and Nagle say. */
+void tcp_output_one(struct s7_tcp_sock *ts);
 /* Window probe or keepalive: an old sequence number, no data. */
 void tcp_send_probe(struct s7_tcp_sock *ts);
 /* Forces out up to the window, or one byte beyond nothing: the persist timer. */
@@ -440,12 +414,22 @@ void tcp_syn_forget(struct s7_sock *sk);
 /* ---- tcp_rtt.c ---- */
 void tcp_rtt_sample(struct s7_tcp_sock *ts, uint64_t us);
 uint32_t tcp_rto_us(const struct s7_tcb *tcb);
+/* The least, as the program, the route or the configuration has it. */
+uint32_t tcp_rto_min_us(const struct s7_tcp_sock *ts);
 static inline uint32_t tcp_rto_max_us(const struct s7_tcb *tcb)
 {
 	return tcb->rto_max_us ? tcb->rto_max_us : TCP_RTO_MAX_US;
 }
 
 /* ---- tcp_timer.c ---- */
+/* How long an orphan waits in FIN-WAIT-2: three and a half timeouts at least, as Linux. */
+static inline s7_time tcp_fin_timeout(const struct s7_tcp_sock *ts)
+{
+	uint64_t s = ts->tcb.linger2_s ? (uint64_t)ts->tcb.linger2_s :
+					 ts->sk.inst->params.tcp.fin_timeout_s;
+
+	return s7_max(s * S7_SEC, tcp_rto_us(&ts->tcb) * 7ull / 2 * S7_US);
+}
 void tcp_deadline_set(struct s7_tcp_sock *ts, enum tcp_deadline which, s7_time when);
 static inline void tcp_deadline_clear(struct s7_tcb *tcb, enum tcp_deadline which)
 {

@@ -169,7 +169,8 @@ int tcp_set_syncnt(struct s7_sock *sk, int count)
 
 int tcp_get_syncnt(const struct s7_sock *sk)
 {
-	return tcb_of(sk)->syn_retries ? tcb_of(sk)->syn_retries : TCP_SYN_RETRIES;
+	return tcb_of(sk)->syn_retries ? tcb_of(sk)->syn_retries :
+					  (int)sk->inst->params.tcp.syn_retries;
 }
 
 int tcp_set_linger2(struct s7_sock *sk, int seconds)
@@ -179,7 +180,7 @@ int tcp_set_linger2(struct s7_sock *sk, int seconds)
 	if (seconds < 0)
 		tcb->linger2_s = -1;
 	else
-		tcb->linger2_s = seconds > 2 * TCP_FIN_TIMEOUT_S ? 2 * TCP_FIN_TIMEOUT_S : seconds;
+		tcb->linger2_s = (int32_t)s7_min(seconds, TCP_LINGER2_MAX_S);
 	return 0;
 }
 
@@ -187,7 +188,7 @@ int tcp_get_linger2(const struct s7_sock *sk)
 {
 	int32_t s = tcb_of(sk)->linger2_s;
 
-	return s ? s : TCP_FIN_TIMEOUT_S;
+	return s ? s : (int)sk->inst->params.tcp.fin_timeout_s;
 }
 
 /* The kernel counts SYN-ACK retransmissions: 1, 3, 7, 15 ... seconds; what is read back is what
@@ -275,17 +276,14 @@ const char *tcp_get_congestion(const struct s7_sock *sk)
 
 static void info_path(const struct s7_inst *inst, const struct s7_tcb *tcb, struct tcp_info *info)
 {
-	info->tcpi_ca_state = tcb->ca_state == TCPCA_LOSS     ? TCP_CA_Loss :
-			      tcb->ca_state == TCPCA_RECOVERY ? TCP_CA_Recovery :
-			      tcb->ca_state == TCPCA_DISORDER ? TCP_CA_Disorder :
-								TCP_CA_Open;
+	info->tcpi_ca_state = tcb->ca_state;
 	info->tcpi_rto = tcp_rto_us(tcb);
 	info->tcpi_snd_mss = tcb->mss;
 	info->tcpi_rcv_mss = tcb->rcv_mss;
 	info->tcpi_unacked = (tcb->snd_nxt - tcb->snd_una + tcb->mss - 1) / tcb->mss;
-	info->tcpi_sacked = tcb->sq.sacked / tcb->mss;
-	info->tcpi_lost = tcb->sq.lost / tcb->mss;
-	info->tcpi_retrans = tcb->sq.retrans / tcb->mss;
+	info->tcpi_sacked = tcp_sacked_segs(tcb);
+	info->tcpi_lost = (tcb->sq.lost + tcb->mss - 1) / tcb->mss;
+	info->tcpi_retrans = (tcb->sq.retrans + tcb->mss - 1) / tcb->mss;
 	info->tcpi_pmtu = tcb->dst.is_v4 ? (uint32_t)s7_min(tcb->dst.mtu, UINT16_MAX) :
 					   tcb->dst.mtu;
 	info->tcpi_rtt = tcb->srtt8_us >> 3;
@@ -298,7 +296,12 @@ static void info_path(const struct s7_inst *inst, const struct s7_tcb *tcb, stru
 	info->tcpi_advmss = tcp_mss_announced(inst, &tcb->dst, tcb->user_mss);
 	if (tcb->bits & TCB_TS && !(tcb->bits & TCB_ACCEPTED))
 		info->tcpi_advmss -= 12;
-	info->tcpi_reordering = tcp_loss_distance(tcb) / tcb->mss;
+	info->tcpi_reordering = tcb->reordering;
+	info->tcpi_reord_seen = tcb->reord_seen;
+	info->tcpi_dsack_dups = tcb->dsacks;
+	info->tcpi_delivered = tcb->delivered;
+	info->tcpi_delivered_ce = tcb->delivered_ce;
+	info->tcpi_bytes_retrans = tcb->bytes_retrans;
 	info->tcpi_rcv_rtt = tcb->rcv_rtt_us;
 	info->tcpi_rcv_space = tcb->space_bytes;
 	info->tcpi_snd_wnd = tcb->snd_wnd;

@@ -182,7 +182,7 @@ void tcp_send_syn_data(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
 
 #define PKT_STAMPED (PKT_TX_STAMP | PKT_TX_STAMP_CHUNKS)
 
-int tcp_retransmit_chunk(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
+int tcp_retransmit_probe(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	struct s7_pkt *pkt = chunk;
@@ -210,16 +210,33 @@ int tcp_retransmit_chunk(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
 	flags |= chunk->tcp.flags & CHUNK_PSH ? TCPF_PSH : 0;
 	out_prepare(ts, &out, chunk->tcp.seq, flags);
 	out_acked(tcb);
-	if (!(chunk->tcp.flags & CHUNK_RETRANS))
-		tcb->sq.retrans += chunk_space(chunk);
-	chunk->tcp.flags |= CHUNK_RETRANS | CHUNK_EVER_RETRANS;
+	chunk->tcp.flags |= CHUNK_EVER_RETRANS;
 	chunk->tcp.retrans++;
 	chunk->tcp.sent_at = ts->sk.inst->now;
-	chunk->tcp.owner[1] = tcb->snd_nxt;
 	tcb->total_retrans++;
-	tcb->prr_out += chunk_space(chunk);
+	tcb->bytes_retrans += chunk->tcp.len;
 	stat_add(ts->sk.inst, STAT_TCP_RETRANS_SEGS, 1);
-	return tcp_seg_send(ts->sk.inst, &out, pkt, chunk->tcp.sum, chunk->tcp.has_sum);
+	tcp_seg_send(ts->sk.inst, &out, pkt, chunk->tcp.sum, chunk->tcp.has_sum);
+	return 0;
+}
+
+int tcp_retransmit_chunk(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	int err = tcp_retransmit_probe(ts, chunk);
+
+	if (err)
+		return err;
+	if (!(chunk->tcp.flags & CHUNK_RETRANS))
+		tcb->sq.retrans += chunk_space(chunk);
+	chunk->tcp.flags |= CHUNK_RETRANS;
+	tcb->prr_out += chunk_space(chunk);
+	if (!(tcb->rec & REC_STAMP)) {
+		tcb->rec |= REC_STAMP;
+		tcb->rtx_stamp = tcp_ms(ts->sk.inst) + tcb->ts_offset;
+	}
+	tcb->undo_rtx = tcb->undo_rtx < 0 ? 1 : tcb->undo_rtx + 1;
+	return 0;
 }
 
 /* Chunks marked lost and not yet under way again, oldest first. */
@@ -364,12 +381,14 @@ static void burst_send(struct s7_tcp_sock *ts, struct burst *b)
 		stat_add(ts->sk.inst, STAT_TCP_OUT_SEGS, segs - 1);
 	if (!tcb->at[TCPD_RTX])
 		tcp_rtx_arm(ts);
+	tcp_tlp_arm(ts);
 	tcb->at[TCPD_PERSIST] = 0;
 	tcp_seg_send(ts->sk.inst, &out, b->first, b->sum, b->has_sum);
 }
 
-/* Sends the next segment. false: something forbids it. force: the persist or cork timer ran out. */
-static bool output_next(struct s7_tcp_sock *ts, bool force)
+/* Sends the next segment. false: something forbids it (*ret_limited: cwnd). force: the persist or
+ * cork timer ran out. */
+static bool output_next(struct s7_tcp_sock *ts, bool force, bool *ret_limited)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	uint32_t avail = tcb->write_seq - tcb->snd_nxt;
@@ -381,7 +400,7 @@ static bool output_next(struct s7_tcp_sock *ts, bool force)
 	struct burst b;
 
 	if (quota < full && pipe) {
-		tcb->bits |= TCB_CWND_LIMITED;
+		*ret_limited = true;
 		return false;
 	}
 	quota = (uint32_t)s7_max(quota,
@@ -419,7 +438,8 @@ static void restart_after_idle(struct s7_tcp_sock *ts)
 	uint64_t idle_us = (ts->sk.inst->now - tcb->last_tx) / S7_US;
 	uint32_t floor = (uint32_t)s7_min(tcp_cwnd_init(ts), tcb->cwnd);
 
-	if (s7_likely(idle_us <= tcb->rto_us))
+	if (s7_likely(idle_us <= tcb->rto_us) ||
+	    !ts->sk.inst->params.tcp.slow_start_after_idle)
 		return;
 	tcb->ssthresh = (uint32_t)s7_max(tcb->ssthresh, tcb->cwnd / 4 * 3);
 	for (; idle_us > tcb->rto_us && tcb->cwnd > floor; idle_us -= tcb->rto_us)
@@ -429,22 +449,73 @@ static void restart_after_idle(struct s7_tcp_sock *ts)
 	tcp_cc(tcb)->restart(tcb);
 }
 
+/*
+ * Whether cwnd is what holds the connection back, over a window of data (RFC 7661's idea as Linux
+ * has it): only then may it grow.
+ */
+static void note_usage(struct s7_tcb *tcb, bool limited)
+{
+	uint32_t out = tcb->snd_nxt - tcb->snd_una;
+
+	if (seq_lt(tcb->snd_una, tcb->usage_seq) && !limited &&
+	    (tcb->bits & TCB_CWND_LIMITED || out <= tcb->max_out))
+		return;
+	tcb->bits = limited ? tcb->bits | TCB_CWND_LIMITED :
+			      tcb->bits & ~(uint32_t)TCB_CWND_LIMITED;
+	tcb->max_out = out;
+	tcb->usage_seq = tcb->snd_nxt;
+}
+
+void tcp_output_one(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t cwnd = tcb->cwnd;
+	bool limited = false;
+
+	if (tcp_dst_refresh(ts) || !tcb->sq.next)
+		return;
+	tcb->cwnd = tcp_pipe(tcb) + tcb->mss;
+	output_next(ts, true, &limited);
+	tcb->cwnd = cwnd;
+}
+
+/* F-RTO: new data first. false: none could go, so the timeout is taken at its word. */
+static bool output_frto(struct s7_tcp_sock *ts)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	bool limited = false;
+
+	tcp_rec_clear(tcb, REC_FRTO_NEW);
+	while (tcb->sq.next && output_next(ts, true, &limited))
+		;
+	if (seq_gt(tcb->snd_nxt, tcb->recover))
+		return true;
+	tcp_rec_clear(tcb, REC_FRTO);
+	return false;
+}
+
 static void output(struct s7_tcp_sock *ts, bool force)
 {
 	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t before = tcb->snd_nxt;
+	bool limited = false;
 
 	if (tcp_dst_refresh(ts) ||
 	    (s7_unlikely(tcb->state < TCPS_ESTABLISHED) && !tcp_is_early_child(tcb)))
 		return;
-	if (s7_unlikely(tcb->sq.lost > tcb->sq.retrans))
+	if (s7_unlikely(tcb->rec & REC_FRTO_NEW) && output_frto(ts))
+		return;
+	if (s7_unlikely(tcb->sq.lost))
 		output_lost(ts);
 	if (!tcb->sq.next)
 		return;
 	if (tcb->snd_una == tcb->snd_nxt)
 		restart_after_idle(ts);
-	tcb->bits &= ~(uint32_t)TCB_CWND_LIMITED;
-	while (tcb->sq.next && output_next(ts, force))
+	while (tcb->sq.next && !limited && output_next(ts, force, &limited))
 		;
+	limited |= tcp_pipe(tcb) + tcb->mss > tcb->cwnd;
+	if (tcb->snd_nxt != before || limited)
+		note_usage(tcb, limited);
 	if (tcb->sq.next && tcb->snd_una == tcb->snd_nxt && !tcb->at[TCPD_PERSIST] &&
 	    !tcb->at[TCPD_CORK] && !tcb->at[TCPD_PACE])
 		tcp_deadline_set(ts, TCPD_PERSIST,

@@ -191,7 +191,7 @@ void tcp_req_timer(void *ctx, struct s7_timer *timer, s7_time now)
 	struct s7_inst *inst = ctx;
 	uint64_t defer = req->listener->tcb.defer_accept_s * S7_SEC;
 	uint32_t retries = req->listener->tcb.syn_retries ? req->listener->tcb.syn_retries
-							  : TCP_SYNACK_RETRIES;
+							  : inst->params.tcp.synack_retries;
 
 	if (req->retries >= retries && now - req->made_at > defer) {
 		stat_add(inst, STAT_TCP_ATTEMPT_FAILS, 1);

@@ -9,7 +9,7 @@
  */
 #include "stack/tcp/tcp_int.h"
 
-static uint32_t rto_min_us(const struct s7_tcp_sock *ts)
+uint32_t tcp_rto_min_us(const struct s7_tcp_sock *ts)
 {
 	const struct s7_metrics *metrics = ts->tcb.dst.metrics;
 
@@ -21,7 +21,7 @@ static uint32_t rto_min_us(const struct s7_tcp_sock *ts)
 void tcp_rtt_sample(struct s7_tcp_sock *ts, uint64_t us)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	uint32_t floor = rto_min_us(ts);
+	uint32_t floor = tcp_rto_min_us(ts);
 	uint32_t rtt = (uint32_t)s7_min(us ? us : 1, TCP_RTO_MAX_US);
 	int32_t delta;
 
@@ -39,6 +39,7 @@ void tcp_rtt_sample(struct s7_tcp_sock *ts, uint64_t us)
 		if (rtt < tcb->min_rtt_us)
 			tcb->min_rtt_us = rtt;
 	}
+	tcb->backoff = 0; /* RFC 6298 5.7: the timer is believed again */
 	tcb->rto_us = (tcb->srtt8_us >> 3) + (uint32_t)s7_max(tcb->rttvar4_us, floor);
 }
 

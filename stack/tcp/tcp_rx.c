@@ -103,7 +103,7 @@ static void finish(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
-	if (tcb->sq.next || tcb->sq.lost > tcb->sq.retrans)
+	if (tcb->sq.next || tcb->sq.lost)
 		tcp_output(ts);
 	if (tcb->bits & TCB_ACK_NOW)
 		tcp_send_ack(ts);
@@ -271,11 +271,7 @@ static bool fin_acked(struct s7_tcp_sock *ts, struct s7_pkt *pkt)
 			tcp_done(ts);
 			return false;
 		}
-		tcp_deadline_set(ts, TCPD_FIN_WAIT_2,
-				 inst->now +
-					 S7_SEC *
-						 (uint64_t)(tcb->linger2_s ? tcb->linger2_s
-									   : TCP_FIN_TIMEOUT_S));
+		tcp_deadline_set(ts, TCPD_FIN_WAIT_2, inst->now + tcp_fin_timeout(ts));
 		return true;
 	case TCPS_CLOSING:
 		pkt_free(inst, pkt);

@@ -1,38 +1,55 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * tcp_sack.c - the scoreboard: which chunks arrived, which are lost (RFC 2018, RFC 6675)
+ * tcp_sack.c - the scoreboard: which chunks arrived, which are lost (RFC 2018)
  *
  * Idea: marks on the chunks and four counters. A SACK block known from the last ACK is not walked
  * again, a grown one only where it grew, and a walk starts at the chunk where the last one ended
- * when it can.
- * Loss is judged from a pointer that only moves forward: a chunk is lost when three segments'
- * worth of bytes above it have arrived; the sacked bytes below the pointer are kept, so "above"
- * is one subtraction.
+ * when it can. Who is lost is for tcp_rack.c to say.
  * Invariants: sacked, lost and retrans are the sums over the chunks so marked; SACKED excludes
- * the other two; RETRANS only on LOST chunks. A block outside [snd_una, snd_nxt] is not believed.
- * Context: instance lock. Called by: tcp_ack.c, tcp_recovery.c.
+ * the other two; before lost_hint every chunk is SACKED or LOST. A block outside [snd_una, snd_nxt]
+ * is not believed, except as a report of a duplicate (RFC 2883).
+ * Context: instance lock. Called by: tcp_ack.c, tcp_rack.c, tcp_recovery.c.
  */
 #include "stack/tcp/tcp_int.h"
 
-#define RTX_LOST_LOOK 16 /* chunks at the head whose retransmission is checked for loss */
-
-void tcp_reordering_seen(struct s7_tcb *tcb, const struct s7_pkt *chunk)
+void tcp_reordering_seen(struct s7_tcp_sock *ts, uint32_t seq)
 {
-	uint32_t distance = tcb->sq.high_sacked - chunk->tcp.seq;
+	struct s7_tcb *tcb = &ts->tcb;
+	uint32_t distance = tcb->sq.high_sacked - seq;
 
-	if (!tcb->sq.sacked || chunk->tcp.flags & CHUNK_EVER_RETRANS ||
-	    seq_geq(chunk->tcp.seq, tcb->sq.high_sacked))
+	if (seq_geq(seq, tcb->sq.high_sacked))
 		return;
-	distance = (uint32_t)s7_min(distance, TCP_REORDERING_MAX * tcb->mss);
-	tcb->reordering = (uint32_t)s7_max(tcb->reordering, distance);
+	distance = (distance + tcb->mss - 1) / tcb->mss;
+	if (distance > tcb->reordering)
+		tcb->reordering =
+			(uint32_t)s7_min(distance, ts->sk.inst->params.tcp.max_reordering);
+	tcb->reord_seen++;
+	stat_add(ts->sk.inst, STAT_TCP_REORDER, 1);
 }
 
-static void mark_sacked(struct s7_tcb *tcb, struct s7_pkt *chunk)
+void tcp_chunk_arrived(struct s7_tcb *tcb, const struct s7_pkt *chunk, struct tcp_acking *ak)
+{
+	if (chunk->tcp.flags & CHUNK_EVER_RETRANS)
+		return;
+	if (tcb->sq.sacked && seq_lt(chunk->tcp.seq, tcb->sq.high_sacked) &&
+	    (!ak->any_overtaken || seq_lt(chunk->tcp.seq, ak->overtaken))) {
+		ak->any_overtaken = true;
+		ak->overtaken = chunk->tcp.seq;
+	}
+	if (seq_leq(chunk_end(chunk), tcb->recover))
+		ak->original = true;
+}
+
+static void mark_sacked(struct s7_tcb *tcb, struct s7_pkt *chunk, struct tcp_acking *ak,
+			s7_time now)
 {
 	struct tcp_sendq *sq = &tcb->sq;
 	uint32_t space = chunk_space(chunk);
 
-	tcp_reordering_seen(tcb, chunk);
+	tcp_chunk_arrived(tcb, chunk, ak);
+	tcp_rack_advance(tcb, now, chunk);
+	if (!(chunk->tcp.flags & CHUNK_EVER_RETRANS))
+		ak->sacked_at = chunk->tcp.sent_at;
 	if (chunk->tcp.flags & CHUNK_LOST)
 		sq->lost -= space;
 	if (chunk->tcp.flags & CHUNK_RETRANS)
@@ -42,14 +59,19 @@ static void mark_sacked(struct s7_tcb *tcb, struct s7_pkt *chunk)
 	if (!sq->sacked || seq_gt(chunk_end(chunk), sq->high_sacked))
 		sq->high_sacked = chunk_end(chunk);
 	sq->sacked += space;
-	if (sq->lost_hint && seq_lt(chunk->tcp.seq, sq->lost_hint->tcp.seq))
-		sq->sacked_below += space;
+	sq->sacked_count++;
+	tcb->delivered++;
+	tcb->delivered_ce += ak->ece;
 }
 
-static void mark_lost(struct s7_tcb *tcb, struct s7_pkt *chunk)
+void tcp_mark_lost(struct s7_tcb *tcb, struct s7_pkt *chunk)
 {
+	if (chunk->tcp.flags & CHUNK_RETRANS)
+		tcb->sq.retrans -= chunk_space(chunk);
+	if (!(chunk->tcp.flags & CHUNK_LOST))
+		tcb->sq.lost += chunk_space(chunk);
+	chunk->tcp.flags &= (uint8_t)~CHUNK_RETRANS;
 	chunk->tcp.flags |= CHUNK_LOST;
-	tcb->sq.lost += chunk_space(chunk);
 	if (tcb->sq.rtx_hint && seq_lt(chunk->tcp.seq, tcb->sq.rtx_hint->tcp.seq))
 		tcb->sq.rtx_hint = chunk;
 }
@@ -65,8 +87,7 @@ void tcp_chunk_unmark(struct s7_tcb *tcb, struct s7_pkt *chunk)
 		sq->retrans -= space;
 	if (chunk->tcp.flags & CHUNK_SACKED) {
 		sq->sacked -= space;
-		if (sq->lost_hint && seq_lt(chunk->tcp.seq, sq->lost_hint->tcp.seq))
-			sq->sacked_below -= space;
+		sq->sacked_count--;
 	}
 	chunk->tcp.flags &= (uint8_t)~CHUNK_MARKS;
 }
@@ -79,16 +100,14 @@ void tcp_hints_drop(struct s7_tcb *tcb, const struct s7_pkt *chunk)
 		sq->sack_hint = NULL;
 	if (sq->rtx_hint == chunk)
 		sq->rtx_hint = NULL;
-	if (sq->lost_hint == chunk) {
+	if (sq->lost_hint == chunk)
 		sq->lost_hint = NULL;
-		sq->sacked_below = 0; /* it was the head: nothing is below */
-	}
 }
 
 /* Marks the chunks that lie wholly in [start, end). */
-static uint32_t mark_range(struct s7_tcb *tcb, uint32_t start, uint32_t end)
+static void mark_range(struct s7_tcp_sock *ts, uint32_t start, uint32_t end, struct tcp_acking *ak)
 {
-	struct tcp_sendq *sq = &tcb->sq;
+	struct tcp_sendq *sq = &ts->tcb.sq;
 	struct s7_pkt *chunk = sq->head, *last = NULL;
 	uint32_t before = sq->sacked;
 
@@ -100,11 +119,11 @@ static uint32_t mark_range(struct s7_tcb *tcb, uint32_t start, uint32_t end)
 		if (seq_lt(chunk->tcp.seq, start) || seq_gt(chunk_end(chunk), end))
 			continue;
 		if (!(chunk->tcp.flags & CHUNK_SACKED))
-			mark_sacked(tcb, chunk);
+			mark_sacked(&ts->tcb, chunk, ak, ts->sk.inst->now);
 	}
 	if (last)
 		sq->sack_hint = last;
-	return sq->sacked - before;
+	ak->sacked += sq->sacked - before;
 }
 
 /* What of a block is new against the last ACK's blocks: moves *start forward; false: nothing. */
@@ -122,65 +141,40 @@ static bool block_is_new(const struct tcp_sendq *sq, const struct tcp_sack *bloc
 	return true;
 }
 
-uint32_t tcp_sack_mark(struct s7_tcb *tcb, const struct tcp_seg *seg)
+/* RFC 2883: the first block reports a duplicate when it lies below the ACK or in the second. */
+static bool is_dsack(const struct tcp_seg *seg)
 {
+	const struct tcp_sack *sack = seg->opts.sack;
+
+	if (seq_lt(sack[0].start, seg->h.ack))
+		return true;
+	return seg->opts.sack_count > 1 && seq_leq(sack[1].start, sack[0].start) &&
+	       seq_geq(sack[1].end, sack[0].end);
+}
+
+void tcp_sack_mark(struct s7_tcp_sock *ts, const struct tcp_seg *seg, struct tcp_acking *ak)
+{
+	struct s7_tcb *tcb = &ts->tcb;
 	struct tcp_sendq *sq = &tcb->sq;
-	uint32_t newly = 0;
+	struct tcp_sack sack[TCP_SACKS_MAX];
+	uint32_t i, k, n = seg->opts.sack_count;
 
-	for (uint32_t i = 0; i < seg->opts.sack_count; i++) {
-		struct tcp_sack block = seg->opts.sack[i];
-		uint32_t start = block.start;
+	if (is_dsack(seg))
+		tcp_dsack_in(ts, &seg->opts.sack[0], ak);
+	for (i = 0; i < n; i++) { /* by start: what arrived first is not taken for overtaken */
+		for (k = i; k && seq_gt(sack[k - 1].start, seg->opts.sack[i].start); k--)
+			sack[k] = sack[k - 1];
+		sack[k] = seg->opts.sack[i];
+	}
+	for (i = 0; i < n; i++) {
+		uint32_t start = sack[i].start;
 
-		/* a first block at or below the ACK is a DSACK: a duplicate arrived, nothing to
-		 * mark */
-		if (!seq_lt(block.start, block.end) || seq_lt(block.start, tcb->snd_una) ||
-		    seq_gt(block.end, tcb->snd_nxt))
-			continue;
-		if (block_is_new(sq, &block, &start))
-			newly += mark_range(tcb, start, block.end);
+		if (seq_lt(sack[i].start, sack[i].end) && !seq_lt(start, tcb->snd_una) &&
+		    !seq_gt(sack[i].end, tcb->snd_nxt) && block_is_new(sq, &sack[i], &start))
+			mark_range(ts, start, sack[i].end, ak);
 	}
 	memset(sq->seen, 0, sizeof(sq->seen));
-	memcpy(sq->seen, seg->opts.sack, seg->opts.sack_count * sizeof(sq->seen[0]));
-	return newly;
-}
-
-/* A retransmission is lost when data sent after it has arrived: it may be sent again without
- * waiting for the RTO. */
-static void rtx_lost(struct s7_tcb *tcb)
-{
-	struct s7_pkt *chunk = tcb->sq.head;
-
-	for (uint32_t i = 0; chunk && chunk != tcb->sq.next && i < RTX_LOST_LOOK;
-	     i++, chunk = chunk_next(chunk)) {
-		if (!(chunk->tcp.flags & CHUNK_RETRANS) ||
-		    seq_lt(tcb->sq.high_sacked,
-			   (uint32_t)chunk->tcp.owner[1] + tcp_loss_distance(tcb)))
-			continue;
-		chunk->tcp.flags &= (uint8_t)~CHUNK_RETRANS;
-		tcb->sq.retrans -= chunk_space(chunk);
-		tcb->sq.rtx_hint = NULL;
-	}
-}
-
-void tcp_sack_lost(struct s7_tcb *tcb)
-{
-	struct tcp_sendq *sq = &tcb->sq;
-	struct s7_pkt *chunk = sq->lost_hint ? sq->lost_hint : sq->head;
-
-	if (!sq->sacked)
-		return;
-	for (; chunk && chunk != sq->next; chunk = chunk_next(chunk)) {
-		uint32_t own = chunk->tcp.flags & CHUNK_SACKED ? chunk_space(chunk) : 0;
-
-		sq->lost_hint = chunk;
-		if (sq->sacked - sq->sacked_below - own < tcp_loss_distance(tcb))
-			break;
-		sq->sacked_below += own;
-		if (!(chunk->tcp.flags & (CHUNK_SACKED | CHUNK_LOST)))
-			mark_lost(tcb, chunk);
-	}
-	if (sq->retrans)
-		rtx_lost(tcb);
+	memcpy(sq->seen, seg->opts.sack, n * sizeof(sq->seen[0]));
 }
 
 void tcp_mark_head_lost(struct s7_tcb *tcb)
@@ -188,29 +182,49 @@ void tcp_mark_head_lost(struct s7_tcb *tcb)
 	struct s7_pkt *head = tcb->sq.head;
 
 	if (head && head != tcb->sq.next && !(head->tcp.flags & (CHUNK_SACKED | CHUNK_LOST)))
-		mark_lost(tcb, head);
+		tcp_mark_lost(tcb, head);
 }
 
-/* After a timeout everything in flight that was not SACKed is taken for lost (RFC 6675 5.1); a peer
- * may renege. */
-void tcp_mark_all_lost(struct s7_tcb *tcb, bool forget_sacks)
+static void forget_sacks(struct s7_tcb *tcb)
 {
+	struct tcp_sendq *sq = &tcb->sq;
+
+	for (struct s7_pkt *chunk = sq->head; chunk && chunk != sq->next; chunk = chunk_next(chunk))
+		chunk->tcp.flags &= (uint8_t)~CHUNK_SACKED;
+	sq->sacked = sq->sacked_count = 0;
+	memset(sq->seen, 0, sizeof(sq->seen));
+	sq->sack_hint = NULL;
+}
+
+/*
+ * RFC 6675 5.1: a peer may renege, then what it SACKed is lost too. RFC 8985 7.3: what was sent
+ * less than a round trip ago is not.
+ */
+void tcp_mark_timeout(struct s7_tcp_sock *ts, bool forget)
+{
+	struct s7_tcb *tcb = &ts->tcb;
 	struct tcp_sendq *sq = &tcb->sq;
 	struct s7_pkt *chunk;
 
-	if (forget_sacks) {
-		sq->sacked = sq->sacked_below = 0;
-		memset(sq->seen, 0, sizeof(sq->seen));
-		sq->sack_hint = NULL;
-	}
+	if (forget)
+		forget_sacks(tcb);
 	sq->rtx_hint = sq->lost_hint = NULL;
-	sq->sacked_below = 0;
-	sq->retrans = 0;
 	for (chunk = sq->head; chunk && chunk != sq->next; chunk = chunk_next(chunk)) {
-		chunk->tcp.flags &= (uint8_t)~CHUNK_RETRANS;
-		if (forget_sacks)
-			chunk->tcp.flags &= (uint8_t)~CHUNK_SACKED;
-		if (!(chunk->tcp.flags & (CHUNK_SACKED | CHUNK_LOST)))
-			mark_lost(tcb, chunk);
+		if (chunk->tcp.flags & CHUNK_SACKED)
+			continue;
+		if (!forget && chunk != sq->head && tcb->bits & TCB_SACK &&
+		    tcp_rack_left(tcb, chunk, 0, ts->sk.inst->now))
+			continue;
+		tcp_mark_lost(tcb, chunk);
 	}
+}
+
+void tcp_mark_all_lost(struct s7_tcb *tcb)
+{
+	struct tcp_sendq *sq = &tcb->sq;
+
+	sq->rtx_hint = sq->lost_hint = NULL;
+	for (struct s7_pkt *chunk = sq->head; chunk && chunk != sq->next; chunk = chunk_next(chunk))
+		if (!(chunk->tcp.flags & CHUNK_SACKED))
+			tcp_mark_lost(tcb, chunk);
 }

@@ -29,6 +29,9 @@ void tcp_begin(struct s7_tcp_sock *ts)
 	tcb->space_seq = tcb->copied_seq;
 	tcb->space_bytes = (uint32_t)s7_min(sk->rcvbuf / 2, 10 * tcb->mss);
 	tcb->at[TCPD_RTX] = 0;
+	tcb->reordering = sk->inst->params.tcp.reordering;
+	tcb->reo_steps = 1;
+	tcb->usage_seq = tcb->dsack_round = tcb->snd_una;
 	if (!(sk->bits & SKB_SNDBUF_LOCK)) {
 		uint32_t want = 2 * TCP_TRUESIZE * tcp_init_segs(ts);
 

@@ -81,31 +81,53 @@ static bool give_up(struct s7_tcp_sock *ts)
 	return false;
 }
 
-/* Has the peer been silent for longer than anybody wants to wait? RFC 9293 3.8.3, RFC 5482. */
-static bool is_hopeless(struct s7_tcp_sock *ts)
+/* How long so many retransmissions take that begin with the smallest timeout: tcp_retries2 is a
+ * time, told in retransmissions. */
+static s7_time patience(const struct s7_tcb *tcb, uint32_t retries)
 {
+	uint64_t most = tcp_rto_max_us(tcb), us = 0, step = TCP_RTO_MIN_US;
+
+	for (uint32_t i = 0; i <= s7_min(retries, 255); i++) {
+		us += s7_min(step, most);
+		step = s7_min(2 * step, most);
+	}
+	return us * S7_US;
+}
+
+/* Has the peer been silent for longer than anybody wants to wait? RFC 9293 3.8.3, RFC 5482. */
+static bool is_hopeless(struct s7_tcp_sock *ts, bool probing)
+{
+	const struct s7_tcp_params *params = &ts->sk.inst->params.tcp;
 	struct s7_tcb *tcb = &ts->tcb;
 	s7_time now = ts->sk.inst->now;
+	uint32_t most = params->retries2;
 
 	if (!tcb->stalled_at)
 		tcb->stalled_at = now;
 	if (tcb->user_timeout_ms)
 		return now - tcb->stalled_at >= tcb->user_timeout_ms * S7_MS;
-	return tcb->retries >= (tcb->bits & TCB_ORPHAN ? TCP_ORPHAN_RETRIES : TCP_RETRIES_MAX);
+	if (tcb->bits & TCB_ORPHAN)
+		most = params->orphan_retries ? params->orphan_retries : TCP_ORPHAN_RETRIES;
+	if (probing) /* answers begin the count anew */
+		return tcb->retries >= most;
+	return tcb->retries && now - tcb->stalled_at >= patience(tcb, most);
 }
 
 static bool rtx_syn(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
+	const struct s7_tcp_params *params = &ts->sk.inst->params.tcp;
 	uint32_t most = tcb->syn_retries	 ? tcb->syn_retries :
-			tcp_is_early_child(tcb) ? TCP_SYNACK_RETRIES + 1 :
-						  TCP_SYN_RETRIES;
+			tcp_is_early_child(tcb) ? params->synack_retries + 1 :
+						  params->syn_retries;
+	uint32_t linear = tcb->state == TCPS_SYN_SENT ? params->syn_linear_timeouts : 0;
 
-	if (tcb->retries >= most ||
-	    (tcb->user_timeout_ms && is_hopeless(ts)))
+	if (tcb->retries >= most + linear ||
+	    (tcb->user_timeout_ms && is_hopeless(ts, false)))
 		return give_up(ts);
 	tcb->retries++;
-	tcb->backoff++;
+	if (tcb->retries > linear)
+		tcb->backoff++;
 	stat_add(ts->sk.inst, STAT_TCP_RETRANS_SEGS, 1);
 	tcp_send_syn(ts);
 	tcp_rtx_arm(ts);
@@ -128,7 +150,7 @@ static bool on_rtx(struct s7_tcp_sock *ts)
 		return rtx_syn(ts);
 	if (tcb->snd_una == tcb->snd_nxt)
 		return true;
-	if (is_hopeless(ts))
+	if (is_hopeless(ts, false))
 		return give_up(ts);
 	stat_add(ts->sk.inst, STAT_TCP_TIMEOUTS, 1);
 	tcp_enter_loss(ts);
@@ -138,6 +160,9 @@ static bool on_rtx(struct s7_tcp_sock *ts)
 	else
 		tcb->backoff++;
 	tcp_rtx_arm(ts);
+	if (tcb->user_timeout_ms) /* not later than it ends */
+		tcb->at[TCPD_RTX] = s7_min(tcb->at[TCPD_RTX],
+					   tcb->stalled_at + tcb->user_timeout_ms * S7_MS);
 	tcp_output(ts);
 	return true;
 }
@@ -149,7 +174,7 @@ static bool on_persist(struct s7_tcp_sock *ts)
 
 	if (!tcb->sq.next || tcb->snd_una != tcb->snd_nxt)
 		return true;
-	if (is_hopeless(ts))
+	if (is_hopeless(ts, true))
 		return give_up(ts);
 	if (tcb->snd_wnd) {
 		tcp_output_persist(ts);
@@ -213,6 +238,8 @@ static bool on_fin_wait_2(struct s7_tcp_sock *ts)
 }
 
 static bool (*const deadline_handlers[TCPD_COUNT])(struct s7_tcp_sock *ts) = {
+	[TCPD_REO] = tcp_on_reo,
+	[TCPD_TLP] = tcp_on_tlp,
 	[TCPD_RTX] = on_rtx,
 	[TCPD_PERSIST] = on_persist,
 	[TCPD_KEEP] = on_keep,

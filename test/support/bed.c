@@ -116,6 +116,7 @@ const struct s7_host_ops bed_host = {
 };
 
 const struct s7_params bed_params = {
+	.tcp = S7_TCP_LINUX,
 	.tcp_init_cwnd = 10,
 	.tcp_delack_ms = 40,
 	.tcp_min_rto_ms = 200,

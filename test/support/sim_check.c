@@ -20,7 +20,7 @@
 static void check_sendq(const struct s7_tcb *tcb)
 {
 	const struct tcp_sendq *sq = &tcb->sq;
-	uint32_t count = 0, sacked = 0, lost = 0, retrans = 0, below = 0, seq = tcb->snd_una;
+	uint32_t count = 0, sacked = 0, lost = 0, retrans = 0, marked = 0, seq = tcb->snd_una;
 	bool sent = true, before_hint = sq->lost_hint != NULL;
 	const struct s7_pkt *chunk, *last = NULL;
 
@@ -39,7 +39,7 @@ static void check_sendq(const struct s7_tcb *tcb)
 		if (chunk->tcp.flags & CHUNK_SACKED) {
 			CHECK(!(chunk->tcp.flags & (CHUNK_LOST | CHUNK_RETRANS)));
 			sacked += chunk_space(chunk);
-			below += before_hint ? chunk_space(chunk) : 0;
+			marked++;
 		}
 		lost += chunk->tcp.flags & CHUNK_LOST ? chunk_space(chunk) : 0;
 		retrans += chunk->tcp.flags & CHUNK_RETRANS ? chunk_space(chunk) : 0;
@@ -48,7 +48,7 @@ static void check_sendq(const struct s7_tcb *tcb)
 	}
 	CHECK(last == sq->tail && count == sq->count && !before_hint);
 	CHECK(sacked == sq->sacked && lost == sq->lost && retrans == sq->retrans);
-	CHECK(below == sq->sacked_below);
+	CHECK(marked == sq->sacked_count);
 	if (sq->head) {
 		CHECK(seq == tcb->write_seq);
 		CHECK(sq->next || tcb->snd_nxt == tcb->write_seq);

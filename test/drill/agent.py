@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""agent.py: makes the socket calls that drill.py asks for, one JSON line each, and answers with a line.
+
+It is a process of its own, so that a library can be preloaded into it alone. A call that may block is made
+in a thread; everything else in order. Called by: drill.py.
+"""
+import ctypes
+import json
+import os
+import select
+import socket
+import struct
+import sys
+import threading
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+FAMILY = socket.AF_INET
+ADDR = {}
+OUT = threading.Lock()
+
+
+def answer(obj):
+    with OUT:
+        sys.stdout.write(json.dumps(obj) + "\n")
+        sys.stdout.flush()
+
+
+def sockaddr(which):
+    """which: [host, port] or None"""
+    if which is None:
+        return None, 0
+    host, port = which
+    if host == "unspec":
+        raw = struct.pack("=H", socket.AF_UNSPEC) + bytes(14)
+    elif ":" in host:
+        raw = struct.pack("=H", socket.AF_INET6) + struct.pack("!HI", port, 0) + socket.inet_pton(
+            socket.AF_INET6, host) + bytes(4)
+    else:
+        raw = struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + socket.inet_aton(host) + bytes(8)
+    return raw, len(raw)
+
+
+def result(ret):
+    return (ret, ctypes.get_errno() if ret < 0 else 0, None)
+
+
+def do_poll(fds, timeout):
+    arr = ctypes.create_string_buffer(b"".join(struct.pack("=ihh", f, e, 0) for f, e in fds))
+    ret = LIBC.poll(arr, len(fds), timeout)
+    return (ret, ctypes.get_errno() if ret < 0 else 0,
+            [struct.unpack_from("=ihh", arr, i * 8)[2] for i in range(len(fds))])
+
+
+def do_getsockopt(fd, level, name, size):
+    buf = ctypes.create_string_buffer(size)
+    length = ctypes.c_uint32(size)
+    ret = LIBC.getsockopt(fd, level, name, buf, ctypes.byref(length))
+    return (ret, ctypes.get_errno() if ret < 0 else 0, buf.raw[:length.value].hex() if ret == 0 else None)
+
+
+def do_ioctl(fd, req):
+    val = ctypes.c_int(0)
+    ret = LIBC.ioctl(fd, ctypes.c_ulong(req), ctypes.byref(val))
+    return (ret, ctypes.get_errno() if ret < 0 else 0, val.value)
+
+
+def do_recv(fd, size, flags):
+    buf = ctypes.create_string_buffer(max(size, 1))
+    return result(LIBC.recv(fd, buf, ctypes.c_size_t(size), flags))
+
+
+class epoll_event(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = [("events", ctypes.c_uint32), ("data", ctypes.c_uint64)]
+
+
+def do_epoll_ctl(ep, op, fd, events):
+    ev = epoll_event(events, fd)
+    return result(LIBC.epoll_ctl(ep, op, fd, ctypes.byref(ev)))
+
+
+def do_epoll_wait(ep, count, timeout):
+    evs = (epoll_event * max(count, 1))()
+    ret = LIBC.epoll_wait(ep, evs, count, timeout)
+    return (ret, ctypes.get_errno() if ret < 0 else 0, [[e.events, e.data] for e in evs[:max(ret, 0)]])
+
+
+CALLS = {
+    "socket": lambda t, p: result(LIBC.socket(FAMILY, t, p)),
+    "bind": lambda fd, a: result(LIBC.bind(fd, *sockaddr(a))),
+    "listen": lambda fd, n: result(LIBC.listen(fd, n)),
+    "accept": lambda fd, fl: result(LIBC.accept4(fd, None, None, fl)),
+    "connect": lambda fd, a: result(LIBC.connect(fd, *sockaddr(a))),
+    "close": lambda fd: result(LIBC.close(fd)),
+    "shutdown": lambda fd, how: result(LIBC.shutdown(fd, how)),
+    "send": lambda fd, n, fl: result(LIBC.send(fd, bytes(n), ctypes.c_size_t(n), fl)),
+    "write": lambda fd, n: result(LIBC.write(fd, bytes(n), ctypes.c_size_t(n))),
+    "sendto": lambda fd, n, fl, a: result(LIBC.sendto(fd, bytes(n), ctypes.c_size_t(n), fl, *sockaddr(a))),
+    "recv": do_recv,
+    "read": lambda fd, n: do_recv(fd, n, 0),
+    "setsockopt": lambda fd, l, o, v: result(LIBC.setsockopt(fd, l, o, bytes.fromhex(v), len(v) // 2)),
+    "getsockopt": do_getsockopt,
+    "fcntl": lambda fd, c, v: result(LIBC.fcntl(fd, c, v)),
+    "ioctl": do_ioctl,
+    "poll": do_poll,
+    "epoll_create": lambda n: result(LIBC.epoll_create(n)),
+    "epoll_ctl": do_epoll_ctl,
+    "epoll_wait": do_epoll_wait,
+}
+
+
+def run(req):
+    try:
+        ret, err, extra = CALLS[req["call"]](*req["args"])
+    except Exception as e:  # a mistake of the script, not of the stack
+        ret, err, extra = -1, -1, repr(e)
+    answer({"id": req["id"], "ret": ret, "errno": err, "extra": extra})
+
+
+def main():
+    global FAMILY
+    LIBC.send.restype = LIBC.recv.restype = LIBC.write.restype = LIBC.sendto.restype = ctypes.c_ssize_t
+    if sys.argv[1] == "6":
+        FAMILY = socket.AF_INET6
+    # the numbers that scripts expect begin at 3
+    for line in iter(sys.stdin.readline, ""):
+        req = json.loads(line)
+        if req.get("blocking"):
+            threading.Thread(target=run, args=(req,), daemon=True).start()
+        else:
+            run(req)
+    os._exit(0)
+
+
+main()
