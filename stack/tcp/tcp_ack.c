@@ -215,6 +215,8 @@ static S7_NOINLINE void ack_dubious(struct s7_tcp_sock *ts, struct tcp_acking *a
 		if (ak->sacked_at < tcb->sq.head->tcp.sent_at)
 			tcp_rtx_arm(ts);
 	}
+	if (ak->ece)
+		tcb->delivered_ce += tcb->delivered - ak->delivered;
 	tcp_recovery_on_ack(ts, ak);
 	if (ak->acked || (tcb->ca_state != TCPCA_OPEN && tcb->ca_state != TCPCA_CWR))
 		tcp_tlp_arm(ts); /* or none, as the state is now */
@@ -223,7 +225,8 @@ static S7_NOINLINE void ack_dubious(struct s7_tcp_sock *ts, struct tcp_acking *a
 bool tcp_ack(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	struct tcp_acking ak = { .una = tcb->snd_una, .acked = seg->h.ack - tcb->snd_una };
+	struct tcp_acking ak = { .una = tcb->snd_una, .acked = seg->h.ack - tcb->snd_una,
+				 .delivered = tcb->delivered };
 	uint32_t flight = tcb->snd_nxt - tcb->snd_una;
 	bool wnd_changed;
 

@@ -95,6 +95,7 @@ static void take_numbers(struct s7_tcp_sock *ts, const struct s7_tcp_req *req,
 	tcb->ts_recent_s = (uint32_t)(ts->sk.inst->now / S7_SEC);
 	tcb->bits |= req->bits & TCPO_TS ? TCB_TS : 0;
 	tcb->bits |= req->bits & TCPO_SACK_OK ? TCB_SACK : 0;
+	tcb->bits |= req->ecn ? TCB_ECN : 0;
 	tcb->bits |= req->bits & TCPO_WSCALE ? TCB_WSCALE : 0;
 	tcb->dst = req->dst;
 	tcb->saved_syn = req->syn;

@@ -5,7 +5,7 @@
  * Idea: when a listener holds all the half-open connections it may, the answer to a SYN remembers
  * itself. Our ISN is 5 bits of a 64 s clock, 3 bits of an MSS table, 24 bits of a keyed hash over
  * the four-tuple, the peer's ISN, clock and MSS. With timestamps the low 6 bits of ours carry
- * window scale and SACK-permitted; without them neither is used.
+ * window scale, SACK-permitted and ECN; without them none is used.
  * Invariants: nothing is stored; a cookie is good for two ticks of the clock and only while this
  * listener has sent any lately.
  * Context: instance lock. Called by: tcp_in.c.
@@ -18,6 +18,7 @@
 #define COOKIE_TS_MASK ((1u << COOKIE_TS_BITS) - 1)
 #define COOKIE_NO_SCALE 15u
 #define COOKIE_SACK 16u
+#define COOKIE_ECN 32u
 
 static const uint16_t cookie_mss[8] = { 216, 536, 1024, 1220, 1360, 1440, 1460, 8960 };
 
@@ -48,6 +49,7 @@ static uint32_t cookie_ts(struct s7_inst *inst, const struct s7_tcp_req *req)
 	uint32_t ts;
 
 	bits |= req->bits & TCPO_SACK_OK ? COOKIE_SACK : 0;
+	bits |= req->ecn ? COOKIE_ECN : 0;
 	ts = (now & ~COOKIE_TS_MASK) | bits;
 	return seq_gt(ts, now) ? ts - (COOKIE_TS_MASK + 1) : ts;
 }
@@ -65,6 +67,7 @@ void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx,
 	}
 	if (!(req.bits & TCPO_TS)) {
 		req.bits = 0;
+		req.ecn = false;
 		req.rcv_wscale = req.snd_wscale = 0;
 	}
 	while (mss && cookie_mss[mss] > req.mss)
@@ -97,12 +100,14 @@ static void cookie_options(struct s7_tcp_req *req, const struct s7_tcp_sock *lis
 	uint32_t bits = seg->opts.ts_ecr & COOKIE_TS_MASK;
 
 	req->bits = 0;
+	req->ecn = false;
 	req->snd_wscale = req->rcv_wscale = 0;
 	if (!(seg->opts.bits & TCPO_TS))
 		return;
 	req->bits = TCPO_TS;
 	req->ts_recent = seg->opts.ts_val;
 	req->bits |= bits & COOKIE_SACK ? TCPO_SACK_OK : 0;
+	req->ecn = bits & COOKIE_ECN && listener->sk.inst->params.tcp.ecn;
 	if ((bits & 15) != COOKIE_NO_SCALE) {
 		req->bits |= TCPO_WSCALE;
 		req->snd_wscale = bits & 15;

@@ -235,6 +235,7 @@ void tcp_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 
 	stat_add(inst, STAT_TCP_IN_SEGS, 1);
 	seg.ttl = rx->ttl;
+	seg.ecn = rx->tos & ECN_BITS;
 	if (s7_unlikely(pkt->len < TCP_HDR_MAX && pkt->len < pkt->total)) {
 		/* the header may be spread over buffers (small fragments): one flat copy */
 		struct s7_pkt *flat = pkt_copy_whole(inst, pkt);

@@ -13,6 +13,7 @@
 #include "stack/core/ext.h"
 #include "stack/ip/ip4_opts.h"
 #include "stack/tcp/tcp.h"
+#include "stack/tcp/tcp_ecn.h"
 #include "stack/tcp/tcp_loss.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/tcp_hdr.h"
@@ -56,6 +57,7 @@ enum tcp_chunk_flags {
 struct tcp_seg {
 	struct tcp_hdr h;
 	uint8_t ttl;  /* of its packet */
+	uint8_t ecn;  /* the two bits of its IP header: enum tcp_ecn_bits */
 	uint32_t len; /* payload bytes */
 	struct tcp_opts opts;
 };

@@ -322,7 +322,9 @@ uint32_t tcp_get_info(const struct s7_sock *sk, void *buf, uint32_t len)
 	info.tcpi_backoff = (uint8_t)tcb->backoff;
 	info.tcpi_options = (tcb->bits & TCB_TS ? TCPI_OPT_TIMESTAMPS : 0) |
 			    (tcb->bits & TCB_SACK ? TCPI_OPT_SACK : 0) |
-			    (tcb->bits & TCB_WSCALE ? TCPI_OPT_WSCALE : 0);
+			    (tcb->bits & TCB_WSCALE ? TCPI_OPT_WSCALE : 0) |
+			    (tcb->bits & TCB_ECN ? TCPI_OPT_ECN : 0) |
+			    (tcb->bits & TCB_ECN_SEEN ? TCPI_OPT_ECN_SEEN : 0);
 	if (tcb->tfo && tcb->tfo->taken)
 		info.tcpi_options |= TCPI_OPT_SYN_DATA;
 	if (tcb->tfo)

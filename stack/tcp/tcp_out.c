@@ -37,6 +37,8 @@ static void out_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out, uint32_
 	out->ttl = sk_ttl(&ts->sk, tcb->dst.is_v4, dst_hop_limit(&tcb->dst));
 	out->hdrs = tcb->dst.is_v4 ? NULL : tcp_hdrs(&ts->sk);
 	out->ip_opts = tcp_ip_opts(&ts->sk);
+	if (s7_unlikely(tcb->bits & TCB_ECN_ECHO))
+		out->flags |= TCPF_ECE;
 	out->opts.bits = 0;
 	out->opts.sack_count = 0;
 	if (s7_likely(tcb->bits & TCB_TS)) {
@@ -127,6 +129,7 @@ static void syn_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out)
 	bool ack = tcb->state == TCPS_SYN_RCVD;
 
 	out_prepare(ts, out, tcb->iss, (uint8_t)(TCPF_SYN | (ack ? TCPF_ACK : 0)));
+	out->flags |= tcp_ecn_syn_flags(ts);
 	tcb->rcv_wnd = (uint32_t)s7_min(tcp_window_free(ts), 65535);
 	out->wnd = (uint16_t)tcb->rcv_wnd;
 	out->ack = ack ? tcb->rcv_nxt : 0;
@@ -271,7 +274,7 @@ static uint32_t burst_limit(const struct s7_tcp_sock *ts, uint32_t *ret_chunks)
 
 	*ret_chunks = GATHER_MAX;
 	if (!(iface->caps & NETDEV_TSO) || iface->tso_max < 2 * tcb->mss ||
-	    tcb->bits & TCB_URG_OUT || s7_unlikely(tcp_hdrs_len(&ts->sk)))
+	    tcb->bits & (TCB_URG_OUT | TCB_ECN_CWR) || s7_unlikely(tcp_hdrs_len(&ts->sk)))
 		return tcb->mss;
 	max = (uint32_t)s7_min(iface->tso_max, 65535 - 128);
 	*ret_chunks = iface->tso_segs_max ? iface->tso_segs_max : GATHER_MAX;
@@ -360,6 +363,8 @@ static void burst_send(struct s7_tcp_sock *ts, struct burst *b)
 	if (b->bytes < tcb->mss)
 		tcb->snd_sml = tcb->snd_nxt;
 	out_prepare(ts, &out, seq, TCPF_ACK);
+	if (s7_unlikely(tcb->bits & TCB_ECN) && b->bytes)
+		tcp_ecn_mark(tcb, &out);
 	out.flags |= b->fin ? TCPF_FIN : 0;
 	out.flags |= b->psh || !tcb->sq.next ? TCPF_PSH : 0;
 	if (s7_unlikely(b->stamp))

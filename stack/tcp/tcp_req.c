@@ -82,6 +82,7 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	req->rcv_wnd = initial_window(listener, &req->dst, &rx->iface->tcp);
 	req->snd_wnd = seg->h.wnd;
 	req->mss = o->bits & TCPO_MSS ? (uint16_t)s7_max(o->mss, TCP_MSS_MIN) : TCP_MSS_FALLBACK;
+	req->ecn = tcp_ecn_grants(inst, seg);
 	req->bits = o->bits & (TCPO_WSCALE | TCPO_SACK_OK | TCPO_TS);
 	req->snd_wscale = o->bits & TCPO_WSCALE ? o->wscale : 0;
 	if (o->bits & TCPO_WSCALE)
@@ -100,7 +101,7 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 		.seq = req->iss,
 		.ack = req->irs + 1,
 		.wnd = (uint16_t)req->rcv_wnd,
-		.flags = TCPF_SYN | TCPF_ACK,
+		.flags = (uint8_t)(TCPF_SYN | TCPF_ACK | (req->ecn ? TCPF_ECE : 0)),
 		.delay_us = req->listener->tcb.tx_delay_us,
 		.may_fragment = tcp_may_fragment(&req->listener->sk, &req->dst),
 		.tos = req->tos,

@@ -135,6 +135,8 @@ static void rx_fast(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *
 	if (s7_unlikely(seg->len && must_refuse(ts))) {
 		drop(ts, pkt, DROP_TCP_RCVBUF);
 	} else if (seg->len) {
+		if (s7_unlikely(tcb->bits & TCB_ECN))
+			tcp_ecn_arrived(tcb, seg);
 		tcp_pkt_trim(pkt, seg->h.hdr_len);
 		queue_in_order(ts, pkt, seg);
 		ack_schedule(ts, seg->len);
@@ -369,6 +371,8 @@ static void step_data(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg
 	struct s7_tcb *tcb = &ts->tcb;
 	bool fin, readable = seg->len > 0;
 
+	if (s7_unlikely(tcb->bits & TCB_ECN) && seg->len)
+		tcp_ecn_arrived(tcb, seg);
 	tcp_pkt_trim(pkt, seg->h.hdr_len);
 	if (!data_trim(tcb, pkt, seg)) {
 		pkt_drop(ts->sk.inst, pkt, DROP_TCP_OLD);

@@ -61,7 +61,6 @@ static void mark_sacked(struct s7_tcb *tcb, struct s7_pkt *chunk, struct tcp_ack
 	sq->sacked += space;
 	sq->sacked_count++;
 	tcb->delivered++;
-	tcb->delivered_ce += ak->ece;
 }
 
 void tcp_mark_lost(struct s7_tcb *tcb, struct s7_pkt *chunk)

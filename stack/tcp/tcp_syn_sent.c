@@ -63,6 +63,7 @@ static void take_syn(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 	struct s7_tcb *tcb = &ts->tcb;
 	const struct tcp_opts *o = &seg->opts;
 
+	tcp_ecn_answered(tcb, seg->h.flags);
 	tcb->irs = seg->h.seq;
 	tcb->rcv_nxt = tcb->rcv_wup = tcb->copied_seq = seg->h.seq + 1;
 	tcb->peer_mss =

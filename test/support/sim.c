@@ -62,9 +62,25 @@ static bool frame_seg(const struct sim *sim, const uint8_t *data, uint32_t len,
 			     get_be16(data + IP_AT + 2) - 20u;
 	if (tcp_hdr_read(data + at, len - at, &ret_seg->h))
 		return false;
+	ret_seg->tos = sim->setup.v6 ? (uint8_t)(get_be16(data + IP_AT) >> 4) : data[IP_AT + 1];
 	ret_seg->len = l4 - ret_seg->h.hdr_len;
 	return !tcp_opts_read(data + at + 20, ret_seg->h.hdr_len - 20u,
 			      ret_seg->h.flags & TCPF_SYN, &ret_seg->opts);
+}
+
+static void mark_ce(const struct sim *sim, uint8_t *frame)
+{
+	uint8_t *ip = frame + IP_AT;
+	uint16_t sum;
+
+	if (sim->setup.v6) {
+		ip[1] |= 3 << 4;
+		return;
+	}
+	ip[1] |= 3;
+	memset(ip + 10, 0, 2);
+	sum = csum_fold(csum_partial(ip, 20, 0));
+	memcpy(ip + 10, &sum, 2);
 }
 
 static void link_send(struct sim *sim, uint32_t from, const uint8_t *data, uint32_t len,
@@ -75,15 +91,17 @@ static void link_send(struct sim *sim, uint32_t from, const uint8_t *data, uint3
 	uint32_t copies = 1 + (sim_random(sim) % 1000 < setup->dup_permille);
 	struct sim_seg seg = { .from = from };
 	s7_time at = s7_max(sim->now, to->line_free);
+	enum sim_verdict verdict = SIM_PASS;
 
 	sim->frames++;
+	if (sim->hook && frame_seg(sim, data, len, &seg))
+		verdict = sim->hook(sim, &seg);
 	if (setup->rate_bytes_s) {
 		at += len * S7_SEC / setup->rate_bytes_s;
 		to->line_free = at;
 	}
 	if (sim_random(sim) % 1000 < setup->loss_permille ||
-	    (sim->path_mtu && len > sim->path_mtu + 14) ||
-	    (sim->hook && frame_seg(sim, data, len, &seg) && sim->hook(sim, &seg) == SIM_DROP)) {
+	    (sim->path_mtu && len > sim->path_mtu + 14) || verdict == SIM_DROP) {
 		sim->lost++;
 		copies = 0;
 	}
@@ -97,6 +115,8 @@ static void link_send(struct sim *sim, uint32_t from, const uint8_t *data, uint3
 		frame->held = held;
 		held = NULL;
 		memcpy(frame->data, data, len);
+		if (verdict == SIM_MARK)
+			mark_ce(sim, frame->data);
 		inbox_put(to, frame);
 	}
 }

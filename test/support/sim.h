@@ -45,10 +45,11 @@ struct sim_seg {
 	uint32_t from; /* host */
 	struct tcp_hdr h;
 	uint32_t len;
+	uint8_t tos;
 	struct tcp_opts opts;
 };
 
-enum sim_verdict { SIM_PASS, SIM_DROP };
+enum sim_verdict { SIM_PASS, SIM_DROP, SIM_MARK /* CE, as a router that is full */ };
 
 struct sim_setup {
 	s7_time delay_ns;
