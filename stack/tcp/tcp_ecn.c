@@ -4,8 +4,9 @@
  *
  * Idea: the SYN asks with ECE and CWR (net.ipv4.tcp_ecn = 1), the SYN-ACK grants with ECE (1 or
  * 2, the default). From then on new data is ECT(0); retransmissions, SYNs and bare ACKs are not
- * (6.1.4, 6.1.5). What arrives marked CE makes every ACK carry ECE until the peer's CWR comes. ECE on an
- * ACK is for tcp_recovery.c: one reduction a round trip, after which the next new data carries CWR.
+ * (6.1.4, 6.1.5). What arrives marked CE makes every ACK carry ECE until the peer's CWR comes. ECE
+ * on an ACK is for tcp_recovery.c: one reduction a round trip, after which the next new data
+ * carries CWR.
  * A SYN that is sent again does not ask any more (6.1.1.1, net.ipv4.tcp_ecn_fallback), for there
  * are paths that swallow it.
  * Values of tcp_ecn above 2 ask Linux for accurate ECN, which falls back to this: 3 and 4 ask, 5
