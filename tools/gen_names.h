@@ -442,7 +442,7 @@ static const struct fact suite_facts[] = {
 	  "all pass; kernel the same" },
 	{ "... udpgso, 7 forms", "all pass; kernel the same" },
 	{ "... psock_snd, 12 forms",
-	  "8 as the kernel; VLAN tags and virtio headers are not there" },
+	  "as the kernel, VLAN tags too; but for the forms with virtio headers" },
 	{ "... ip_defrag, 4 forms",
 	  "2 pass (overlaps); without them packets have more than 256 fragments; kernel 4 pass" },
 	{ "... ipv6_flowlabel, psock_fanout", "pass; kernel the same" },

@@ -189,6 +189,8 @@ static inline uint32_t ip_headroom(const struct s7_dst *dst)
 uint32_t ip_pseudo_sum(const struct s7_ip *src, const struct s7_ip *dst, uint8_t proto,
 		       uint32_t len);
 
+/* Takes the tag of VLAN 0, which tells a priority alone, off a frame. False: it has no such tag. */
+bool eth_untag(struct s7_pkt *pkt);
 /* Frames from a device. */
 void eth_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt **pkts, uint32_t count);
 /* A packet that starts at its IP header (lo). */

@@ -96,11 +96,13 @@ static int check_frame(const struct s7_packet_sock *ps, const struct way *way, u
 		       const struct s7_pkt *pkt)
 {
 	bool raw = ps->sk.type == SOCK_RAW;
+	bool tagged = raw ? is_tagged(pkt->data) : way->proto == ETH_TYPE_VLAN;
 
 	if (raw ? len < ETH_LEN : !way->addr && !(way->iface->flags & IFACE_LO))
 		return -EINVAL;
+	/* a tag comes on top, on Ethernet */
 	if (len > way->iface->mtu + (raw ? ETH_LEN : 0) &&
-	    !(raw ? is_tagged(pkt->data) : way->proto == ETH_TYPE_VLAN))
+	    (!tagged || way->iface->flags & IFACE_LO))
 		return -EMSGSIZE;
 	return 0;
 }

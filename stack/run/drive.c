@@ -318,8 +318,11 @@ static bool lo_martian(const struct s7_pkt *pkt, uint16_t type)
 /* A packet socket sent it: what is IP, and addressed to lo or to all, is the stack's. */
 static void lo_frame(struct s7_inst *inst, struct s7_iface *lo, struct s7_pkt *pkt)
 {
-	uint16_t type = eth_type(pkt->data);
+	uint16_t type;
 
+	while (s7_unlikely(eth_type(pkt->data) == ETH_TYPE_VLAN) && eth_untag(pkt))
+		;
+	type = eth_type(pkt->data);
 	if (!mac_is_group(pkt->data) && !mac_is_zero(pkt->data)) {
 		pkt_drop(inst, pkt, DROP_ETH_NOT_MINE);
 	} else if (type != ETH_TYPE_IP4 && type != ETH_TYPE_IP6) {

@@ -161,3 +161,20 @@ Test(ip_icmp, no_error_about_an_error_a_broadcast_or_nobody)
 	cr_assert_eq(m->inst->drop[DROP_ICMP_TYPE], 1);
 	cr_assert_eq(mini_free(m), 0);
 }
+
+/* IEEE 802.1Q 9.6: VLAN 0 is no VLAN, but a priority. */
+Test(ip_in, priority_tags_are_taken_off)
+{
+	for (uint8_t vlan = 0; vlan < 2; vlan++) {
+		struct mini *m = mini_new(IFACE_UP, false);
+		uint8_t frame[128], tag[4] = { 0x81, 0, 0xa0, vlan };
+		uint32_t len = good(frame);
+
+		memmove(frame + 16, frame + 12, len - 12);
+		memcpy(frame + 12, tag, sizeof(tag));
+		mini_in(m, frame, len + 4);
+		cr_assert_eq(m->inst->drop[DROP_ETH_VLAN], vlan);
+		cr_assert_eq(m->inst->drop[DROP_UDP_NO_PORT], !vlan);
+		cr_assert_eq(mini_free(m), 0);
+	}
+}
