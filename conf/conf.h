@@ -70,6 +70,7 @@ struct conf_iface {
 	bool has_mac;
 	uint32_t queues;	     /* default 1 */
 	uint32_t rx_ring, tx_ring;   /* descriptors; 0: the driver's default */
+	bool accept_ra;		     /* routers of the link are believed */
 	uint32_t spin_us;	     /* a blocking call polls so long before it sleeps */
 	enum conf_rx_checksum rx_checksum;
 	enum conf_tso tso;

@@ -164,6 +164,10 @@ const struct conf_key conf_keys[] = {
 	{ IFACE(tx_ring), .name = "tx_ring", .type = CONF_T_NUMBER, .min = 64, .max = 32768,
 	  .power_of_two = true, .zero = "auto", .initial = "auto",
 	  .help = "Transmit descriptors of a queue; auto is the driver's default." },
+	{ IFACE(accept_ra), .name = "accept_ra", .type = CONF_T_BOOL, .initial = "yes",
+	  .help = "Whether routers of the link are asked and believed: default routers, prefixes, "
+		  "IPv6 addresses (SLAAC). For interfaces that are sock7's alone; on others the "
+		  "kernel does." },
 	{ IFACE(spin_us), .name = "spin_us", .type = CONF_T_NUMBER, .max = 1000000, .initial = "20",
 	  .help = "How long a blocking call polls in microseconds before it sleeps. More buys "
 		  "latency with CPU time; 0 sleeps at once." },

@@ -228,6 +228,8 @@ static void iface_update(uint32_t index)
 		iface->flags = (uint16_t)((iface->flags & ~IFACE_TEMPORARY) |
 					  (temporary ? IFACE_TEMPORARY : 0));
 		lost = iface_set_addrs(inst, iface, addrs, count);
+		if (s7_boot.conf.iface[index].accept_ra && !boot->adopt && !boot->ifindex)
+			router_start(inst, iface);
 		inst_unlock(inst);
 	}
 	if (lost)

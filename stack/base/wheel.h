@@ -28,6 +28,7 @@ enum s7_timer_kind {
 	TIMER_ND,	 /* end of duplicate address detection */
 	TIMER_GROUP,	 /* reports of multicast groups */
 	TIMER_PACKET,	 /* a block of a ring is given to the program */
+	TIMER_ROUTER,	 /* what routers told ends */
 	TIMER_HOLD,	 /* packets that leave later */
 	TIMER_HOST,	 /* free for tests */
 	TIMER_KIND_COUNT

@@ -47,6 +47,7 @@ enum s7_addr_flags {
 	/* set by the stack, never by the caller of iface_set_addrs: */
 	ADDR_TENTATIVE = 1 << 2, /* being checked for duplicates; in use all the same (RFC 4429) */
 	ADDR_DUPLICATE = 1 << 3, /* somebody else has it: not ours */
+	ADDR_LEARNED = 1 << 7,	 /* made of a prefix that a router told (router.h) */
 	ADDR_AUTO = 1 << 4,	 /* the link-local address made of the MAC */
 };
 

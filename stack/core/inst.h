@@ -266,6 +266,7 @@ struct s7_inst {
 	struct s7_neigh_table *neigh;
 	struct s7_frag_table *frags;
 	struct s7_group_table *groups;
+	struct s7_router_table *routers; /* stack/ip/router.h */
 	struct s7_hold_table *holds; /* stack/ip/hold.h */
 	struct s7_tcp_inst *tcp;
 	struct s7_udp_inst *udp;

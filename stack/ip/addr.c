@@ -18,13 +18,20 @@
 #define EUI64_BITS 64
 #define MAC_LOCAL 2 /* universal/local bit, inverted in the identifier */
 
-static struct s7_iface_addr link_local_of(const struct s7_iface *iface)
+void addr_identifier(const struct s7_iface *iface, uint8_t ret_bytes[8])
 {
 	const uint8_t *mac = iface->mac;
+
+	memcpy(ret_bytes, (uint8_t[]){ mac[0] ^ MAC_LOCAL, mac[1], mac[2], 0xff, 0xfe, mac[3],
+				       mac[4], mac[5] }, 8);
+}
+
+static struct s7_iface_addr link_local_of(const struct s7_iface *iface)
+{
 	struct s7_iface_addr addr = { .prefix_len = EUI64_BITS, .flags = ADDR_AUTO };
 
-	addr.ip = (struct s7_ip){ .b = { 0xfe, 0x80, [8] = mac[0] ^ MAC_LOCAL, mac[1], mac[2], 0xff,
-					 0xfe, mac[3], mac[4], mac[5] } };
+	addr.ip = (struct s7_ip){ .b = { 0xfe, 0x80 } };
+	addr_identifier(iface, addr.ip.b + 8);
 	return addr;
 }
 
@@ -35,7 +42,8 @@ static void addr_keep_state(const struct s7_iface *iface, struct s7_iface_addr *
 {
 	uint32_t i;
 
-	addr->flags &= ADDR_KERNEL | ADDR_DEPRECATED | ADDR_AUTO | ADDR_TEMPORARY | ADDR_HOME;
+	addr->flags &= ADDR_KERNEL | ADDR_DEPRECATED | ADDR_AUTO | ADDR_TEMPORARY | ADDR_HOME |
+		       ADDR_LEARNED;
 	addr->probed_at = 0;
 	if (addr->flags & ADDR_KERNEL || iface->index == S7_IFACE_LO)
 		return;
@@ -56,6 +64,14 @@ struct addr_list {
 	uint32_t v4_count, v6_count, lost;
 	bool link_local;
 };
+
+static bool list_has(const struct addr_list *list, const struct s7_ip *ip)
+{
+	for (uint32_t i = 0; i < list->v6_count; i++)
+		if (ip_equal(&list->v6[i].ip, ip))
+			return true;
+	return false;
+}
 
 static void list_take(struct addr_list *list, const struct s7_iface *iface,
 		      const struct s7_iface_addr *addr)
@@ -118,6 +134,9 @@ uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
 
 		list_take(&list, iface, &own);
 	}
+	for (i = 0; i < old_count; i++)
+		if (iface->addr6[i].flags & ADDR_LEARNED && !list_has(&list, &iface->addr6[i].ip))
+			list_take(&list, iface, &iface->addr6[i]);
 	memcpy(iface->addr, list.v4, sizeof(list.v4));
 	iface->addr_count = (uint8_t)list.v4_count;
 	memcpy(old, iface->addr6, sizeof(old));
@@ -129,4 +148,58 @@ uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
 	own_groups(inst, iface, old, old_count, false);
 	nd_check_duplicates(inst, iface);
 	return list.lost;
+}
+
+/* ---- what routers told ---- */
+
+static struct s7_iface_addr *learned(struct s7_iface *iface, const struct s7_ip *ip)
+{
+	for (uint32_t i = 0; i < iface->addr6_count; i++)
+		if (ip_equal(&iface->addr6[i].ip, ip))
+			return iface->addr6[i].flags & ADDR_LEARNED ? &iface->addr6[i] : NULL;
+	return NULL;
+}
+
+bool iface_learn_addr(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip)
+{
+	struct s7_iface_addr addr = { .ip = *ip, .prefix_len = EUI64_BITS,
+				      .flags = ADDR_LEARNED | ADDR_TENTATIVE };
+	uint32_t i;
+
+	for (i = 0; i < iface->addr6_count; i++)
+		if (ip_equal(&iface->addr6[i].ip, ip))
+			return false;
+	if (i == IFACE_ADDRS6_MAX)
+		return false;
+	iface->addr6[i] = addr;
+	s7_in_order();
+	iface->addr6_count = i + 1;
+	inst->routes->generation++;
+	own_groups(inst, iface, &addr, 1, true);
+	nd_check_duplicates(inst, iface);
+	return true;
+}
+
+void iface_unlearn_addr(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip)
+{
+	struct s7_iface_addr *addr = learned(iface, ip), gone;
+
+	if (!addr)
+		return;
+	gone = *addr;
+	*addr = iface->addr6[iface->addr6_count - 1];
+	s7_in_order();
+	iface->addr6_count--;
+	inst->routes->generation++;
+	own_groups(inst, iface, &gone, 1, false);
+}
+
+void iface_age_addr(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip, bool old)
+{
+	struct s7_iface_addr *addr = learned(iface, ip);
+
+	if (!addr || !!(addr->flags & ADDR_DEPRECATED) == old)
+		return;
+	addr->flags ^= ADDR_DEPRECATED;
+	inst->routes->generation++;
 }

@@ -4,8 +4,8 @@
  *
  * A frame is ours when it is addressed to the interface or to a group. A shared tap also shows what
  * the host itself sends (source is our own address): dropped by name, it would look like a
- * reflection of our traffic. A tag of VLAN 0 carries nothing but a priority (IEEE 802.1Q 9.6) and is
- * taken off; other VLANs have their name in drop.def until their issue comes.
+ * reflection of our traffic. A tag of VLAN 0 carries nothing but a priority (IEEE 802.1Q 9.6) and
+ * is taken off; other VLANs have their name in drop.def until their issue comes.
  * Context: instance lock. Called by: inst_drive (a burst at a time), fuzzers.
  */
 #include "stack/ip/arp.h"

@@ -58,6 +58,7 @@ struct s7_route {
 	uint32_t metric;
 	struct s7_ip via;    /* all zero: on link */
 	struct s7_ip source; /* preferred, all zero: choose */
+	bool learned;	     /* from a router's advertisement */
 	bool over_lo;	     /* it leads to the kernel's lo */
 	bool has_metrics;    /* any of these is set */
 	struct s7_metrics metrics;
@@ -83,6 +84,12 @@ int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t coun
  */
 uint32_t iface_set_addrs(struct s7_inst *inst, struct s7_iface *iface,
 			 const struct s7_iface_addr *addrs, uint32_t count);
+
+/*
+ * Asks the routers of the link, and believes them from now on: default routers, prefixes, addresses
+ * (RFC 4861, RFC 4862). For interfaces that are ours alone. Idempotent.
+ */
+void router_start(struct s7_inst *inst, struct s7_iface *iface);
 
 /* Another MTU from now on; ways found earlier are looked up again. */
 void iface_set_mtu(struct s7_inst *inst, struct s7_iface *iface, uint32_t mtu);

@@ -21,6 +21,16 @@ struct s7_ip ip6_source(const struct s7_inst *inst, const struct s7_iface *iface
 struct s7_ip ip6_source_by(const struct s7_inst *inst, const struct s7_iface *iface,
 			   const struct s7_ip *to, uint8_t prefs);
 
+/* ---- addr.c: addresses that routers told ---- */
+
+/* The last 64 bits of the interface's addresses (RFC 4291 appendix A). */
+void addr_identifier(const struct s7_iface *iface, uint8_t ret_bytes[8]);
+/* It is checked for duplicates. False: the interface has it, or no room. */
+bool iface_learn_addr(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip);
+void iface_unlearn_addr(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip);
+/* Is it a source of choice still (RFC 4862 5.5.4)? */
+void iface_age_addr(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip, bool old);
+
 /* ---- ip6_ext.c ---- */
 
 /*
@@ -39,6 +49,9 @@ struct s7_neigh;
 void nd_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx);
 /* Who has neigh->ip? To its solicited-node group, or to the known address when `unicast`. */
 void nd_ask(struct s7_inst *inst, const struct s7_neigh *neigh, bool unicast);
+/* The packet is an ICMPv6 message without checksum: to the group, with hop limit 255. Consumes. */
+void nd_send_message(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt,
+		     const struct s7_ip *src, const struct s7_ip *group);
 /* Probes what is tentative among the interface's addresses. */
 void nd_check_duplicates(struct s7_inst *inst, struct s7_iface *iface);
 /* The group by which the neighbours of an address are asked (RFC 4291 2.7.1). */

@@ -7,6 +7,7 @@
 #include "stack/ip/group.h"
 #include "stack/ip/hold.h"
 #include "stack/ip/route.h"
+#include "stack/ip/router.h"
 
 int ip_inst_init(struct s7_inst *inst)
 {
@@ -24,5 +25,7 @@ int ip_inst_init(struct s7_inst *inst)
 		err = group_init(inst);
 	if (!err)
 		err = hold_init(inst);
+	if (!err)
+		err = router_init(inst);
 	return err ? err : frag_init(inst);
 }

@@ -7,8 +7,8 @@
  * so no fragments (RFC 6980); parse; refuse what
  * cannot be true. A solicitation for an address of this interface teaches the sender's link address
  * and is answered, unless the kernel has the address and does so itself. An advertisement changes
- * what we know of a neighbour that was asked for (neigh_advertised). Redirects and router messages
- * are not ours: routes are the kernel's or the configuration's.
+ * what we know of a neighbour that was asked for (neigh_advertised). Advertisements of routers are
+ * router.c's; redirects are not believed: routes are the kernel's or the configuration's.
  * A new address of ours alone is probed once from :: and used meanwhile (RFC 4429: without
  * overriding what others know). One who answers or probes for it too within a second keeps it: the
  * address is marked, said in the log and no longer ours. What comes from our own link address is no
@@ -20,6 +20,7 @@
 #include "stack/ip/icmp6.h"
 #include "stack/ip/ip6.h"
 #include "stack/ip/route.h"
+#include "stack/ip/router.h"
 #include "stack/wire/csum.h"
 #include "stack/wire/eth.h"
 
@@ -33,26 +34,43 @@ struct s7_ip nd_solicited_group(const struct s7_ip *ip)
 	return (struct s7_ip){ .b = { 0xff, 2, [11] = 1, 0xff, ip->b[13], ip->b[14], ip->b[15] } };
 }
 
-/* A message on its way: the packet begins at its IPv6 header. NULL: no packet. */
-static struct s7_pkt *nd_packet(struct s7_inst *inst, const struct s7_nd *nd,
-				const struct s7_ip *src, const struct s7_ip *dst)
+/* A message gets its sum and its header. */
+static void nd_wrap(struct s7_pkt *pkt, const struct s7_ip *src, const struct s7_ip *dst)
 {
-	struct s7_pkt *pkt = pkt_alloc(inst);
 	struct s7_ip6 h = { .next = IPPROTO_ICMPV6, .hops = ND_HOPS };
 	uint32_t sum;
 
-	if (!pkt) {
-		inst->drop[DROP_NO_PKT]++;
-		return NULL;
-	}
-	pkt->len = pkt->total = nd_write(pkt->data, nd);
 	h.payload = (uint16_t)pkt->len;
 	memcpy(h.src, src->b, IP6_ADDR_LEN);
 	memcpy(h.dst, dst->b, IP6_ADDR_LEN);
 	sum = ip_pseudo_sum(src, dst, IPPROTO_ICMPV6, pkt->len);
 	put_raw16(pkt->data + 2, csum_fold(csum_partial(pkt->data, pkt->len, sum)));
 	ip6_write(pkt_push(pkt, IP6_LEN), &h);
+}
+
+/* A message on its way: the packet begins at its IPv6 header. NULL: no packet. */
+static struct s7_pkt *nd_packet(struct s7_inst *inst, const struct s7_nd *nd,
+				const struct s7_ip *src, const struct s7_ip *dst)
+{
+	struct s7_pkt *pkt = pkt_alloc(inst);
+
+	if (!pkt) {
+		inst->drop[DROP_NO_PKT]++;
+		return NULL;
+	}
+	pkt->len = pkt->total = nd_write(pkt->data, nd);
+	nd_wrap(pkt, src, dst);
 	return pkt;
+}
+
+void nd_send_message(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt *pkt,
+		     const struct s7_ip *src, const struct s7_ip *group)
+{
+	uint8_t mac[6];
+
+	nd_wrap(pkt, src, group);
+	ip6_group_mac(group, mac);
+	eth_output(inst, iface, pkt, mac, ETH_TYPE_IP6);
 }
 
 /* To `mac`, or when NULL to the group's. */
@@ -220,9 +238,11 @@ void nd_input(struct s7_inst *inst, struct s7_pkt *pkt, const struct s7_rx *rx)
 		pkt_drop(inst, pkt, DROP_ETH_OWN_FRAME);
 		return;
 	}
+	/* options beyond the first buffer are nobody's */
+	if (pkt->data[0] == ICMP6_T_ROUTER_ADVERT && pkt->len == pkt->total)
+		why = router_advertised(inst, rx, pkt->data, pkt->len);
 	if (pkt->data[0] == ICMP6_T_NEIGH_SOLICIT || pkt->data[0] == ICMP6_T_NEIGH_ADVERT) {
 		why = DROP_ND_BAD;
-		/* options beyond the first buffer are nobody's */
 		if (pkt->len == pkt->total && nd_parse(pkt->data, pkt->len, &nd)) {
 			memcpy(target.b, nd.target, IP6_ADDR_LEN);
 			if (!ip_is_multicast(&target) && !ip_is_v4(&target) &&

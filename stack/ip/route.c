@@ -32,24 +32,26 @@ static int route_order(const struct s7_route *a, const struct s7_route *b)
 	return 0;
 }
 
-int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t count)
+/* Insertion sort: stable, so that equals keep the caller's order. */
+static void routes_add(struct s7_route_table *table, const struct s7_route *routes, uint32_t count,
+		       bool learned)
 {
-	struct s7_route_table *table = inst->routes;
 	uint32_t i, j;
 
-	if (count > ROUTES_MAX)
-		return -ENOSPC;
-	for (i = 0; i < count; i++)
-		if (routes[i].prefix_len > 128 || routes[i].iface >= S7_IFACES_MAX)
-			return -EINVAL;
-	/* insertion sort: stable, so that equals keep the caller's order */
-	for (i = 0; i < count; i++) {
-		for (j = i; j && route_order(&routes[i], &table->route[j - 1]) < 0; j--)
+	for (i = 0; i < count && table->count < ROUTES_MAX; i++) {
+		for (j = table->count; j && route_order(&routes[i], &table->route[j - 1]) < 0; j--)
 			table->route[j] = table->route[j - 1];
 		table->route[j] = routes[i];
+		table->route[j].learned = learned;
+		table->count++;
 	}
-	table->count = count;
-	for (i = 0; i < count && route_is_v4(&table->route[i]); i++) {
+}
+
+static void routes_index(struct s7_route_table *table)
+{
+	uint32_t i;
+
+	for (i = 0; i < table->count && route_is_v4(&table->route[i]); i++) {
 		const struct s7_route *route = &table->route[i];
 
 		table->v4[i].mask = ip4_mask(route->prefix_len - IP_V4_BITS);
@@ -57,7 +59,40 @@ int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t coun
 	}
 	table->v4_count = i;
 	table->generation++;
+}
+
+int route_set(struct s7_inst *inst, const struct s7_route *routes, uint32_t count)
+{
+	struct s7_route_table *table = inst->routes;
+	struct s7_route learned[ROUTES_LEARNED];
+	uint32_t i, kept = 0;
+
+	if (count > ROUTES_MAX)
+		return -ENOSPC;
+	for (i = 0; i < count; i++)
+		if (routes[i].prefix_len > 128 || routes[i].iface >= S7_IFACES_MAX)
+			return -EINVAL;
+	for (i = 0; i < table->count && kept < ROUTES_LEARNED; i++)
+		if (table->route[i].learned)
+			learned[kept++] = table->route[i];
+	table->count = 0;
+	routes_add(table, routes, count, false);
+	routes_add(table, learned, kept, true);
+	routes_index(table);
 	return 0;
+}
+
+void route_learn(struct s7_inst *inst, const struct s7_route *routes, uint32_t count)
+{
+	struct s7_route_table *table = inst->routes;
+	uint32_t i, kept = 0;
+
+	for (i = 0; i < table->count; i++)
+		if (!table->route[i].learned)
+			table->route[kept++] = table->route[i];
+	table->count = kept;
+	routes_add(table, routes, (uint32_t)s7_min(count, ROUTES_LEARNED), true);
+	routes_index(table);
 }
 
 static const struct s7_route *find_v4(const struct s7_route_table *table, uint32_t dst,

@@ -53,6 +53,14 @@ struct s7_route_table {
 const struct s7_route *route_find(struct s7_inst *inst, const struct s7_ip *dst,
 				  uint32_t bound_iface);
 
+#define ROUTES_LEARNED 24
+
+/*
+ * These are what routers tell now, in place of what they told before; at most ROUTES_LEARNED. They
+ * stay when route_set replaces the others.
+ */
+void route_learn(struct s7_inst *inst, const struct s7_route *routes, uint32_t count);
+
 /* Path MTU known for dst, else `mtu`. */
 uint32_t pmtu_get(const struct s7_inst *inst, const struct s7_ip *dst, uint32_t mtu);
 

@@ -19,6 +19,7 @@
 #include "stack/ip/frag.h"
 #include "stack/ip/group.h"
 #include "stack/ip/hold.h"
+#include "stack/ip/router.h"
 #include "stack/packet/packet.h"
 #include "stack/raw/raw.h"
 #include "stack/sock/epoll.h"
@@ -180,6 +181,7 @@ void inst_repair(struct s7_inst *inst)
 	slabs_mend(inst);
 	group_mend(inst);
 	hold_mend(inst);
+	router_mend(inst);
 	filter_mend(inst);
 	packet_mend(inst);
 	charge_mend(inst);

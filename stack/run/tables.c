@@ -14,6 +14,7 @@
 #include "stack/ip/group.h"
 #include "stack/ip/hold.h"
 #include "stack/ip/ip.h"
+#include "stack/ip/router.h"
 #include "stack/packet/packet.h"
 #include "stack/raw/raw.h"
 #include "stack/sock/epoll.h"
@@ -39,6 +40,7 @@ const s7_timer_fn inst_timers[TIMER_KIND_COUNT] = {
 	[TIMER_ND] = nd_timer,
 	[TIMER_GROUP] = group_timer,
 	[TIMER_PACKET] = packet_timer,
+	[TIMER_ROUTER] = router_timer,
 	[TIMER_HOLD] = hold_timer,
 	[TIMER_HOST] = no_timer,
 };

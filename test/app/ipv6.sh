@@ -261,6 +261,18 @@ over_memif()
 	sleep 1
 	iperf6 "memif: iperf3" client
 	stop iperf
+	advertised
+}
+
+# --- the host has no address of IPv6: router, prefix, address and MTU come from the other end
+advertised()
+{
+	link_write memif
+	printf 'address = fd7a::1/64\naccept_ra = no\n' >>"$S7_TMP/s.conf"
+	bg_server router /usr/bin/python3 "$S7_TOP/test/app/lib/ipv6_router.py" router fd7a 28672
+	check "memif: a router's advertisement gives address, routes and MTU" client timeout 40 /usr/bin/python3 \
+		"$S7_TOP/test/app/lib/ipv6_router.py" host fd7a 28672
+	stop router
 }
 
 # --- both ends in one program, on ::1

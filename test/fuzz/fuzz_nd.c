@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fuzz_nd.c - solicitations and advertisements about a few addresses with options of the input,
- * packets that wait for an answer, addresses set anew, and pauses: the neighbours' state machine */
+ * packets that wait for an answer, routers that advertise, addresses set anew, and pauses: the
+ * neighbours' state machine and what routers tell */
 #include "stack/ip/ip6.h"
 #include "test/support/fuzz.h"
 #include "test/support/mini6.h"
@@ -26,6 +27,17 @@ static void one_message(struct mini *m, struct fuzz_in *in, uint32_t how)
 	ip.len = nd_write(body, &nd);
 	if (how & 64) /* other options behind */
 		ip.len += fuzz_blob(in, body + ip.len, (uint32_t)sizeof(body) - ip.len);
+	mini_in_icmp6(m, &ip);
+}
+
+/* A router that says what the input has behind the type. */
+static void one_advertisement(struct mini *m, struct fuzz_in *in, uint32_t how)
+{
+	uint8_t body[200] = { ICMP6_T_ROUTER_ADVERT };
+	struct mini_ip6 ip = { .data = body, .dst = "ff02::1", .hops = ND_HOPS,
+			       .src = how & 8 ? "fe80::99" : MINI_PEER_LL };
+
+	ip.len = 4 + fuzz_blob(in, body + 4, sizeof(body) - 4);
 	mini_in_icmp6(m, &ip);
 }
 
@@ -63,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	set_addrs(m, 4);
 	mini_wait(m, 2 * S7_SEC);
+	router_start(m->inst, &m->inst->iface[1]);
 	while (in.left) {
 		uint32_t how = fuzz_byte(&in);
 
@@ -72,8 +85,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			one_packet(m, how);
 		else if (how & 32)
 			set_addrs(m, how);
+		else if (how & 16)
+			one_advertisement(m, &in, how);
 		else
-			mini_wait(m, (how & 31) * S7_SEC);
+			mini_wait(m, (how & 15) * (how & 8 ? 600 : 1) * S7_SEC);
 	}
 	set_addrs(m, 4);
 	fuzz_settle(m);
