@@ -79,6 +79,7 @@ int carry_boot(void)
 		return 0;
 	s7_arena->carry = book;
 	book->bytes = sizeof(*book);
+	image_id(&book->image);
 	book->conf = s7_boot.conf;
 	book->inst_count = s7_boot.inst_count;
 	memcpy(book->pool, s7_boot.pool, sizeof(book->pool));

@@ -15,6 +15,12 @@
 #define CARRY_VARIABLE "SOCK7_CARRIED"
 #define CARRY_FDS_MAX 160
 
+/* The linker's hash of this library; zeroes where it makes none. */
+struct image_id {
+	uint8_t hash[20];
+};
+void image_id(struct image_id *ret_id);
+
 /*
  * In the arena, written once at the start: what another program image needs to go on, in place of
  * a start of its own. `iface` holds the starter's numbers; of descriptors they only say whether
@@ -22,6 +28,7 @@
  */
 struct carry_book {
 	uint64_t bytes; /* of this struct: another version's is refused */
+	struct image_id image; /* ... and another build's, whose tables may differ */
 	bool whole;	/* everything can be carried */
 	_Atomic bool told; /* that a program got none of its sockets */
 	char why_not[64];

@@ -188,6 +188,7 @@ static int fill_in(struct arrival *in)
 /* Everything but the slot. 0, or -errno with in->why. */
 static int map_all(struct arrival *in)
 {
+	struct image_id image;
 	int err;
 
 	in->why = "the arena";
@@ -197,7 +198,10 @@ static int map_all(struct arrival *in)
 	err = boot_map_arena();
 	if (err)
 		return err;
-	if (carry_book()->bytes != sizeof(struct carry_book) || !carry_book()->whole)
+	image_id(&image);
+	in->why = "the arena is another build's";
+	if (carry_book()->bytes != sizeof(struct carry_book) || !carry_book()->whole ||
+	    memcmp(&carry_book()->image, &image, sizeof(image)))
 		return -EPROTO;
 	in->why = "the private window";
 	err = boot_map_env();

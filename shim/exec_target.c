@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * exec_target.c - will the program that is executed have this library in it?
+ * exec_target.c - will the program that is executed have this library in it? And the same build?
  *
  * Idea: what is carried to a program without us would keep descriptors of the arena open in it, and
  * its connections too, with nobody to read them. So its file is looked at first: an ELF program
  * needs an interpreter (PT_INTERP) to load anything, and the loader takes nothing from
  * LD_PRELOAD for one that gains rights (setuid, setgid, file capabilities). A script is what
  * interprets it. What may not be read is taken for an ordinary program.
+ * Two builds whose structs are alike may still mean different things by what is in them (numbers of
+ * tables), so a program says by the linker's hash which build it has.
  * Bound: SCRIPTS_MAX interpreters deep, as the kernel; headers within the first HEAD_BYTES.
  * Context: any thread; no allocation. Called by: carry.c, calls_exec.c.
  */
@@ -20,6 +22,7 @@
 
 #include "shim/carry.h"
 
+#define NOTE_ALIGN 4
 #define SCRIPTS_MAX 5
 #define HEAD_BYTES 4096
 
@@ -136,4 +139,62 @@ bool target_find(const char *file, char ret_path[TARGET_PATH_MAX])
 		if (!dir[len])
 			return false;
 	}
+}
+
+/* ---- which build this library is ---- */
+
+/* One note of a segment: name and content, each padded. */
+static void note_look(const ElfW(Nhdr) * note, const char *name, struct image_id *ret_id)
+{
+	const char *content = name + s7_round_up(note->n_namesz, NOTE_ALIGN);
+
+	if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && !memcmp(name, "GNU", 4))
+		memcpy(ret_id->hash, content, s7_min(note->n_descsz, sizeof(ret_id->hash)));
+}
+
+static void notes_look(const char *at, size_t len, struct image_id *ret_id)
+{
+	ElfW(Nhdr) note;
+
+	while (len >= sizeof(note)) {
+		size_t bytes;
+
+		memcpy(&note, at, sizeof(note));
+		bytes = sizeof(note) + s7_round_up(note.n_namesz, NOTE_ALIGN) +
+			s7_round_up(note.n_descsz, NOTE_ALIGN);
+		if (bytes > len)
+			return;
+		note_look(&note, at + sizeof(note), ret_id);
+		at += bytes;
+		len -= bytes;
+	}
+}
+
+/* The object that holds our own data, of all that the program has loaded. */
+static int object_look(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const uintptr_t ours = (uintptr_t)&s7_boot;
+	bool mine = false;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		mine |= part->p_type == PT_LOAD &&
+			ours - info->dlpi_addr - part->p_vaddr < part->p_memsz;
+	}
+	for (int i = 0; mine && i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		if (part->p_type == PT_NOTE)
+			notes_look((const char *)info->dlpi_addr + part->p_vaddr, part->p_memsz,
+				   arg);
+	}
+	return mine;
+}
+
+void image_id(struct image_id *ret_id)
+{
+	memset(ret_id, 0, sizeof(*ret_id));
+	dl_iterate_phdr(object_look, ret_id);
 }
