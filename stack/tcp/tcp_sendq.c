@@ -127,7 +127,7 @@ int sendq_fin(struct s7_tcp_sock *ts)
 		chunk->tcp.seq = tcb->write_seq;
 		sendq_append(ts, chunk);
 	}
-	chunk->tcp.flags |= CHUNK_FIN | CHUNK_PSH;
+	chunk->tcp.flags |= chunk->tcp.len ? CHUNK_FIN | CHUNK_PSH : CHUNK_FIN;
 	tcb->write_seq++;
 	tcb->bits |= TCB_FIN_QUEUED;
 	return 0;

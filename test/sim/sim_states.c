@@ -92,6 +92,32 @@ Test(sim_states, simultaneous_close)
 	cr_assert_eq(sim_end(sim), 0);
 }
 
+static enum sim_verdict fin_hook(struct sim *sim, const struct sim_seg *seg)
+{
+	uint8_t *flags = sim->hook_arg;
+
+	if (!seg->from && seg->h.flags & TCPF_FIN)
+		*flags = seg->h.flags;
+	return SIM_PASS;
+}
+
+/* A FIN without data carries no PSH, as Linux sends it. */
+Test(sim_states, fin_alone_pushes_nothing)
+{
+	struct sim *sim = sim_new(&plain);
+	struct sim_pair pair = sim_pair(sim);
+	uint8_t flags = 0;
+
+	sim->hook = fin_hook;
+	sim->hook_arg = &flags;
+	sim_close(pair.a);
+	sim_run(sim, S7_MS);
+	cr_assert_eq(flags, TCPF_FIN | TCPF_ACK);
+	sim->hook = NULL;
+	sim_close(pair.b);
+	cr_assert_eq(sim_end(sim), 0);
+}
+
 Test(sim_states, half_close_still_receives)
 {
 	struct sim *sim = sim_new(&plain);
