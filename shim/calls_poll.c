@@ -29,10 +29,10 @@ static bool poll_is_ours(struct pollfd *fds, nfds_t cnt)
 {
 	uint32_t fd;
 
-	for (nfds_t i = 0; s7_unlikely(s7_early_count) && i < cnt; i++)
+	for (nfds_t i = 0; s7_unlikely(s7_early_count) && fds && i < cnt; i++)
 		if (user_get32(&fd, &fds[i].fd))
 			early_adopt_waited((int)fd);
-	if (!s7_fds.limit)
+	if (!s7_fds.limit || !fds)
 		return false;
 	for (nfds_t i = 0; i < cnt; i++) {
 		if (s7_unlikely(!user_get32(&fd, &fds[i].fd)))
