@@ -366,7 +366,8 @@ static void burst_send(struct s7_tcp_sock *ts, struct burst *b)
 	if (s7_unlikely(tcb->bits & TCB_ECN) && b->bytes)
 		tcp_ecn_mark(tcb, &out);
 	out.flags |= b->fin ? TCPF_FIN : 0;
-	out.flags |= b->psh || (b->bytes && !tcb->sq.next) ? TCPF_PSH : 0; /* no FIN alone, as Linux */
+	/* never of a FIN alone, as Linux */
+	out.flags |= b->psh || (b->bytes && !tcb->sq.next) ? TCPF_PSH : 0;
 	if (s7_unlikely(b->stamp))
 		b->first->flags |= PKT_STAMPED;
 	if (b->bytes > tcb->mss) {
