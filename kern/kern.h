@@ -128,6 +128,12 @@ int silencer_open(int ifindex, struct kern_silencer *ret_s, char *ret_why, size_
  */
 int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
 		 uint16_t port);
+/*
+ * TCP: owns on there only what is left: a SYN, and what belongs to a connection of the kernel's, is
+ * the kernel's. silencer_own takes it all again.
+ */
+int silencer_own_rest(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
+		      uint16_t port);
 int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
 		    uint16_t port);
 

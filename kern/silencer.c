@@ -185,9 +185,18 @@ int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_i
 		 uint16_t port)
 {
 	struct silencer_key key = make_key(proto, ip, port);
-	uint8_t owned = 1;
+	uint8_t share = SILENCER_ALL;
 
-	return bpf_map_put(s->map_fd, &key, &owned);
+	return bpf_map_put(s->map_fd, &key, &share);
+}
+
+int silencer_own_rest(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
+		      uint16_t port)
+{
+	struct silencer_key key = make_key(proto, ip, port);
+	uint8_t share = SILENCER_REST;
+
+	return bpf_map_put(s->map_fd, &key, &share);
 }
 
 int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,

@@ -13,10 +13,12 @@
  *   neither IPv4 nor IPv6 under at most two VLAN tags, malformed     pass
  *   neither TCP nor UDP                                              pass
  *   fragment other than the first (dies silently without its first)  pass
- *   (proto, dst, port) owned                                         drop
+ *   (proto, dst, port) owned                                         drop (*)
  *   (proto, any, port) owned, VLAN id not 0 (another netdev's)       pass
  *   (proto, any, port) owned, the kernel would forward it elsewhere  pass
- *   (proto, any, port) owned                                         drop
+ *   (proto, any, port) owned                                         drop (*)
+ *   (*) of what is owned as SILENCER_REST: a SYN, a segment of a connection that the kernel has
+ *                                                                    pass
  * "Drop" is the kernel's share only: packet sockets have seen the frame already. A drop is
  * TC_ACT_SHOT (= TCX_DROP), a pass TC_ACT_UNSPEC (= TCX_NEXT), so that programs behind this one go
  * on.
@@ -34,20 +36,22 @@
 
 #define IP6_EXT_HEADERS_MAX 4
 #define VLAN_TAGS_MAX 2
-#define FIXUPS_MAX 96
+#define FIXUPS_MAX 128
 
 /* Stack frame, relative to r10. */
 enum frame {
+	FRAME_SHARE = -4,	/* u32: enum silencer_share of what was found */
 	FRAME_VLAN = -8,	/* u32: VLAN id, any byte order, 0 = none */
 	FRAME_KEY = -32,	/* struct silencer_key */
 	FRAME_BUF = -72,	/* 40 bytes: header being read; later the wildcard key */
 	FRAME_SLOT = FRAME_BUF, /* u32: index into the drop counter */
-	FRAME_FIB = -136,	/* struct bpf_fib_lookup */
+	FRAME_FIB = -136,	/* struct bpf_fib_lookup; later struct bpf_sock_tuple */
+	FRAME_SRC = -152,	/* the source address, IPv4 in the first word */
 };
 
 static_assert(sizeof(struct bpf_fib_lookup) == 64, "bpf_fib_lookup changed its size");
 
-enum label { L_IP4, L_IP6, L_L4, L_MATCH, L_DROP, L_PASS, L_LOCAL, L_COUNT = 64 };
+enum label { L_IP4, L_IP6, L_L4, L_MATCH, L_DROP, L_PASS, L_LOCAL, L_COUNT = 96 };
 
 struct fixup {
 	uint32_t at;
@@ -239,6 +243,8 @@ static void build_ip4(struct assembler *as)
 
 	emit(as, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_7, BPF_REG_1, 0, 0);
 	load(as, BPF_B, BPF_REG_8, BPF_REG_10, FRAME_BUF + 9);
+	load(as, BPF_W, BPF_REG_1, BPF_REG_10, FRAME_BUF + 12);
+	store(as, BPF_W, FRAME_SRC, BPF_REG_1);
 	load(as, BPF_W, BPF_REG_1, BPF_REG_10, FRAME_BUF + 16);
 	set(as, BPF_REG_9, htonl(0xffff));
 	store_imm(as, BPF_W, FRAME_KEY, 0);
@@ -300,6 +306,8 @@ static void build_ip6(struct assembler *as)
 	jump_if(as, BPF_JNE, BPF_REG_1, 6, L_PASS);
 	load(as, BPF_B, BPF_REG_8, BPF_REG_10, FRAME_BUF + 6);
 	for (int i = 0; i < 4; i++) {
+		load(as, BPF_W, BPF_REG_5, BPF_REG_10, FRAME_BUF + 8 + 4 * i);
+		store(as, BPF_W, FRAME_SRC + 4 * i, BPF_REG_5);
 		load(as, BPF_W, (uint8_t)(BPF_REG_1 + i), BPF_REG_10, FRAME_BUF + 24 + 4 * i);
 		store(as, BPF_W, FRAME_KEY + 4 * i, (uint8_t)(BPF_REG_1 + i));
 	}
@@ -324,7 +332,7 @@ static void build_lookup(struct assembler *as, int map_fd, int key_off)
 /* Ports; the exact endpoint, then any address of the family. */
 static void build_l4(struct assembler *as, int map_fd)
 {
-	uint32_t known = new_label(as);
+	uint32_t known = new_label(as), wildcard = new_label(as);
 
 	place(as, L_L4);
 	jump_if(as, BPF_JEQ, BPF_REG_8, IPPROTO_TCP, known);
@@ -336,9 +344,13 @@ static void build_l4(struct assembler *as, int map_fd)
 	store(as, BPF_B, FRAME_KEY + 18, BPF_REG_8);
 	store_imm(as, BPF_B, FRAME_KEY + 19, 0);
 	build_lookup(as, map_fd, FRAME_KEY);
-	fix_later(as, L_MATCH);
-	emit(as, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, 0);
+	fix_later(as, wildcard);
+	emit(as, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 0, 0);
+	load(as, BPF_B, BPF_REG_1, BPF_REG_0, 0);
+	store(as, BPF_W, FRAME_SHARE, BPF_REG_1);
+	jump(as, L_MATCH);
 
+	place(as, wildcard);
 	store_imm(as, BPF_W, FRAME_BUF, 0);
 	store_imm(as, BPF_W, FRAME_BUF + 4, 0);
 	store(as, BPF_W, FRAME_BUF + 8, BPF_REG_9);
@@ -348,6 +360,8 @@ static void build_l4(struct assembler *as, int map_fd)
 	build_lookup(as, map_fd, FRAME_BUF);
 	fix_later(as, L_PASS);
 	emit(as, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 0, 0);
+	load(as, BPF_B, BPF_REG_1, BPF_REG_0, 0);
+	store(as, BPF_W, FRAME_SHARE, BPF_REG_1);
 }
 
 /*
@@ -391,10 +405,65 @@ static void build_is_local(struct assembler *as)
 	jump(as, L_PASS);
 }
 
+/* struct bpf_sock_tuple at FRAME_FIB: source, destination (from the key), ports. r3: its size. */
+static void build_tuple(struct assembler *as)
+{
+	uint32_t v6 = new_label(as), done = new_label(as);
+
+	jump_if(as, BPF_JEQ, BPF_REG_9, 0, v6);
+	load(as, BPF_W, BPF_REG_1, BPF_REG_10, FRAME_SRC);
+	store(as, BPF_W, FRAME_FIB, BPF_REG_1);
+	load(as, BPF_W, BPF_REG_1, BPF_REG_10, FRAME_KEY + 12);
+	store(as, BPF_W, FRAME_FIB + 4, BPF_REG_1);
+	load(as, BPF_W, BPF_REG_1, BPF_REG_10, FRAME_BUF);
+	store(as, BPF_W, FRAME_FIB + 8, BPF_REG_1);
+	set(as, BPF_REG_3, sizeof(((struct bpf_sock_tuple *)0)->ipv4));
+	jump(as, done);
+	place(as, v6);
+	for (int i = 0; i < 4; i++) {
+		load(as, BPF_W, BPF_REG_1, BPF_REG_10, FRAME_SRC + 4 * i);
+		store(as, BPF_W, FRAME_FIB + 4 * i, BPF_REG_1);
+		load(as, BPF_W, BPF_REG_1, BPF_REG_10, FRAME_KEY + 4 * i);
+		store(as, BPF_W, FRAME_FIB + 16 + 4 * i, BPF_REG_1);
+	}
+	load(as, BPF_W, BPF_REG_1, BPF_REG_10, FRAME_BUF);
+	store(as, BPF_W, FRAME_FIB + 32, BPF_REG_1);
+	set(as, BPF_REG_3, sizeof(((struct bpf_sock_tuple *)0)->ipv6));
+	place(as, done);
+}
+
+/* Of SILENCER_REST: who is new, and what the kernel has a connection for, passes. */
+static void build_rest(struct assembler *as)
+{
+	uint32_t ours = new_label(as);
+
+	load(as, BPF_W, BPF_REG_1, BPF_REG_10, FRAME_SHARE);
+	jump_if(as, BPF_JNE, BPF_REG_1, SILENCER_REST, ours);
+	jump_if(as, BPF_JNE, BPF_REG_8, IPPROTO_TCP, ours);
+	read_header(as, 14);
+	load(as, BPF_B, BPF_REG_1, BPF_REG_10, FRAME_BUF + 13);
+	alu(as, BPF_AND, BPF_REG_1, 0x12); /* SYN, ACK */
+	jump_if(as, BPF_JEQ, BPF_REG_1, 0x02, L_PASS);
+	build_tuple(as);
+	move(as, BPF_REG_1, BPF_REG_6);
+	set_frame_addr(as, BPF_REG_2, FRAME_FIB);
+	emit(as, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_4, 0, 0, BPF_F_CURRENT_NETNS);
+	set(as, BPF_REG_5, 0);
+	call(as, BPF_FUNC_skc_lookup_tcp);
+	fix_later(as, ours);
+	emit(as, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 0, 0);
+	load(as, BPF_W, BPF_REG_8, BPF_REG_0, offsetof(struct bpf_sock, state));
+	move(as, BPF_REG_1, BPF_REG_0);
+	call(as, BPF_FUNC_sk_release);
+	jump_if(as, BPF_JNE, BPF_REG_8, BPF_TCP_LISTEN, L_PASS);
+	place(as, ours);
+}
+
 /* The owner lives (clsact only), count, drop. */
 static void build_verdict(struct assembler *as, int drops_fd, int beat_fd)
 {
 	place(as, L_MATCH);
+	build_rest(as);
 	if (beat_fd >= 0) {
 		set_map(as, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, beat_fd);
 		load(as, BPF_DW, BPF_REG_7, BPF_REG_1, 0);

@@ -11,13 +11,19 @@
 
 #include "stack/core/ip.h"
 
-#define SILENCER_INSNS_MAX 384
+#define SILENCER_INSNS_MAX 512
 #define SILENCER_STALE_NS (2 * S7_SEC) /* clsact: an older heartbeat lets everything pass */
 
 /* Fits a __s32 immediate. */
 static_assert(SILENCER_STALE_NS <= INT32_MAX, "the program compares with a 32-bit immediate");
 
-/* Key of the map of owned endpoints, network order; the value is one byte that nobody reads. */
+/* Key of the map of owned endpoints, network order; the value is a byte, enum silencer_share. */
+enum silencer_share {
+	SILENCER_ALL = 1,
+	/* TCP: all but who is new, and what the kernel has a connection for */
+	SILENCER_REST = 2,
+};
+
 struct silencer_key {
 	uint8_t ip[16]; /* IPv4 v4-mapped; any: ::ffff:0.0.0.0 or :: */
 	uint16_t port;

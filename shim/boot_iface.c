@@ -132,23 +132,39 @@ int boot_silencers(void)
 	return 0;
 }
 
-void boot_own_port(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own)
+static int (*const tell_silencer[])(const struct kern_silencer *s, uint8_t proto,
+				    const struct s7_ip *ip, uint16_t port) = {
+	[OWN_NOT] = silencer_disown,
+	[OWN_ALL] = silencer_own,
+	[OWN_REST] = silencer_own_rest,
+	[OWN_ALL_AGAIN] = silencer_own,
+};
+
+void boot_own_port(uint8_t proto, const struct s7_ip *ip, uint16_t port, enum s7_own own)
 {
 	uint32_t i;
 	int err;
 
-	neighbours_own(proto, port, own);
+	if (own <= OWN_ALL)
+		neighbours_own(proto, port, own == OWN_ALL);
 	for (i = 0; i < s7_boot.iface_count; i++) {
 		const struct boot_iface *iface = &s7_boot.iface[i];
 
 		if (!iface->silenced)
 			continue;
-		err = own ? silencer_own(&iface->silencer, proto, ip, port) :
-			    silencer_disown(&iface->silencer, proto, ip, port);
+		err = tell_silencer[own](&iface->silencer, proto, ip, port);
 		if (err)
 			shim_log(LOG_WARN, "port %u: the kernel on %s was not told: %s", port,
 				 s7_boot.conf.iface[i].name, strerrordesc_np(-err));
 	}
+}
+
+bool boot_shares(void)
+{
+	for (uint32_t i = 0; i < s7_boot.iface_count; i++)
+		if (s7_boot.iface[i].silenced)
+			return true;
+	return false;
 }
 
 void boot_beat(void)

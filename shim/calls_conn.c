@@ -8,6 +8,7 @@
  * included where POSIX allows.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/resource.h>
 
@@ -417,6 +418,16 @@ static int accept_stack(struct s7_sock *sk, struct sockaddr *addr, socklen_t *le
 	return fd;
 }
 
+/* The kernel's half of a listener that waits (it may, once it was passed on) is asked before. */
+static bool would_wait(const struct s7_sock *sk, int fd)
+{
+	struct pollfd half = { .fd = fd, .events = POLLIN };
+	struct timespec now = { 0 };
+
+	return !is_nonblocking(sk) &&
+		s7_sys6(SYS_ppoll, (long)&half, 1, (long)&now, 0, 0, 0) != 1;
+}
+
 static int accept_once(struct s7_sock *sk, int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	int ret;
@@ -426,7 +437,7 @@ static int accept_once(struct s7_sock *sk, int fd, struct sockaddr *addr, sockle
 	handlers_on();
 
 	if (ret != -EAGAIN || sk->file.side != SIDE_DUAL || !(sk->bits & SKB_LISTENING) ||
-	    fd_get(fd) != &sk->file)
+	    fd_get(fd) != &sk->file || would_wait(sk, fd))
 		return ret;
 	return (int)s7_sys4(SYS_accept4, fd, addr, len, flags);
 }

@@ -73,6 +73,8 @@ void kernel_side_raw(struct s7_sock *sk, int fd);
  * only a kernel socket is at that port of this host.
  */
 int kernel_side_owner(struct s7_sock *sk, const struct s7_ip *dst, uint16_t port, uint32_t device);
+/* The kernel's half waits or does not, as the program said: another one has it too. */
+void kernel_side_status(const struct s7_sock *sk, int fd);
 /* The stack has connected it: so does the kernel's half, if it can; else the stack alone serves. */
 int kernel_side_connect_raw(struct s7_sock *sk, int fd, const struct sockaddr *addr, socklen_t len);
 /*
@@ -169,7 +171,8 @@ int boot_ports(void);
 int boot_ifaces(void);
 int boot_silencers(void);
 void boot_ports_close(void);
-void boot_own_port(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
+void boot_own_port(uint8_t proto, const struct s7_ip *ip, uint16_t port, enum s7_own own);
+bool boot_shares(void); /* a netdev with the kernel */
 void boot_beat(void);
 
 /* neighbours.c: other programs on sock7 at the same netdevs. 0; s7_host_ops */

@@ -105,19 +105,24 @@ static enum s7_side side_of(struct s7_sock *sk, const struct s7_ip *ip, uint32_t
 	return side_of_local(sk, ip, device);
 }
 
+void kernel_side_status(const struct s7_sock *sk, int fd)
+{
+	long flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
+
+	if (flags >= 0 && ((uint32_t)flags ^ atomic_load(&sk->file.status)) & O_NONBLOCK)
+		s7_sys3(SYS_fcntl, fd, F_SETFL, flags ^ O_NONBLOCK);
+}
+
 void kernel_side_hand_over(struct s7_sock *sk, int fd)
 {
 	struct s7_file *file = &sk->file;
-	long flags;
 
 	file_ref(file);
 	file->side = SIDE_KERNEL;
 	epoll_side_changed(sk, fd);
 	fd_forget_file(file);
 	side_rouse(sk); /* who waits on it goes on in the kernel */
-	flags = s7_sys3(SYS_fcntl, fd, F_GETFL, 0);
-	if (flags >= 0 && ((uint32_t)flags ^ atomic_load(&file->status)) & O_NONBLOCK)
-		s7_sys3(SYS_fcntl, fd, F_SETFL, flags ^ O_NONBLOCK);
+	kernel_side_status(sk, fd);
 	file_put(file);
 }
 

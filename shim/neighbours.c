@@ -144,20 +144,12 @@ static bool place_take(int fd, struct nb_file *file)
 	return true;
 }
 
-static bool any_shared(void)
-{
-	for (uint32_t i = 0; i < s7_boot.iface_count; i++)
-		if (s7_boot.iface[i].silenced)
-			return true;
-	return false;
-}
-
 int boot_neighbours(void)
 {
 	struct nb_file *file = NULL;
 	int fd;
 
-	if (!any_shared())
+	if (!boot_shares())
 		return 0;
 	fd = (int)s7_sys4(SYS_openat, AT_FDCWD, NB_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 			  0600);

@@ -4,7 +4,8 @@
  *
  * A socket to which nothing has happened that the kernel would not know of (fresh, bound, or
  * listening with nobody in the queue, on both sides) goes to the kernel wholly, so that whoever
- * gets it and who keeps it have the same one: workers of a cluster, socket activation.
+ * gets it and who keeps it have the same one: workers of a cluster, socket activation. A listener
+ * on a shared netdev with connections on their way keeps those, and the kernel gets the new ones.
  *
  * A connection of the stack goes to processes of the same arena. What the kernel passes in its
  * place is a *proxy*: a UNIX datagram socket whose abstract name stands in a table in the arena
@@ -13,7 +14,7 @@
  * message, wherever it waits, and its name with it: when nothing answers to the name any more
  * (received, thrown away, killed), the keeper gives the reference back.
  * A receiver on another arena, or on none, has a socket that is at its end; a line says so, in the
- * receiver. What can go neither way (a listener with connections, packet sockets) arrives as the
+ * receiver. What can go neither way (a listener with connections on lo, packet sockets) arrives as the
  * kernel's half, with a line in the sender.
  * Bound: PASSED_MAX connections under way; beyond, as what cannot go.
  * Context: any thread, no lock held; the table changes under arena->proc_lock.
@@ -24,6 +25,7 @@
 #include "shim/internal.h"
 #include "shim/packet.h"
 #include "stack/base/user.h"
+#include "stack/tcp/tcp.h"
 
 #define RIGHTS_MAX 253 /* SCM_MAX_FD */
 #define CONTROL_MAX 2048 /* of a message with proxies */
@@ -201,7 +203,8 @@ static bool may_leave(struct s7_sock *sk)
 	if (sk->file.side != SIDE_DUAL || sock_is_used(sk) || sk->bits & SKB_CONNECTED)
 		return false;
 	inst_lock(sk->inst, host_now());
-	idle = !(sk_ops(sk)->poll(sk) & EPOLLIN) && (listening || !sk_ops(sk)->inq(sk));
+	idle = !(sk_ops(sk)->poll(sk) & EPOLLIN);
+	idle &= listening ? !tcp_tcb(sk)->request_count : !sk_ops(sk)->inq(sk);
 	inst_unlock(sk->inst);
 	return idle;
 }
@@ -232,6 +235,21 @@ static int proxy_make(struct s7_file *file)
 	return (int)err;
 }
 
+/*
+ * A listener in the middle of its work: who is new goes to the kernel's half, which both have; what
+ * has begun here is accepted here.
+ */
+static bool share(struct s7_sock *sk, int fd)
+{
+	if (!(sk->bits & SKB_LISTENING) || sk->file.side != SIDE_DUAL || !boot_shares())
+		return false;
+	inst_lock(sk->inst, host_now());
+	sk_share_bound(sk);
+	inst_unlock(sk->inst);
+	kernel_side_status(sk, fd);
+	return true;
+}
+
 /* What stands for the descriptor in the message: itself, or a proxy. */
 static int pass(int fd)
 {
@@ -247,6 +265,9 @@ static int pass(int fd)
 		shim_log(LOG_INFO, "descriptor %d goes to the kernel: it is passed to a process "
 				   "(SCM_RIGHTS)", fd);
 		kernel_side_hand_over(sk, fd);
+	} else if (share(sk, fd)) {
+		shim_log(LOG_INFO, "listener %d is passed to a process (SCM_RIGHTS): new "
+				   "connections go to the kernel", fd);
 	} else if (!atomic_exchange(&told, true)) {
 		shim_log(LOG_WARN, "descriptor %d, a socket of the stack, is passed to another "
 				   "process (SCM_RIGHTS): it arrives without its connection", fd);

@@ -32,6 +32,9 @@ struct s7_bpf_host;
 /* The last: routing headers of type 2 (RFC 6275) may be sent on this host. */
 enum s7_host_cap { HOST_NET_ADMIN, HOST_NET_RAW, HOST_ROUTING2 };
 
+/* Of what comes to a port by a shared netdev: nothing, all, all but new and the kernel's connections */
+enum s7_own { OWN_NOT, OWN_ALL, OWN_REST, OWN_ALL_AGAIN };
+
 /* What the stack wants of the program it lives in. Filled by shim/ (or by a test). */
 struct s7_host_ops {
 	/* Rings a waiter's doorbell. Called without the lock. */
@@ -60,8 +63,12 @@ struct s7_host_ops {
 	int (*cpu)(void);
 	/* How often it was put off its CPU so far. NULL: never. */
 	uint64_t (*put_off)(void);
-	/* On shared netdevs: the kernel shall (not) see packets to this. Called under the lock. */
-	void (*own_port)(uint8_t proto, const struct s7_ip *ip, uint16_t port, bool own);
+	/*
+	 * On shared netdevs: the kernel shall (not) see packets to this, or only those of new and
+	 * of its own connections. Called under the lock.
+	 */
+	void (*own_port)(uint8_t proto, const struct s7_ip *ip, uint16_t port,
+			 enum s7_own own);
 	/*
 	 * Other programs on sock7 at a shared netdev (its ifindex), under the lock. NULL: there are
 	 * none. How many members the group of SO_REUSEPORT has that `bind` is or was in (NULL: no

@@ -139,18 +139,28 @@ void sk_own_bound(struct s7_sock *sk)
 {
 	struct s7_ip any4 = ip_from_v4(0);
 
-	sk_own_port(sk->inst, sk->bind.proto, &sk->bind.ip, sk->bind.port);
+	sk_own_port(sk->inst, sk->bind.proto, &sk->bind.ip, sk->bind.port, true);
 	if (owns_both(sk))
-		sk_own_port(sk->inst, sk->bind.proto, &any4, sk->bind.port);
+		sk_own_port(sk->inst, sk->bind.proto, &any4, sk->bind.port, true);
+}
+
+void sk_share_bound(struct s7_sock *sk)
+{
+	struct s7_ip any4 = ip_from_v4(0);
+
+	sk_own_rest(sk->inst, sk->bind.proto, &sk->bind.ip, sk->bind.port);
+	if (owns_both(sk))
+		sk_own_rest(sk->inst, sk->bind.proto, &any4, sk->bind.port);
 }
 
 static void disown_bound(struct s7_sock *sk)
 {
+	bool listened = sk->bits & SKB_LISTENED;
 	struct s7_ip any4 = ip_from_v4(0);
 
-	sk_disown_port(sk->inst, sk->bind.proto, &sk->bind.ip, sk->bind.port);
+	sk_disown_port(sk->inst, sk->bind.proto, &sk->bind.ip, sk->bind.port, true, listened);
 	if (owns_both(sk))
-		sk_disown_port(sk->inst, sk->bind.proto, &any4, sk->bind.port);
+		sk_disown_port(sk->inst, sk->bind.proto, &any4, sk->bind.port, true, listened);
 }
 
 /* To other programs on sock7. */
@@ -214,7 +224,7 @@ void sk_unbind(struct s7_sock *sk)
 	port_remove(&sk->inst->ports, &sk->bind);
 	if (sk->bits & SKB_OWNS_PORT)
 		disown_bound(sk);
-	sk->bits &= ~(uint32_t)(SKB_BOUND | SKB_OWNS_PORT);
+	sk->bits &= ~(uint32_t)(SKB_BOUND | SKB_OWNS_PORT | SKB_LISTENED);
 }
 
 static uint16_t pick_between(struct s7_inst *inst, uint8_t proto, uint32_t lo, uint32_t span,

@@ -47,6 +47,7 @@ enum s7_sk_bits {
 	SKB_DEBUG = 1 << 20,
 	SKB_RECVERR6 = 1 << 21,	 /* IPV6_RECVERR */
 	SKB_DONTFRAG6 = 1 << 22, /* IPV6_DONTFRAG */
+	SKB_LISTENED = 1 << 23,	   /* it listens, or did on this port */
 	SKB_BOUND = 1 << 24,	   /* bind() succeeded (or an implicit one) */
 	SKB_BOUND_ADDR = 1 << 25,  /* ... with an address that is not a wildcard */
 	SKB_BOUND_PORT = 1 << 26,  /* ... with a port that the program chose */
@@ -360,8 +361,14 @@ int sk_take_error(struct s7_sock *sk);
  * Owned ports on shared netdevs, counted per (proto, ip, port). Called by sk_bind/unbind and by TCP
  * for connections that outlive their socket's binding.
  */
-void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
-void sk_disown_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+void sk_own_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port,
+		 bool bound);
+/* listened: a bound socket that listened; connections that are left own the rest (OWN_REST). */
+void sk_disown_port(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port,
+		    bool bound, bool listened);
+/* Who is new there is the kernel's from now on, until somebody binds to it who was not bound. */
+void sk_own_rest(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+void sk_share_bound(struct s7_sock *sk); /* the same for a listener's */
 /*
  * Who counted died: all counts begin anew, every holder says so again (sk_own_bound for what is
  * bound), and what nobody holds goes.
@@ -374,6 +381,8 @@ void sk_owned_counted(struct s7_inst *inst);
  * shared netdev.
  */
 bool sk_port_owned(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
+/* Whether only the rest is owned there, so that who is new is not answered on a shared netdev. */
+bool sk_port_rest(struct s7_inst *inst, uint8_t proto, const struct s7_ip *ip, uint16_t port);
 
 /* Does another program on sock7 own the port at this shared netdev? Then nobody is refused. */
 static inline bool sk_owned_too(const struct s7_inst *inst, const struct s7_iface *iface,

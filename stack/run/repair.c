@@ -126,7 +126,7 @@ static void owned_seen(void *ctx, struct s7_flow *flow)
 	const struct s7_tcp_tw *tw = s7_container(flow, struct s7_tcp_tw, flow);
 
 	if (flow->kind == FLOW_TCP_TW && tw->owns_port)
-		sk_own_port(ctx, IPPROTO_TCP, &flow->local, flow->lport);
+		sk_own_port(ctx, IPPROTO_TCP, &flow->local, flow->lport, false);
 }
 
 /* Which ports are kept from the kernel is what sockets and TIME_WAIT entries say. */
@@ -146,7 +146,8 @@ static void owned_mend(struct s7_inst *inst)
 		if (sk->bind.grouped)
 			sk_group_tell(sk);
 		if (sk->proto == PROTO_TCP && tcp_tcb(sk)->bits & TCB_OWNS_PORT)
-			sk_own_port(inst, IPPROTO_TCP, &sk->flow.local, sk->flow.lport);
+			sk_own_port(inst, IPPROTO_TCP, &sk->flow.local, sk->flow.lport,
+				    false);
 	}
 	flow_mend(&inst->flows, owned_seen, inst);
 	sk_owned_counted(inst);

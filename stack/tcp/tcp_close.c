@@ -31,7 +31,7 @@ void tcp_own_port(struct s7_tcp_sock *ts)
 	if (ts->tcb.bits & TCB_OWNS_PORT ||
 	    !ip_kernel_has(inst, &inst->iface[ts->tcb.dst.iface], &ts->sk.flow.local))
 		return;
-	sk_own_port(inst, IPPROTO_TCP, &ts->sk.flow.local, ts->sk.flow.lport);
+	sk_own_port(inst, IPPROTO_TCP, &ts->sk.flow.local, ts->sk.flow.lport, false);
 	ts->tcb.bits |= TCB_OWNS_PORT;
 }
 
@@ -40,7 +40,8 @@ void tcp_disown_port(struct s7_tcp_sock *ts)
 	if (!(ts->tcb.bits & TCB_OWNS_PORT))
 		return;
 	ts->tcb.bits &= ~(uint32_t)TCB_OWNS_PORT;
-	sk_disown_port(ts->sk.inst, IPPROTO_TCP, &ts->sk.flow.local, ts->sk.flow.lport);
+	sk_disown_port(ts->sk.inst, IPPROTO_TCP, &ts->sk.flow.local, ts->sk.flow.lport, false,
+		       false);
 }
 
 void tcp_done(struct s7_tcp_sock *ts)

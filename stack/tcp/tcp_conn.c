@@ -206,7 +206,7 @@ int tcp_listen(struct s7_sock *sk, int backlog)
 	sk->shut = 0;
 	sk->bind.listening = true;
 	sk_group_join(sk);
-	sk->bits |= SKB_LISTENING;
+	sk->bits |= SKB_LISTENING | SKB_LISTENED;
 	tcp_set_state(ts, TCPS_LISTEN);
 	return 0;
 }

@@ -132,6 +132,11 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 		pkt_drop(inst, pkt, DROP_PORT_SHARED);
 		return;
 	}
+	if (rx->iface->caps & NETDEV_SHARED &&
+	    sk_port_rest(inst, IPPROTO_TCP, &rx->dst, seg->h.dst)) {
+		pkt_drop(inst, pkt, DROP_TCP_KERNEL);
+		return;
+	}
 	if (tcp_accept_full(listener, rx->iface->index)) {
 		pkt_drop(inst, pkt, DROP_TCP_LISTEN_OVERFLOW);
 		return;

@@ -102,6 +102,14 @@ int tcp_answer_opts(const struct s7_inst *inst, const struct s7_rx *rx, struct s
 	return err;
 }
 
+/* The kernel, or another program on sock7, may know the segment. */
+static bool is_for_others(struct s7_inst *inst, const struct s7_rx *rx, uint16_t port)
+{
+	return sk_owned_too(inst, rx->iface, IPPROTO_TCP, port) ||
+		(rx->iface->caps & NETDEV_SHARED &&
+		 sk_port_rest(inst, IPPROTO_TCP, &rx->dst, port));
+}
+
 /* RFC 9293 3.10.7.1: the RST that answers a segment nobody expects. */
 void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tcp_seg *seg)
 {
@@ -116,7 +124,7 @@ void tcp_reply_rst(struct s7_inst *inst, const struct s7_rx *rx, const struct tc
 	if (seg->h.flags & TCPF_RST || rx->broadcast || ip_is_multicast(&rx->dst) ||
 	    tcp_answer_opts(inst, rx, &opts, &out.ip_opts))
 		return;
-	if (s7_unlikely(sk_owned_too(inst, rx->iface, IPPROTO_TCP, seg->h.dst)))
+	if (s7_unlikely(is_for_others(inst, rx, seg->h.dst)))
 		return;
 	to = ip4_opts_first(out.ip_opts, &rx->src);
 	if (dst_lookup(inst, &to, &rx->dst, rx->iface->index + 1u, &dst) &&

@@ -24,7 +24,8 @@ static void tw_free(struct s7_inst *inst, struct s7_tcp_tw *tw)
 	timer_cancel(&inst->wheel, &tw->timer);
 	flow_remove(&inst->flows, &tw->flow);
 	if (tw->owns_port)
-		sk_disown_port(inst, IPPROTO_TCP, &tw->flow.local, tw->flow.lport);
+		sk_disown_port(inst, IPPROTO_TCP, &tw->flow.local, tw->flow.lport, false,
+			       false);
 	slab_free(&inst->tcp->tws, tw);
 }
 

@@ -463,3 +463,111 @@ Test(kern_prog, costs_are_bounded)
 		cr_expect(ns < 5000, "%s: %u ns", rows[i].what, ns);
 	}
 }
+
+/* ---- the rest of a port ---- */
+
+/* A connection of the kernel's at `addr` of lo: the descriptors of both ends and the listener. */
+struct connection {
+	int listener, client, server;
+	uint16_t port, from;
+};
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_in6 name;
+	socklen_t len = sizeof(name);
+
+	cr_assert(getsockname(fd, (struct sockaddr *)&name, &len) == 0);
+	return ntohs(name.sin6_port); /* where sockaddr_in has it too */
+}
+
+static struct connection connect_kernel(int family)
+{
+	struct sockaddr_in6 at6 = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+	struct sockaddr_in at4 = { .sin_family = AF_INET, .sin_addr = { htonl(0x7f000001) } };
+	struct sockaddr *at = family == AF_INET ? (void *)&at4 : (void *)&at6;
+	socklen_t len = family == AF_INET ? sizeof(at4) : sizeof(at6);
+	struct connection c;
+
+	c.listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	c.client = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert(bind(c.listener, at, len) == 0 && listen(c.listener, 1) == 0);
+	cr_assert(getsockname(c.listener, at, &len) == 0);
+	cr_assert(connect(c.client, at, len) == 0);
+	c.server = accept(c.listener, NULL, NULL);
+	cr_assert(c.server >= 0);
+	c.port = port_of(c.listener);
+	c.from = port_of(c.client);
+	return c;
+}
+
+static void disconnect(const struct connection *c)
+{
+	close(c->server);
+	close(c->client);
+	close(c->listener);
+}
+
+/* The frame as lo would carry it, from this port, with these TCP flags. */
+static struct frame from_lo(struct frame frame, uint16_t from, uint8_t flags)
+{
+	bool is_v4 = frame.b[12] == 0x08;
+	uint32_t l4 = is_v4 ? 14 + 20 : 14 + 40;
+
+	if (is_v4)
+		memcpy(&frame.b[14 + 12], "\x7f\x00\x00\x01", 4);
+	else
+		memcpy(&frame.b[14 + 8], &in6addr_loopback, 16);
+	put16(&frame, l4, from);
+	frame.b[l4 + 12] = 0x50;
+	frame.b[l4 + 13] = flags;
+	return frame;
+}
+
+static void own_rest(uint8_t proto, const char *addr, uint16_t port)
+{
+	struct kern_silencer s = { .map_fd = bpf.map };
+	struct s7_ip where = ip(addr);
+
+	cr_assert(silencer_own_rest(&s, proto, &where, port) == 0);
+}
+
+static void rest_of(const char *owned, struct frame frame, const struct connection *c)
+{
+	enum { FIN = 1, SYN = 2, ACK = 16 };
+
+	own(IPPROTO_TCP, owned, c->port);
+	EXPECT_DROP(from_lo(frame, c->from, ACK));
+	EXPECT_DROP(from_lo(frame, c->from, SYN));
+	own_rest(IPPROTO_TCP, owned, c->port);
+	EXPECT_PASS(from_lo(frame, c->from, ACK));
+	EXPECT_PASS(from_lo(frame, c->from, FIN | ACK));
+	EXPECT_PASS(from_lo(frame, 9, SYN));
+	EXPECT_DROP(from_lo(frame, 9, ACK));
+	EXPECT_DROP(from_lo(frame, 9, SYN | ACK));
+	own(IPPROTO_TCP, owned, c->port);
+	EXPECT_DROP(from_lo(frame, c->from, ACK));
+}
+
+Test(kern_prog, the_rest_of_a_port)
+{
+	struct connection c4 = connect_kernel(AF_INET), c6 = connect_kernel(AF_INET6);
+
+	load(false);
+	rest_of("127.0.0.1", v4(IPPROTO_TCP, "127.0.0.1", c4.port), &c4);
+	rest_of("::1", v6(IPPROTO_TCP, "::1", c6.port), &c6);
+	own_rest(IPPROTO_UDP, "127.0.0.1", 7);
+	EXPECT_DROP(v4(IPPROTO_UDP, "127.0.0.1", 7));
+	disconnect(&c4);
+	disconnect(&c6);
+}
+
+Test(kern_prog, the_rest_of_a_wildcard)
+{
+	struct connection c4 = connect_kernel(AF_INET);
+
+	load(true);
+	bpf_map_put(bpf.beat, &(uint32_t){ 0 }, &(s7_time){ clock_now() });
+	rest_of("0.0.0.0", v4(IPPROTO_TCP, "127.0.0.1", c4.port), &c4);
+	disconnect(&c4);
+}
