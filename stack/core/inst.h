@@ -32,7 +32,10 @@ struct s7_bpf_host;
 /* The last: routing headers of type 2 (RFC 6275) may be sent on this host. */
 enum s7_host_cap { HOST_NET_ADMIN, HOST_NET_RAW, HOST_ROUTING2 };
 
-/* Of what comes to a port by a shared netdev: nothing, all, all but new and the kernel's connections */
+/*
+ * Of what comes to a port by a shared netdev: nothing, all, all but new and the kernel's
+ * connections
+ */
 enum s7_own { OWN_NOT, OWN_ALL, OWN_REST, OWN_ALL_AGAIN };
 
 /* What the stack wants of the program it lives in. Filled by shim/ (or by a test). */
