@@ -12,10 +12,10 @@
  * beside the file, of which the table has a reference. Who receives a descriptor with such a name
  * enters the file under it and puts a kernel socket in its place. A proxy exists as long as the
  * message, wherever it waits, and its name with it: when nothing answers to the name any more
- * (received, thrown away, killed), the keeper gives the reference back.
- * A receiver on another arena, or on none, has a socket that is at its end; a line says so, in the
- * receiver. What can go neither way (a listener with connections on lo, packet sockets) arrives as the
- * kernel's half, with a line in the sender.
+ * (received, thrown away, killed), the keeper gives the reference back. A receiver on another
+ * arena, or on none, has a socket that is at its end; a line says so, in the receiver. What can go
+ * neither way (a listener with connections on lo, packet sockets) arrives as the kernel's half,
+ * with a line in the sender.
  * Bound: PASSED_MAX connections under way; beyond, as what cannot go.
  * Context: any thread, no lock held; the table changes under arena->proc_lock.
  */
