@@ -43,6 +43,7 @@ static S7_NOINLINE void chunk_acked(struct s7_tcp_sock *ts, struct s7_pkt *chunk
 		tcp_rack_advance(tcb, ts->sk.inst->now, chunk);
 	} else {
 		tcb->delivered--; /* it was counted when it was SACKed */
+		ak->known += chunk_space(chunk);
 	}
 	tcp_chunk_unmark(tcb, chunk);
 	tcp_hints_drop(tcb, chunk);

@@ -15,6 +15,7 @@ struct tcp_acking {
 	uint32_t una;	 /* snd_una before */
 	uint32_t acked;	 /* bytes newly acknowledged */
 	uint32_t sacked; /* ... newly SACKed */
+	uint32_t known;	 /* of `acked`: SACKed before */
 	uint32_t delivered; /* tcb->delivered before */
 	uint32_t ecr;	 /* the timestamp that it echoes, 0: none */
 	uint32_t overtaken; /* the first chunk that arrives after later ones (if any_overtaken) */

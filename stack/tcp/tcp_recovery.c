@@ -278,7 +278,10 @@ static void alert(struct s7_tcp_sock *ts, struct tcp_acking *ak)
 void tcp_recovery_on_ack(struct s7_tcp_sock *ts, struct tcp_acking *ak)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	uint32_t lost = tcb->sq.lost, delivered = ak->acked + ak->sacked;
+	uint32_t lost = tcb->sq.lost, delivered = ak->acked - ak->known + ak->sacked;
+	/* where segments overtake each other, SACKs let it grow too */
+	bool forward = ak->acked || (ak->sacked &&
+				     tcb->reordering > ts->sk.inst->params.tcp.reordering);
 
 	alert(ts, ak);
 	if (tcb->bits & TCB_SACK)
@@ -287,8 +290,8 @@ void tcp_recovery_on_ack(struct s7_tcp_sock *ts, struct tcp_acking *ak)
 		delivered += tcb->mss;
 	if (in_reduction(tcb))
 		prr_update(tcb, delivered, ak->acked && tcb->sq.lost <= lost);
-	else if (ak->acked && (tcb->ca_state == TCPCA_LOSS || tcp_cwnd_limited(tcb)))
-		tcp_cc(tcb)->ack(tcb, ak->acked, ts->sk.inst->now);
+	else if (forward && (tcb->ca_state == TCPCA_LOSS || tcp_cwnd_limited(tcb)))
+		tcp_cc(tcb)->ack(tcb, delivered, ts->sk.inst->now);
 }
 
 /* The retransmission timer ran out (RFC 5681 3.1, RFC 6298 5.4 ff). */
