@@ -51,6 +51,8 @@ same() { cmp - "$web/3m"; } # stdin is the large file
 
 # --- a server of sock7, clients of the kernel
 
+stack_conns() { for p in $(pgrep -P "$PID_nginx"); do "$S7_CLI" ss -p "$p"; done | grep -c "ESTAB.* \[$S6_IP_S\]:80 .*\[$S6_IP_C\]:.* stack "; }
+
 dual_nginx()
 {
 	local before
@@ -67,10 +69,10 @@ dual_nginx()
 	in_c curl -gsS --max-time 20 "http://[$LL_S%25$S7_DEV_C]/3m" | same && ok "nginx [::]:80: 3 MB to its link-local address" || not_ok "nginx [::]:80: link-local"
 	in_s curl -gsS --max-time 5 "http://[::1]/3m" | same && ok "nginx [::]:80: the kernel's ::1 reaches it too" || not_ok "nginx [::]:80: over the kernel's ::1"
 	bg_c held curl -gsS --limit-rate 200K --max-time 20 -o /dev/null "http://[$S6_IP_S]/3m"
-	sleep 0.7
+	for _ in $(seq 50); do [ "$(stack_conns)" = 0 ] || break; sleep 0.1; done
 	[ "$("$S7_CLI" ss -p "$PID_nginx" | grep -c "LISTEN.* \*:80 .* dual ")" = 1 ] && ok "sock7 ss: *:80 is dual" || not_ok "sock7 ss: $("$S7_CLI" ss -p "$PID_nginx" | tr '\n' ' ')"
-	[ "$(for p in $(pgrep -P "$PID_nginx"); do "$S7_CLI" ss -p "$p"; done | grep -c "ESTAB.* \[$S6_IP_S\]:80 .*\[$S6_IP_C\]:.* stack ")" -ge 1 ] && [ "$(kernel_conns 80)" = 0 ] &&
-		ok "the connection is sock7's, not the kernel's" || not_ok "connections: $(kernel_conns 80) of the kernel"
+	[ "$(stack_conns)" -ge 1 ] && [ "$(kernel_conns 80)" = 0 ] &&
+		ok "the connection is sock7's, not the kernel's" || not_ok "connections: $(stack_conns) of the stack, $(kernel_conns 80) of the kernel"
 	stop held
 	in_c timeout 30 wrk -t1 -c100 -d2 "http://[$S6_IP_S]/hello" >"$S7_TMP/wrk.out" 2>&1
 	if grep -q 'requests in' "$S7_TMP/wrk.out" && ! grep -Eq 'Socket errors|Non-2xx' "$S7_TMP/wrk.out"; then ok "wrk: 100 connections"; else not_ok "wrk: $(tail -n 3 "$S7_TMP/wrk.out" | tr '\n' ' ')"; fi

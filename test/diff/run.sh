@@ -44,7 +44,7 @@ side()
 {
 	local dir=$1 ns=$2
 	shift 2
-	timeout 280 ip netns exec "$ns" "$@" "$prog" -o "$tmp/$dir" $names 2>>"$tmp/$dir.log"
+	timeout 560 ip netns exec "$ns" "$@" "$prog" -o "$tmp/$dir" $names 2>>"$tmp/$dir.log"
 }
 
 [ -z "${S7_KEEP:-}" ] || echo "# transcripts: $tmp"

@@ -13,7 +13,7 @@
 #include <arpa/inet.h>
 #include <stdarg.h>
 
-#define CASE_SECONDS 8
+#define CASE_SECONDS 30
 #define PORTS_MAX 256
 #define FASTEST_TRIES 10
 
