@@ -119,7 +119,7 @@ static int bound(const struct kind *kind)
 	for (;;) {
 		fd = fresh(kind);
 		need(!bind(fd, (struct sockaddr *)&addr.at, addr.len), "bind");
-		if (!is_short_number(fd))
+		if (kind->type == SOCK_RAW || !is_short_number(fd)) /* RAW: the protocol's */
 			return fd;
 		close(fd);
 	}
