@@ -104,11 +104,12 @@ static int fresh(const struct kind *kind)
  * Ping sockets get their numbers in a row, from 1 after a boot; one of a single byte is shown
  * otherwise (IP_PROTOCOL) and would stand on one side only.
  */
-static bool is_short_number(int fd)
+static bool is_short_number(const struct kind *kind, int fd)
 {
 	uint16_t number = port_of(fd);
 
-	return number && number < 256;
+	/* of a RAW socket it is the protocol's */
+	return kind->type != SOCK_RAW && number && number < 256;
 }
 
 static int bound(const struct kind *kind)
@@ -119,7 +120,7 @@ static int bound(const struct kind *kind)
 	for (;;) {
 		fd = fresh(kind);
 		need(!bind(fd, (struct sockaddr *)&addr.at, addr.len), "bind");
-		if (kind->type == SOCK_RAW || !is_short_number(fd)) /* RAW: the protocol's */
+		if (!is_short_number(kind, fd))
 			return fd;
 		close(fd);
 	}
@@ -144,7 +145,7 @@ static struct subject pair_of(const struct kind *kind)
 				close(s.fd);
 			s.fd = fresh(kind);
 			join(kind, s.fd, port_of(s.peer));
-		} while (is_short_number(s.fd));
+		} while (is_short_number(kind, s.fd));
 		return s;
 	}
 	listener = bound(kind);
