@@ -250,9 +250,10 @@ uint8_t ip4_opts_read(struct s7_ip4_opts *ret_opts, uint8_t *p, uint32_t hdr_len
 
 /* ---- answering ---- */
 
+/* at: offset in the header (never 0: the option is there) */
 static const uint8_t *option_at(const struct s7_ip4_opts *opts, uint8_t at)
 {
-	return opts->bytes + at - IP4_LEN;
+	return opts->bytes + (at - IP4_LEN);
 }
 
 /* A copy at the end of what is there so far. */
@@ -376,20 +377,20 @@ void ip4_opts_undo(struct s7_ip4_opts *opts)
 	uint8_t *p;
 
 	if (opts->srr) {
-		p = opts->bytes + opts->srr - IP4_LEN;
+		p = opts->bytes + (opts->srr - IP4_LEN);
 		memmove(p + 7, p + 3, p[1] - 7u);
 		memcpy(p + 3, &opts->first, ADDR);
 	}
 	if (opts->bits & IP4O_RR_ADDR)
-		undo_slot(opts->bytes + opts->rr - IP4_LEN);
+		undo_slot(opts->bytes + (opts->rr - IP4_LEN));
 	if (opts->bits & IP4O_TS_TIME) {
-		p = opts->bytes + opts->ts - IP4_LEN;
+		p = opts->bytes + (opts->ts - IP4_LEN);
 		undo_slot(p);
 		if ((p[3] & TS_KIND) == TS_PRESPEC)
 			p[2] = (uint8_t)(p[2] - ADDR);
 	}
 	if (opts->bits & IP4O_TS_ADDR)
-		undo_slot(opts->bytes + opts->ts - IP4_LEN);
+		undo_slot(opts->bytes + (opts->ts - IP4_LEN));
 }
 
 /* ---- on the wire ---- */

@@ -197,6 +197,19 @@ Test(wire_ip4_opts, source_routes_leave_by_their_first_hop_and_come_back_turned_
 	cr_assert_eq(back.bytes[1], 15);
 }
 
+Test(wire_ip4_opts, an_option_at_the_end_of_the_longest_header)
+{
+	uint8_t p[IP4_LEN + IP4_OPTS_MAX] = { 0 }, *option = p + sizeof(p) - 8;
+	struct s7_ip4_opts opts, back;
+
+	memset(p + IP4_LEN, 1, IP4_OPTS_MAX);
+	memcpy(option, "\x07\x07\x04\x0a\0\0\x09", 7);
+	cr_assert_eq(ip4_opts_read(&opts, p, sizeof(p), &host), 0);
+	cr_assert_eq(opts.rr, sizeof(p) - 8);
+	cr_assert_eq(ip4_opts_echo(&back, &opts, PEER, &host), 0);
+	cr_assert(back.rr == IP4_LEN && back.bytes[0] == 7 && back.bytes[1] == 7);
+}
+
 Test(wire_ip4_opts, fragments_have_what_is_to_be_copied)
 {
 	uint8_t p[16] = { 7, 3, 4, 148, 4, 0, 0, 68, 4, 5, 0, 0, 9, 9, 9, 9 };
