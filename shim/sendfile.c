@@ -254,18 +254,17 @@ static ssize_t splice_ours(int in, off64_t *in_off, int out, off64_t *out_off, s
 {
 	bool from = fd_is_sock(in), to = fd_is_sock(out);
 	struct s7_sock_at at = fd_sock_at(from ? in : out);
+	bool pipe = !(from && to) && is_pipe(from ? out : in);
 
 	if (!len)
 		return 0;
+	if (pipe && (from ? out_off : in_off))
+		return -ESPIPE;
 	if ((in_off && !user_readable(in_off, sizeof(*in_off))) ||
 	    (out_off && !user_readable(out_off, sizeof(*out_off))))
 		return -EFAULT;
-	if (from ? in_off != NULL : out_off != NULL)
-		return -ESPIPE;
-	if ((from && to) || !is_pipe(from ? out : in))
+	if (!pipe || in_off || out_off)
 		return -EINVAL;
-	if (in_off || out_off)
-		return -ESPIPE;
 	return at.sk ? splice_held(at, from, in, out, len, flags) : -SOCK_STALE;
 }
 

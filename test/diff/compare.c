@@ -9,6 +9,8 @@
  * difference of one of them. JUSTIFIED has lines "PATTERN REASON"; a pattern (fnmatch) stands for
  * cases by name and for transcripts as "LEVEL:NUMBER:GROUP". RESULTS is written: "LEVEL NUMBER
  * EQUAL JUSTIFIED DIFFERENT" an option, "- - ..." for the cases written by hand.
+ * A transcript that is not there, or that ends because its process failed, counts as different even
+ * when both sides are alike.
  * The last line is "diff: N equal, J justified, D different". Exit code 1 when something differs
  * that should not, or when there are more than REASONS_MAX reasons.
  */
@@ -21,6 +23,7 @@
 
 #define REASONS_MAX 9
 #define OPTIONS_MAX 1024
+#define NO_TRANSCRIPT "no transcript\n"
 #define SHOWN 3 /* groups named of an option that differs */
 
 enum verdict { EQUAL, JUSTIFIED, DIFFERENT };
@@ -54,7 +57,7 @@ static char *slurp(const char *dir, const char *name)
 	if (!file || fseek(file, 0, SEEK_END) || (size = ftell(file)) < 0) {
 		if (file)
 			fclose(file);
-		return strdup("no transcript\n");
+		return strdup(NO_TRANSCRIPT);
 	}
 	rewind(file);
 	text = malloc((size_t)size + 1);
@@ -63,6 +66,21 @@ static char *slurp(const char *dir, const char *name)
 	if (text)
 		text[got] = 0;
 	return text;
+}
+
+/* A case that was not run to its end says nothing, even when both sides agree so far. */
+static bool complete(const char *text)
+{
+	static const char *const ends[] = { "died: ", "exit code " };
+	size_t len = strlen(text), last = len;
+
+	while (last > 1 && text[last - 2] != '\n')
+		last--;
+	last -= last > 0;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!strncmp(text + last, ends[i], strlen(ends[i])))
+			return false;
+	return len && strcmp(text, NO_TRANSCRIPT);
 }
 
 static int read_reasons(const char *path)
@@ -209,7 +227,7 @@ static void compare_part(const struct part *k, const struct part *s)
 	count_option(opt, verdict, group, what);
 }
 
-static void compare_group(const char *kernel, const char *sock7)
+static void compare_group(const char *name, const char *kernel, const char *sock7)
 {
 	const char *at = kernel, *other = sock7;
 	struct part k, s;
@@ -225,16 +243,22 @@ static void compare_group(const char *kernel, const char *sock7)
 		}
 		compare_part(&k, found ? &s : NULL);
 	}
+	if (!complete(kernel) || !complete(sock7)) {
+		total[DIFFERENT]++;
+		printf("not ok - %s: not run to its end\n", name);
+	}
 }
 
 static void compare_case(const char *name, const char *kernel, const char *sock7)
 {
 	struct reason *reason = reason_for(name);
 	enum verdict verdict = EQUAL;
-	char what[400];
+	char what[400] = "not run to its end";
 
 	if (strcmp(kernel, sock7))
 		verdict = reason ? JUSTIFIED : DIFFERENT;
+	else if (!complete(kernel))
+		verdict = DIFFERENT;
 	total[verdict]++;
 	by_hand[verdict]++;
 	if (verdict == EQUAL) {
@@ -243,7 +267,9 @@ static void compare_case(const char *name, const char *kernel, const char *sock7
 		reason->used++;
 		printf("ok - %s (differs: %s)\n", name, reason->text);
 	} else {
-		first_difference(kernel, sock7, strlen(kernel), strlen(sock7), what, sizeof(what));
+		if (strcmp(kernel, sock7))
+			first_difference(kernel, sock7, strlen(kernel), strlen(sock7), what,
+					 sizeof(what));
 		printf("not ok - %s: %s\n", name, what);
 	}
 }
@@ -305,7 +331,7 @@ int main(int argc, char **argv)
 		if (!kernel || !sock7)
 			return 2;
 		if (!strncmp(argv[i], "gen_", 4))
-			compare_group(kernel, sock7);
+			compare_group(argv[i], kernel, sock7);
 		else
 			compare_case(argv[i], kernel, sock7);
 		free(kernel);

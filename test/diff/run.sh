@@ -16,12 +16,14 @@ update=
 [ "${1:-}" != -u ] || { update=1; shift; }
 [ -x "$prog" ] && [ -e "$lib" ] || { echo "not ok - $prog or $lib is missing"; exit 1; }
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/s7diff.XXXXXX")
-ns_k=s7dk$$ ns_s=s7ds$$
+# The cases mostly wait: LANES of them at a time on each side, each lane in namespaces of its own.
+LANES=3
+namespaces=$(for lane in $(seq $LANES); do echo "s7dk$lane-$$ s7ds$lane-$$"; done)
 
 down()
 {
 	local ns pid
-	for ns in "$ns_k" "$ns_s"; do
+	for ns in $namespaces; do
 		for pid in $(ip netns pids "$ns" 2>/dev/null); do kill -9 "$pid" 2>/dev/null; done
 		ip netns del "$ns" 2>/dev/null
 	done
@@ -29,7 +31,7 @@ down()
 }
 trap down EXIT
 
-for ns in "$ns_k" "$ns_s"; do
+for ns in $namespaces; do
 	ip netns add "$ns" && ip -n "$ns" link set lo up || { echo "not ok - no namespace"; exit 1; }
 	# both sides have it, and every namespace allows it
 	ip netns exec "$ns" sysctl -qw net.ipv4.tcp_congestion_control=reno
@@ -39,20 +41,24 @@ done
 mkdir "$tmp/kernel" "$tmp/sock7"
 printf '[global]\nloopback = stack\nlog = warn\nmemory = 64M\ntcp_congestion = reno\n' >"$tmp/sock7.conf"
 
-# side DIRECTORY NAMESPACE COMMAND...: all cases
+# side DIRECTORY LANE NAMESPACE COMMAND...: every case of that lane
 side()
 {
-	local dir=$1 ns=$2
-	shift 2
-	timeout 560 ip netns exec "$ns" "$@" "$prog" -o "$tmp/$dir" $names 2>>"$tmp/$dir.log"
+	local dir=$1 ns=$3 cases
+	cases=$(echo "$names" | awk -v lane="$2" -v of=$LANES 'NR % of == lane % of')
+	shift 3
+	# shellcheck disable=SC2086
+	[ -z "$cases" ] || timeout 560 ip netns exec "$ns" "$@" "$prog" -o "$tmp/$dir" $cases 2>>"$tmp/$dir.log"
 }
 
 [ -z "${S7_KEEP:-}" ] || echo "# transcripts: $tmp"
-names=${*:-$("$prog" -l)}
-side kernel "$ns_k" env &
-kernel=$!
-side sock7 "$ns_s" env LD_PRELOAD="$lib" SOCK7_CONF="$tmp/sock7.conf"
-wait "$kernel"
+names=$(printf '%s\n' "$@")
+[ $# -gt 0 ] || names=$("$prog" -l)
+for lane in $(seq $LANES); do
+	side kernel "$lane" "s7dk$lane-$$" env &
+	side sock7 "$lane" "s7ds$lane-$$" env LD_PRELOAD="$lib" SOCK7_CONF="$tmp/sock7.conf" &
+done
+wait
 # shellcheck disable=SC2086
 "$cmp" "$tmp/kernel" "$tmp/sock7" test/diff/justified.txt "$tmp/results.txt" $names
 rc=$?

@@ -413,10 +413,19 @@ CASE(stream_sendfile)
 	settle();
 	T(splice(s, NULL, p[1], NULL, 10, 0));
 	say_bytes("pipe", buf, read(p[0], buf, sizeof(buf)));
+	nonblock(s); /* the socket's own flag counts, SPLICE_F_NONBLOCK is about the pipe */
 	T(splice(s, NULL, p[1], NULL, 10, SPLICE_F_NONBLOCK));
+	T(splice(s, NULL, p[1], NULL, 10, 0));
 	off = 0;
 	T(splice(s, &off, p[1], NULL, 10, SPLICE_F_NONBLOCK));
+	T(splice(s, NULL, p[1], &off, 10, SPLICE_F_NONBLOCK));
+	T(splice(s, (off_t *)1, p[1], &off, 10, SPLICE_F_NONBLOCK));
+	T(splice(s, (off_t *)1, p[1], NULL, 10, SPLICE_F_NONBLOCK));
+	T(splice(p[0], &off, c, NULL, 10, SPLICE_F_NONBLOCK));
+	T(splice(p[0], NULL, c, &off, 10, SPLICE_F_NONBLOCK));
+	T(splice(p[0], NULL, c, (off_t *)1, 10, SPLICE_F_NONBLOCK));
 	T(splice(s, NULL, c, NULL, 10, SPLICE_F_NONBLOCK));
+	T(splice(s, &off, c, &off, 10, SPLICE_F_NONBLOCK));
 	T(sendfile(s, c, NULL, 10));
 	T(sendfile(-1, in, NULL, 10));
 	T(sendfile(c, -1, NULL, 10));
