@@ -109,12 +109,10 @@ static int bell_make(void)
 	return fd < 0 ? -1 : fd_make_internal((int)fd);
 }
 
-struct s7_waiter *wait_self(void)
+static struct s7_waiter *waiter_begin(void)
 {
-	struct s7_waiter *waiter = wait_me;
+	struct s7_waiter *waiter;
 
-	if (s7_likely(waiter))
-		return waiter;
 	lock_take(&s7_arena->proc_lock);
 	if (own_slot == WAITER_NO_PROC)
 		own_slot = this_slot();
@@ -131,6 +129,19 @@ struct s7_waiter *wait_self(void)
 	wait_me = waiter;
 	pthread_setspecific(waiter_key, waiter);
 	keeper_need();
+	return waiter;
+}
+
+/* A thread that is cancelled on the way loses neither its record nor the bell. */
+struct s7_waiter *wait_self(void)
+{
+	struct s7_waiter *waiter = wait_me;
+
+	if (s7_likely(waiter))
+		return waiter;
+	handlers_off();
+	waiter = waiter_begin();
+	handlers_on();
 	return waiter;
 }
 
