@@ -3,7 +3,8 @@
  * boot_params.c - the settings that packets obey: the configuration's, else the kernel's, else
  * constants
  *
- * The kernel's values are those of the network namespace at the moment the stack starts. What an
+ * The kernel's values are those of the network namespace at the moment the stack starts; numbers
+ * of net.ipv4.tcp_* are looked at again by the keeper, all others stay. What an
  * interface's section says stands in place of [global]'s for connections over that interface.
  * Context: boot, one thread. Called by: boot.c, boot_iface.c.
  */
@@ -58,6 +59,12 @@ static const struct param_row tcp_rows[] = {
 	TCP_SYSCTL(window_scaling, "tcp_window_scaling"),
 	TCP_SYSCTL(abort_on_overflow, "tcp_abort_on_overflow"),
 	TCP_SYSCTL(min_snd_mss, "tcp_min_snd_mss"),
+	TCP_SYSCTL(syncookies, "tcp_syncookies"),
+	TCP_SYSCTL(moderate_rcvbuf, "tcp_moderate_rcvbuf"),
+	TCP_SYSCTL(notsent_lowat, "tcp_notsent_lowat"),
+	TCP_SYSCTL(thin_linear, "tcp_thin_linear_timeouts"),
+	TCP_SYSCTL(stdurg, "tcp_stdurg"),
+	TCP_SYSCTL(rfc1337, "tcp_rfc1337"),
 	TCP_SYSCTL(keepalive_time_s, "tcp_keepalive_time"),
 	TCP_SYSCTL(keepalive_intvl_s, "tcp_keepalive_intvl"),
 	TCP_SYSCTL(keepalive_probes, "tcp_keepalive_probes"),
@@ -223,6 +230,30 @@ static uint32_t tick_us(void)
 	return (uint32_t)tv.tv_usec;
 }
 
+static void fill_tcp(struct s7_tcp_params *tcp)
+{
+	struct s7_params params = { .tcp = S7_TCP_LINUX };
+
+	for (size_t i = 0; i < S7_ARRAY_LEN(tcp_rows); i++)
+		kern_sysctl_u32(tcp_rows[i].sysctl,
+				(uint32_t *)((char *)&params + tcp_rows[i].param));
+	*tcp = params.tcp;
+}
+
+void params_look_again(void)
+{
+	struct s7_tcp_params tcp;
+
+	fill_tcp(&tcp);
+	for (uint32_t i = 0; i < s7_arena->inst_count; i++) {
+		struct s7_inst *inst = s7_arena->inst[i];
+
+		inst_lock(inst, host_now());
+		inst->params.tcp = tcp;
+		inst_unlock(inst);
+	}
+}
+
 void params_fill(const struct conf *conf, struct s7_params *ret_params)
 {
 	static const uint32_t rmem[3] = { 4096, 131072, 6291456 },
@@ -238,7 +269,6 @@ void params_fill(const struct conf *conf, struct s7_params *ret_params)
 		.loopback_stack = conf->loopback == CONF_LOOPBACK_STACK,
 		.kernel_fallback = conf->kernel_fallback,
 		.tx_batch = conf->tx_batch,
-		.tcp = S7_TCP_LINUX,
 	};
 	size_t i;
 
@@ -249,9 +279,7 @@ void params_fill(const struct conf *conf, struct s7_params *ret_params)
 	params.tcp_cc = cc_of(conf->tcp_congestion);
 	for (i = 0; i < S7_ARRAY_LEN(rows); i++)
 		fill_row(conf, &rows[i], &params);
-	for (i = 0; i < S7_ARRAY_LEN(tcp_rows); i++)
-		kern_sysctl_u32(tcp_rows[i].sysctl,
-				(uint32_t *)((char *)&params + tcp_rows[i].param));
+	fill_tcp(&params.tcp);
 	fill_triple(conf->rmem, "ipv4/tcp_rmem", rmem, params.tcp_rmem);
 	fill_triple(conf->wmem, "ipv4/tcp_wmem", wmem, params.tcp_wmem);
 	fill_ports(&params);

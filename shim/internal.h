@@ -157,6 +157,8 @@ void boot_stopped(void);
 
 /* boot_params.c */
 void params_fill(const struct conf *conf, struct s7_params *ret_params);
+/* The kernel's numbers for TCP, again: for every instance. Takes their locks. */
+void params_look_again(void);
 bool params_may(enum s7_host_cap cap); /* s7_host_ops.may */
 /* flow6.c: s7_host_ops.label_free, and HOST_ROUTING2. */
 bool flow6_label_free(uint32_t label);

@@ -159,7 +159,8 @@ int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 	tcb->rcv_nxt = tcb->rcv_wup = tcb->copied_seq = tcb->rcv_wnd = 0;
 	tcb->snd_max_wnd = tcb->snd_wnd = 0;
 	tcb->ts_recent = 0;
-	tcb->rcv_wscale = tcp_pick_wscale(sk, tcp_iface(ts));
+	tcb->rcv_wscale = sk->inst->params.tcp.window_scaling ?
+				  tcp_pick_wscale(sk, tcp_iface(ts)) : 0;
 	tcb->retries = tcb->backoff = 0;
 	tcb->stalled_at = 0;
 	tcb->ssthresh = TCP_CWND_MAX;

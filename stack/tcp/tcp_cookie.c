@@ -22,6 +22,18 @@
 
 static const uint16_t cookie_mss[8] = { 216, 536, 1024, 1220, 1360, 1440, 1460, 8960 };
 
+enum tcp_syn_way tcp_syn_way(const struct s7_tcp_sock *listener)
+{
+	const struct s7_params *params = &listener->sk.inst->params;
+	bool full = listener->tcb.request_count >= params->tcp_syn_backlog;
+
+	if (params->tcp.syncookies == 2)
+		return SYN_COOKIE;
+	if (s7_likely(!full))
+		return SYN_KEEP;
+	return params->tcp.syncookies ? SYN_COOKIE : SYN_REFUSE;
+}
+
 static uint32_t cookie_hash(struct s7_inst *inst, const struct s7_flow *flow, uint32_t irs,
 			    uint32_t tick, uint32_t mss)
 {
@@ -92,18 +104,19 @@ static bool cookie_check(struct s7_inst *inst, const struct s7_tcp_req *req, uin
 	return false;
 }
 
-/* What the SYN agreed on, from the timestamp that came back. */
-static void cookie_options(struct s7_tcp_req *req, const struct s7_tcp_sock *listener,
+/* What the SYN agreed on, from the timestamp that came back. false: it is granted no more. */
+static bool cookie_options(struct s7_tcp_req *req, const struct s7_tcp_sock *listener,
 			   const struct tcp_seg *seg)
 {
 	const struct s7_iface_tcp *tcp = &listener->sk.inst->iface[req->flow.iface].tcp;
 	uint32_t bits = seg->opts.ts_ecr & COOKIE_TS_MASK;
+	uint8_t allowed = tcp_opts_allowed(listener->sk.inst);
 
 	req->bits = 0;
 	req->ecn = false;
 	req->snd_wscale = req->rcv_wscale = 0;
-	if (!(seg->opts.bits & TCPO_TS))
-		return;
+	if (!(seg->opts.bits & allowed & TCPO_TS))
+		return true;
 	req->bits = TCPO_TS;
 	req->ts_recent = seg->opts.ts_val;
 	req->bits |= bits & COOKIE_SACK ? TCPO_SACK_OK : 0;
@@ -113,6 +126,7 @@ static void cookie_options(struct s7_tcp_req *req, const struct s7_tcp_sock *lis
 		req->snd_wscale = bits & 15;
 		req->rcv_wscale = tcp_pick_wscale(&listener->sk, tcp);
 	}
+	return !(req->bits & (uint8_t)~allowed);
 }
 
 bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struct s7_rx *rx,
@@ -135,7 +149,10 @@ bool tcp_cookie_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 		return false;
 	}
 	req.mss = mss;
-	cookie_options(&req, listener, seg);
+	if (!cookie_options(&req, listener, seg)) {
+		pkt_drop(inst, pkt, DROP_TCP_COOKIE);
+		return true;
+	}
 	stat_add(inst, STAT_TCP_COOKIES_OK, 1);
 	if (tcp_accept_full(listener, rx->iface->index)) {
 		pkt_drop(inst, pkt, DROP_TCP_LISTEN_OVERFLOW);

@@ -81,5 +81,7 @@ uint32_t tcp_ts_offset(struct s7_inst *inst, const struct s7_ip *local, const st
 {
 	uint64_t words[4] = { local->q[0], local->q[1], remote->q[0], remote->q[1] };
 
+	if (inst->params.tcp.timestamps != 1) /* 2: without an offset */
+		return 0;
 	return (uint32_t)tcp_keyed_hash(inst->tcp->key[1], words, sizeof(words));
 }

@@ -112,6 +112,7 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 	struct s7_tcb *tcb = &listener->tcb;
 	struct s7_tcp_req *req = NULL;
 	struct tcp_opts grant = { .bits = 0 };
+	enum tcp_syn_way way;
 
 	if (seg->h.flags & TCPF_RST) {
 		pkt_drop(inst, pkt, DROP_TCP_RST);
@@ -141,7 +142,12 @@ void tcp_listen_rx(struct s7_tcp_sock *listener, struct s7_pkt *pkt, const struc
 		pkt_drop(inst, pkt, DROP_TCP_LISTEN_OVERFLOW);
 		return;
 	}
-	if (tcb->request_count >= inst->params.tcp_syn_backlog)
+	way = tcp_syn_way(listener);
+	if (way == SYN_REFUSE) {
+		pkt_drop(inst, pkt, DROP_TCP_SYN_FULL);
+		return;
+	}
+	if (way == SYN_COOKIE)
 		tcp_cookie_send(listener, rx, seg);
 	else if (s7_unlikely(tcb->fastopen_qlen) &&
 		 tcp_fastopen_rx(listener, pkt, rx, seg, &grant))

@@ -20,6 +20,7 @@
 
 #define TCP_MSS_FALLBACK 536
 #define TCP_MSS_MIN 88
+#define TCP_MSS_LEAST 48 /* tcp_min_snd_mss goes no lower: all options and 8 bytes */
 #define TCP_TRUESIZE 2304u /* what a chunk counts against sndbuf: its buffer and descriptor */
 #define TCP_RTO_INIT_US 1000000u
 #define TCP_RTO_MAX_US 120000000u
@@ -61,6 +62,16 @@ struct tcp_seg {
 	uint32_t len; /* payload bytes */
 	struct tcp_opts opts;
 };
+
+/* Which options of SYNs net.ipv4.tcp_sack, tcp_timestamps and tcp_window_scaling let count. */
+static inline uint8_t tcp_opts_allowed(const struct s7_inst *inst)
+{
+	const struct s7_tcp_params *params = &inst->params.tcp;
+
+	return (uint8_t)((params->sack ? TCPO_SACK_OK : 0) |
+			 (params->timestamps ? TCPO_TS : 0) |
+			 (params->window_scaling ? TCPO_WSCALE : 0));
+}
 
 static inline uint32_t tcp_ms(const struct s7_inst *inst)
 {
@@ -124,6 +135,14 @@ static inline bool tcp_sendable(const struct s7_sock *sk)
 	return tcp_wmem(tcp_tcb(sk)) < sk->sndbuf;
 }
 
+/* TCP_NOTSENT_LOWAT, else the sysctl. */
+static inline uint32_t tcp_lowat_of(const struct s7_sock *sk)
+{
+	uint32_t lowat = tcp_tcb(sk)->notsent_lowat;
+
+	return s7_unlikely(lowat) ? lowat : sk->inst->params.tcp.notsent_lowat;
+}
+
 /* EPOLLOUT: a third of the buffer is free, and less than notsent_lowat is unsent. */
 static inline bool tcp_writeable(const struct s7_sock *sk)
 {
@@ -131,7 +150,7 @@ static inline bool tcp_writeable(const struct s7_sock *sk)
 	uint32_t used = tcp_wmem(tcb);
 
 	return used < sk->sndbuf && sk->sndbuf - used >= used / 2 && !(tcb->bits & TCB_STARVED) &&
-	       (!tcb->notsent_lowat || tcb->write_seq - tcb->snd_nxt < tcb->notsent_lowat);
+	       tcb->write_seq - tcb->snd_nxt < tcp_lowat_of(sk);
 }
 
 /* ---- tcp_fsm.c ---- */
@@ -171,6 +190,9 @@ int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val
 /* Fills all fields of a request from a SYN. 0 or -errno (no route back). */
 int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
 		 struct s7_tcp_req *ret_req);
+/* What becomes of a SYN for whose connection the accept queue has room (tcp_syncookies). */
+enum tcp_syn_way { SYN_KEEP, SYN_COOKIE, SYN_REFUSE };
+enum tcp_syn_way tcp_syn_way(const struct s7_tcp_sock *listener);
 void tcp_cookie_send(struct s7_tcp_sock *listener, const struct s7_rx *rx,
 		     const struct tcp_seg *seg);
 /* An ACK without flow on a listener: true when its cookie was right and pkt was consumed. */
@@ -223,7 +245,7 @@ void tcp_reass_add(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t seq, uin
 /* Moves what has become contiguous to the receive queue. */
 bool tcp_reass_drain(struct s7_tcp_sock *ts); /* true: a FIN has its turn */
 void tcp_reass_purge(struct s7_tcp_sock *ts);
-void tcp_dsack(struct s7_tcb *tcb, uint32_t start, uint32_t end);
+void tcp_dsack(struct s7_tcp_sock *ts, uint32_t start, uint32_t end);
 /* Is less than 1/part of the packet pool free? Buffers do not grow then, and what is not needed
  * goes. */
 bool tcp_pool_low(struct s7_inst *inst, uint32_t part);

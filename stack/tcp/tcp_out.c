@@ -136,9 +136,13 @@ static void syn_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out)
 	out->opts.mss = tcp_mss_announced(ts->sk.inst, &tcb->dst, tcb->user_mss);
 	out->opts.wscale = tcb->rcv_wscale;
 	out->opts.bits = TCPO_MSS;
-	out->opts.bits |= !ack || tcb->bits & TCB_SACK ? TCPO_SACK_OK : 0;
-	out->opts.bits |= !ack || tcb->bits & TCB_WSCALE ? TCPO_WSCALE : 0;
-	out->opts.bits |= !ack || tcb->bits & TCB_TS ? TCPO_TS : 0;
+	if (ack) {
+		out->opts.bits |= tcb->bits & TCB_SACK ? TCPO_SACK_OK : 0;
+		out->opts.bits |= tcb->bits & TCB_WSCALE ? TCPO_WSCALE : 0;
+		out->opts.bits |= tcb->bits & TCB_TS ? TCPO_TS : 0;
+	} else {
+		out->opts.bits |= tcp_opts_allowed(ts->sk.inst);
+	}
 	out->opts.ts_val = tcp_ms(ts->sk.inst) + tcb->ts_offset;
 	out->opts.ts_ecr = ack ? tcb->ts_recent : 0;
 	if (s7_unlikely(tcb->tfo != NULL) &&

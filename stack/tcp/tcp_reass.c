@@ -65,9 +65,11 @@ static void oo_link_after(struct s7_tcb *tcb, struct s7_pkt *prev, struct s7_pkt
 	tcb->oo_pkts++;
 }
 
-void tcp_dsack(struct s7_tcb *tcb, uint32_t start, uint32_t end)
+void tcp_dsack(struct s7_tcp_sock *ts, uint32_t start, uint32_t end)
 {
-	if (tcb->bits & TCB_SACK && seq_lt(start, end)) {
+	struct s7_tcb *tcb = &ts->tcb;
+
+	if (tcb->bits & TCB_SACK && seq_lt(start, end) && ts->sk.inst->params.tcp.dsack) {
 		tcb->dsack.start = start;
 		tcb->dsack.end = end;
 	}
@@ -114,7 +116,7 @@ static uint32_t oo_clear_after(struct s7_tcp_sock *ts, struct s7_pkt *prev, uint
 
 	for (; next && seq_lt(next->tcp.seq, end); next = after) {
 		after = next->next;
-		tcp_dsack(tcb, next->tcp.seq, seq_min(oo_end(next), end));
+		tcp_dsack(ts, next->tcp.seq, seq_min(oo_end(next), end));
 		if (seq_gt(oo_end(next), end))
 			return next->tcp.seq;
 		if (next->tcp.flags & CHUNK_FIN && oo_end(next) == end)
@@ -139,7 +141,7 @@ void tcp_reass_add(struct s7_tcp_sock *ts, struct s7_pkt *pkt, uint32_t seq, uin
 	while (prev && seq_gt(prev->tcp.seq, seq))
 		prev = oo_prev(prev);
 	if (prev && seq_gt(oo_end(prev), seq)) {
-		tcp_dsack(tcb, seq, seq_min(oo_end(prev), end));
+		tcp_dsack(ts, seq, seq_min(oo_end(prev), end));
 		if (seq_leq(end, oo_end(prev)) && !(fin && end == oo_end(prev))) {
 			sack_add(tcb, prev->tcp.seq, oo_end(prev));
 			pkt_drop(ts->sk.inst, pkt, DROP_TCP_OLD);
@@ -178,7 +180,7 @@ bool tcp_reass_drain(struct s7_tcp_sock *ts)
 		oo_unlink(tcb, pkt);
 		fin = pkt->tcp.flags & CHUNK_FIN && old <= pkt->tcp.len;
 		if (old >= pkt->tcp.len) {
-			tcp_dsack(tcb, pkt->tcp.seq, oo_end(pkt));
+			tcp_dsack(ts, pkt->tcp.seq, oo_end(pkt));
 			pkt_free(ts->sk.inst, pkt);
 			continue;
 		}

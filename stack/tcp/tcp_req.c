@@ -81,11 +81,11 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	req->ts_offset = tcp_ts_offset(inst, &rx->dst, &rx->src);
 	req->rcv_wnd = initial_window(listener, &req->dst, &rx->iface->tcp);
 	req->snd_wnd = seg->h.wnd;
-	req->mss = o->bits & TCPO_MSS ? (uint16_t)s7_max(o->mss, TCP_MSS_MIN) : TCP_MSS_FALLBACK;
+	req->mss = o->bits & TCPO_MSS ? o->mss : TCP_MSS_FALLBACK;
 	req->ecn = tcp_ecn_grants(inst, seg);
-	req->bits = o->bits & (TCPO_WSCALE | TCPO_SACK_OK | TCPO_TS);
-	req->snd_wscale = o->bits & TCPO_WSCALE ? o->wscale : 0;
-	if (o->bits & TCPO_WSCALE)
+	req->bits = o->bits & tcp_opts_allowed(inst);
+	req->snd_wscale = req->bits & TCPO_WSCALE ? o->wscale : 0;
+	if (req->bits & TCPO_WSCALE)
 		req->rcv_wscale = tcp_pick_wscale(&listener->sk, &rx->iface->tcp);
 	req->tos = sk_tos(&listener->sk, req->dst.is_v4);
 	req->made_at = req->synack_at = inst->now;
@@ -219,22 +219,33 @@ static bool req_in_window(struct s7_inst *inst, struct s7_tcp_req *req, const st
 	return seg->h.seq - rcv_nxt <= req->rcv_wnd;
 }
 
-/* Is the ACK to be ignored for now? TCP_DEFER_ACCEPT and a full accept queue. */
+/* Is the ACK to be ignored for now? TCP_DEFER_ACCEPT. */
 static bool req_must_wait(struct s7_inst *inst, struct s7_tcp_req *req, const struct tcp_seg *seg)
 {
 	struct s7_tcb *listener = &req->listener->tcb;
 
-	if (tcp_accept_full(req->listener, req->flow.iface)) {
-		inst->drop[DROP_TCP_LISTEN_OVERFLOW]++;
-		req->acked = true;
-		return true;
-	}
 	if (listener->defer_accept_s && !seg->len && !(seg->h.flags & TCPF_FIN) &&
 	    inst->now - req->made_at < listener->defer_accept_s * S7_SEC) {
 		req->acked = true;
 		return true;
 	}
 	return false;
+}
+
+/* The handshake is complete and there is no room: the peer will say so again, or is refused. */
+static void overflow(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx,
+		     const struct tcp_seg *seg, enum s7_drop why)
+{
+	struct s7_inst *inst = req->listener->sk.inst;
+
+	if (inst->params.tcp.abort_on_overflow) {
+		tcp_reply_rst(inst, rx, seg);
+		tcp_req_free(inst, req);
+		stat_add(inst, STAT_TCP_ATTEMPT_FAILS, 1);
+	} else {
+		req->acked = true;
+	}
+	pkt_drop(inst, pkt, why);
 }
 
 void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx,
@@ -273,9 +284,13 @@ void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *
 		pkt_free(inst, pkt);
 		return;
 	}
+	if (tcp_accept_full(req->listener, req->flow.iface)) {
+		overflow(req, pkt, rx, seg, DROP_TCP_LISTEN_OVERFLOW);
+		return;
+	}
 	child = tcp_child_make(req, seg, NULL);
 	if (!child) {
-		pkt_drop(inst, pkt, DROP_TCP_NO_MEMORY);
+		overflow(req, pkt, rx, seg, DROP_TCP_NO_MEMORY);
 		return;
 	}
 	inst->current = &child->sk;

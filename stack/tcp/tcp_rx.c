@@ -161,7 +161,7 @@ static bool step_sequence(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const stru
 	if (tcb->bits & TCB_TS && seg->opts.bits & TCPO_TS &&
 	    (int32_t)(seg->opts.ts_val - tcb->ts_recent) < 0 && !rst &&
 	    ts->sk.inst->now / S7_SEC - tcb->ts_recent_s < PAWS_AGE_S) {
-		tcp_dsack(tcb, seg->h.seq, seg->h.seq + seg->len);
+		tcp_dsack(ts, seg->h.seq, seg->h.seq + seg->len);
 		unexpected(ts, seg);
 		return drop(ts, pkt, DROP_TCP_PAWS);
 	}
@@ -171,7 +171,7 @@ static bool step_sequence(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const stru
 	if (rst)
 		return drop(ts, pkt, DROP_TCP_RST);
 	if (seq_lt(seg->h.seq, tcb->rcv_nxt))
-		tcp_dsack(tcb, seg->h.seq, seq_min(seg->h.seq + seg->len, tcb->rcv_nxt));
+		tcp_dsack(ts, seg->h.seq, seq_min(seg->h.seq + seg->len, tcb->rcv_nxt));
 	unexpected(ts, seg);
 	return drop(ts, pkt, DROP_TCP_WINDOW);
 }
@@ -339,13 +339,14 @@ static bool fin_take(struct s7_tcp_sock *ts)
 }
 
 /* Trims a segment to the window; false: nothing new is left of it. */
-static bool data_trim(struct s7_tcb *tcb, struct s7_pkt *pkt, struct tcp_seg *seg)
+static bool data_trim(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg)
 {
+	struct s7_tcb *tcb = &ts->tcb;
 	uint32_t old = tcb->rcv_nxt - seg->h.seq, window = tcp_rcv_window(tcb), ahead;
 	bool fin = seg->h.flags & TCPF_FIN;
 
 	if (seq_lt(seg->h.seq, tcb->rcv_nxt)) {
-		tcp_dsack(tcb, seg->h.seq, seg->h.seq + (uint32_t)s7_min(old, seg->len));
+		tcp_dsack(ts, seg->h.seq, seg->h.seq + (uint32_t)s7_min(old, seg->len));
 		tcb->bits |= TCB_ACK_NOW;
 		if (old > seg->len || (old == seg->len && !fin))
 			return false;
@@ -374,7 +375,7 @@ static void step_data(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg
 	if (s7_unlikely(tcb->bits & TCB_ECN) && seg->len)
 		tcp_ecn_arrived(tcb, seg);
 	tcp_pkt_trim(pkt, seg->h.hdr_len);
-	if (!data_trim(tcb, pkt, seg)) {
+	if (!data_trim(ts, pkt, seg)) {
 		pkt_drop(ts->sk.inst, pkt, DROP_TCP_OLD);
 		finish(ts); /* its ACK may have made room all the same */
 		return;

@@ -166,19 +166,23 @@ void tcp_mss_sync(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	const struct s7_ip4_opts *ip_opts = tcp_ip_opts(&ts->sk);
-	uint32_t mss = (uint32_t)s7_min(tcp_mss_of_dst(ts->sk.inst, &tcb->dst), tcb->peer_mss);
+	uint32_t most = tcp_mss_of_dst(ts->sk.inst, &tcb->dst), least;
+	uint32_t mss = (uint32_t)s7_min(most, tcb->peer_mss);
 
 	if (tcb->user_mss)
 		mss = (uint32_t)s7_min(mss, tcb->user_mss);
-	mss -= (uint32_t)s7_min(tcp_hdrs_len(&ts->sk), mss - TCP_MSS_MIN);
+	mss -= (uint32_t)s7_min(tcp_hdrs_len(&ts->sk), mss);
 	if (s7_unlikely(ip_opts != NULL))
-		mss -= ip_opts->len;
+		mss -= (uint32_t)s7_min(ip_opts->len, mss);
+	/* what the peer asks for has a lower bound, but no packet is too long for its path */
+	least = (uint32_t)s7_min(ts->sk.inst->params.tcp.min_snd_mss, most);
+	mss = (uint32_t)s7_max(mss, s7_max(least, TCP_MSS_LEAST));
 	if (tcb->bits & TCB_TS)
 		mss -= 12;
 	/* never more than half of the largest window seen: a tiny window still gets two segments */
 	if (tcb->snd_max_wnd > TCP_MSS_FALLBACK && mss > tcb->snd_max_wnd / 2)
 		mss = tcb->snd_max_wnd / 2;
-	tcb->mss = (uint32_t)s7_max(mss, TCP_MSS_MIN - 40);
+	tcb->mss = mss;
 }
 
 void tcp_label(const struct s7_sock *sk, const struct s7_flow *flow, struct s7_dst *dst)

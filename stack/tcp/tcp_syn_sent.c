@@ -62,22 +62,22 @@ static void take_syn(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	const struct tcp_opts *o = &seg->opts;
+	uint8_t agreed = o->bits & tcp_opts_allowed(ts->sk.inst);
 
 	tcp_ecn_answered(tcb, seg->h.flags);
 	tcb->irs = seg->h.seq;
 	tcb->rcv_nxt = tcb->rcv_wup = tcb->copied_seq = seg->h.seq + 1;
-	tcb->peer_mss =
-		o->bits & TCPO_MSS ? (uint32_t)s7_max(o->mss, TCP_MSS_MIN) : TCP_MSS_FALLBACK;
+	tcb->peer_mss = o->bits & TCPO_MSS ? o->mss : TCP_MSS_FALLBACK;
 	tcb->bits &= ~(uint32_t)(TCB_TS | TCB_SACK | TCB_WSCALE);
-	if (o->bits & TCPO_WSCALE) {
+	if (agreed & TCPO_WSCALE) {
 		tcb->bits |= TCB_WSCALE;
 		tcb->snd_wscale = o->wscale;
 	} else {
 		tcb->snd_wscale = tcb->rcv_wscale = 0;
 	}
-	if (o->bits & TCPO_SACK_OK)
+	if (agreed & TCPO_SACK_OK)
 		tcb->bits |= TCB_SACK;
-	if (o->bits & TCPO_TS) {
+	if (agreed & TCPO_TS) {
 		tcb->bits |= TCB_TS;
 		tcb->ts_recent = o->ts_val;
 		tcb->ts_recent_s = (uint32_t)(ts->sk.inst->now / S7_SEC);

@@ -135,9 +135,13 @@ static bool rtx_syn(struct s7_tcp_sock *ts)
 }
 
 /* TCP_THIN_LINEAR_TIMEOUTS: a stream with little in flight is not made to wait ever longer. */
-static bool is_thin(const struct s7_tcb *tcb)
+static bool is_thin(const struct s7_tcp_sock *ts)
 {
-	return tcb->bits & TCB_THIN_TIMEOUTS && tcb->retries <= TCP_THIN_RETRIES &&
+	const struct s7_tcb *tcb = &ts->tcb;
+
+	if (!(tcb->bits & TCB_THIN_TIMEOUTS) && !ts->sk.inst->params.tcp.thin_linear)
+		return false;
+	return tcb->retries <= TCP_THIN_RETRIES &&
 	       tcb->ssthresh < TCP_CWND_MAX &&
 	       tcb->snd_nxt - tcb->snd_una < TCP_THIN_PKTS * tcb->mss;
 }
@@ -155,7 +159,7 @@ static bool on_rtx(struct s7_tcp_sock *ts)
 	stat_add(ts->sk.inst, STAT_TCP_TIMEOUTS, 1);
 	tcp_enter_loss(ts);
 	tcb->retries++;
-	if (is_thin(tcb))
+	if (is_thin(ts))
 		tcb->backoff = 0;
 	else
 		tcb->backoff++;

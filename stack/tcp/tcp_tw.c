@@ -118,13 +118,16 @@ static void tw_reopen(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_tcp_
 		      const struct s7_rx *rx, const struct tcp_seg *seg)
 {
 	uint32_t iss = tw->snd_nxt + ISN_ABOVE_OLD;
+	enum tcp_syn_way way = tcp_syn_way(listener);
 
 	stat_add(inst, STAT_TCP_TW_REUSED, 1);
 	tw_free(inst, tw);
 	if (tcp_accept_full(listener, rx->iface->index))
 		inst->drop[DROP_TCP_LISTEN_OVERFLOW]++;
-	else if (listener->tcb.request_count >= inst->params.tcp_syn_backlog)
+	else if (way == SYN_COOKIE)
 		tcp_cookie_send(listener, rx, seg);
+	else if (way == SYN_REFUSE)
+		inst->drop[DROP_TCP_SYN_FULL]++;
 	else
 		tcp_req_make(listener, rx, seg, iss ? iss : 1, NULL);
 }
@@ -138,8 +141,8 @@ void tcp_tw_rx(struct s7_inst *inst, struct s7_tcp_tw *tw, struct s7_pkt *pkt,
 	struct s7_tcp_sock *listener;
 
 	if (seg->h.flags & TCPF_RST) {
-		/* only at the exact place, and never by an old duplicate (RFC 1337, RFC 5961) */
-		if (seg->h.seq == tw->rcv_nxt && !old_ts)
+		/* only at the exact place, and never by an old duplicate (RFC 5961) */
+		if (seg->h.seq == tw->rcv_nxt && !old_ts && !inst->params.tcp.rfc1337)
 			tw_free(inst, tw);
 		pkt_drop(inst, pkt, DROP_TCP_RST);
 		return;

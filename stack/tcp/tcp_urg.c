@@ -27,10 +27,10 @@ static void urg_announce(struct s7_tcp_sock *ts, uint32_t at)
 void tcp_urg_rx(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	uint32_t offset;
+	uint32_t behind = seg->h.urg && !ts->sk.inst->params.tcp.stdurg, offset;
 
-	if (seg->h.flags & TCPF_URG && seg->h.urg)
-		urg_announce(ts, seg->h.seq + seg->h.urg - 1);
+	if (seg->h.flags & TCPF_URG)
+		urg_announce(ts, seg->h.seq + seg->h.urg - behind);
 	if (tcb->urg_state != TCPU_EXPECTED)
 		return;
 	offset = tcb->rcv_up - seg->h.seq;

@@ -81,7 +81,7 @@ static void window_autotune(struct s7_tcp_sock *ts)
 		tcb->space_bytes = copied;
 		want = 2 * (2ull * copied + 16ull * tcb->mss);
 		if (!(sk->bits & SKB_RCVBUF_LOCK) && want > sk->rcvbuf &&
-		    !tcp_pool_low(sk->inst, 4))
+		    sk->inst->params.tcp.moderate_rcvbuf && !tcp_pool_low(sk->inst, 4))
 			sk->rcvbuf = (uint32_t)s7_max(sk->rcvbuf, s7_min(want, max));
 	}
 	tcb->space_at = sk->inst->now;
