@@ -64,9 +64,62 @@ def do_ioctl(fd, req):
     return (ret, ctypes.get_errno() if ret < 0 else 0, val.value)
 
 
-def do_recv(fd, size, flags):
-    buf = ctypes.create_string_buffer(max(size, 1))
+def do_recv(fd, size, flags, buffer):
+    buf = ctypes.create_string_buffer(max(size, 1)) if buffer else None
     return result(LIBC.recv(fd, buf, ctypes.c_size_t(size), flags))
+
+
+def out(size, buffer):
+    return bytes(size) if buffer else None
+
+
+class iovec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+
+
+class msghdr(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_void_p), ("namelen", ctypes.c_uint32), ("iov", ctypes.POINTER(iovec)),
+                ("iovlen", ctypes.c_size_t), ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t),
+                ("flags", ctypes.c_int)]
+
+
+def vector(sizes):
+    bufs = [ctypes.create_string_buffer(max(n, 1)) for n in sizes]
+    return bufs, (iovec * max(len(sizes), 1))(*[(ctypes.addressof(b), n) for b, n in zip(bufs, sizes)])
+
+
+def do_sendmsg(fd, sizes, flags, to):
+    bufs, iov = vector(sizes)
+    raw, length = sockaddr(to)
+    name = ctypes.create_string_buffer(raw, length) if raw else None
+    msg = msghdr(ctypes.addressof(name) if name else None, length, iov, len(sizes), None, 0, 0)
+    return result(LIBC.sendmsg(fd, ctypes.byref(msg), flags))
+
+
+def do_recvmsg(fd, sizes, flags):
+    """extra: msg_flags and the control messages, as [level, type, hex]"""
+    bufs, iov = vector(sizes)
+    control = ctypes.create_string_buffer(4096)
+    msg = msghdr(None, 0, iov, len(sizes), ctypes.addressof(control), len(control), 0)
+    ret = LIBC.recvmsg(fd, ctypes.byref(msg), flags)
+    if ret < 0:
+        return ret, ctypes.get_errno(), None
+    found, at = [], 0
+    while at + 16 <= msg.controllen:
+        size, level, kind = struct.unpack_from("=Qii", control, at)
+        found.append([level, kind, control.raw[at + 16:at + size].hex()])
+        at += (size + 7) & ~7
+    return ret, 0, [msg.flags, found]
+
+
+def do_pipe():
+    ends = (ctypes.c_int * 2)()
+    return LIBC.pipe(ends), ctypes.get_errno(), list(ends)
+
+
+def do_sendfile(to, fd, offset, count):
+    at = ctypes.c_int64(offset)
+    return result(LIBC.sendfile(to, fd, ctypes.byref(at), ctypes.c_size_t(count)))
 
 
 class epoll_event(ctypes.Structure):
@@ -93,11 +146,17 @@ CALLS = {
     "connect": lambda fd, a: result(LIBC.connect(fd, *sockaddr(a))),
     "close": lambda fd: result(LIBC.close(fd)),
     "shutdown": lambda fd, how: result(LIBC.shutdown(fd, how)),
-    "send": lambda fd, n, fl: result(LIBC.send(fd, bytes(n), ctypes.c_size_t(n), fl)),
-    "write": lambda fd, n: result(LIBC.write(fd, bytes(n), ctypes.c_size_t(n))),
-    "sendto": lambda fd, n, fl, a: result(LIBC.sendto(fd, bytes(n), ctypes.c_size_t(n), fl, *sockaddr(a))),
+    "send": lambda fd, n, fl, b: result(LIBC.send(fd, out(n, b), ctypes.c_size_t(n), fl)),
+    "write": lambda fd, n, b: result(LIBC.write(fd, out(n, b), ctypes.c_size_t(n))),
+    "sendto": lambda fd, n, fl, a, b: result(LIBC.sendto(fd, out(n, b), ctypes.c_size_t(n), fl, *sockaddr(a))),
     "recv": do_recv,
-    "read": lambda fd, n: do_recv(fd, n, 0),
+    "read": lambda fd, n, b: do_recv(fd, n, 0, b),
+    "sendmsg": do_sendmsg,
+    "recvmsg": do_recvmsg,
+    "open": lambda path, fl: result(LIBC.open(path.encode(), fl)),
+    "pipe": do_pipe,
+    "sendfile": do_sendfile,
+    "splice": lambda a, b, n, fl: result(LIBC.splice(a, None, b, None, ctypes.c_size_t(n), fl)),
     "setsockopt": lambda fd, l, o, v: result(LIBC.setsockopt(fd, l, o, bytes.fromhex(v), len(v) // 2)),
     "getsockopt": do_getsockopt,
     "fcntl": lambda fd, c, v: result(LIBC.fcntl(fd, c, v)),
@@ -119,7 +178,9 @@ def run(req):
 
 def main():
     global FAMILY
-    LIBC.send.restype = LIBC.recv.restype = LIBC.write.restype = LIBC.sendto.restype = ctypes.c_ssize_t
+    for name in ("send", "recv", "write", "sendto", "sendmsg", "recvmsg", "sendfile", "splice"):
+        getattr(LIBC, name).restype = ctypes.c_ssize_t
+    LIBC.splice.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint]
     if sys.argv[1] == "6":
         FAMILY = socket.AF_INET6
     # the numbers that scripts expect begin at 3

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""drill.py [-6] [-v] [--lib libsock7.so] [--tolerance SECONDS] SCRIPT...: runs packetdrill scripts
+"""drill.py [-6] [-v] [--lib libsock7.so] [--tolerance SECONDS] [-D NAME=VALUE] SCRIPT...: runs packetdrill scripts
 
 Each script runs in a network namespace of its own with a tun device; its calls are made by agent.py, on the kernel,
 or with --lib on that library's stack. For every script a line: pass, fail (and why), or not run (what of the
@@ -10,6 +10,7 @@ the other may send as several.
 import argparse
 import ctypes
 import fcntl
+import ipaddress
 import json
 import os
 import queue
@@ -24,7 +25,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import script as lang  # noqa: E402
 import wire  # noqa: E402
-from script import Failed, Unsupported, number  # noqa: E402
+from calls import Calls  # noqa: E402
+from conn import Conn  # noqa: E402
+from script import Failed, Unsupported  # noqa: E402
 
 NETS = {4: ("192.168.0.1", 16, "192.0.2.1"), 6: ("fd3d:a0b:17d6::1", 48, "fd3d:fa7b:d17d::1")}
 ECN = {"noecn": 0, "ect1": 1, "ect01": (1, 2), "ect0": 2, "ce": 3}
@@ -59,13 +62,15 @@ def sh(*argv):
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
 
 
-class Run:
+class Run(Calls):
     """One script, one family, in the namespace that this process is in."""
 
     def __init__(self, opts, events, folder):
-        self.opts, self.events, self.folder = opts, events, folder
+        self.opts, self.events, self.folder = opts, events.list, folder
         self.family = 6 if opts.v6 else 4
         local, bits, remote = NETS[self.family]
+        local, remote = events.flags.get("local_ip", local), events.flags.get("remote_ip", remote)
+        self.mss = int(events.flags.get("mss", 0))
         self.local, self.remote = wire.addr(local), wire.addr(remote)
         self.local_text, self.remote_text = local, remote
         self.port, self.peer_port = 8080, 48001
@@ -73,11 +78,11 @@ class Run:
         sh("ip", "link", "set", "lo", "up")
         sh("ip", "link", "set", "tun0", "up", "mtu", "1500" if self.family == 4 else "1520")
         sh("ip", "addr", "add", "%s/%d" % (local, bits), "dev", "tun0", *(["nodad"] if self.family == 6 else []))
-        sh("ip", "route", "add", remote + ("/24" if self.family == 4 else "/64"), "dev", "tun0") \
-            if self.family == 6 else sh("ip", "route", "add", "192.0.2.0/24", "dev", "tun0")
+        net = ipaddress.ip_network(remote + ("/24" if self.family == 4 else "/64"), strict=False)
+        sh("ip", "route", "add", str(net), "dev", "tun0")
         self.got = queue.Queue()
-        self.isn = self.ts_base = None
-        self.local_port = None
+        self.conn, self.known = Conn(self.port, self.peer_port), set()
+        self.next_conn = False
         self.last_fd = None
         self.answers, self.answered = {}, threading.Condition()
         self.ids = 0
@@ -138,11 +143,12 @@ class Run:
                 self.got.put(p)
 
     def show(self, p):
-        isn = self.isn if self.isn is not None else p["seq"]
-        seq = (p["seq"] - isn) & 0xFFFFFFFF
+        seq = (p["seq"] - self.conn.ours) & 0xFFFFFFFF if not p["flags"] & 2 else 0
         flags = "".join(c for c, b in lang.FLAGS.items() if p["flags"] & b)
+        ack = (p["ack"] - self.conn.theirs) & 0xFFFFFFFF if p["flags"] & 16 else 0
         return "%s %d:%d(%d) ack %d win %d %s%s" % (
-            flags, seq, seq + p["len"], p["len"], p["ack"], p["win"], p["opts"], " tos %d" % p["tos"] if p["tos"] else "")
+            flags, seq, seq + p["len"], p["len"], ack, p["win"], self.conn.options(p),
+            " tos %d" % p["tos"] if p["tos"] else "")
 
     # ---- time
 
@@ -158,26 +164,18 @@ class Run:
         spec = ECN.get(p["tos"].split(",")[0].strip(), 0) if p["tos"] and not p["tos"].startswith("tos") else 0
         if p["tos"].startswith("tos"):
             spec = int(p["tos"].split()[1], 0)
-        opts = []
-        for o in p["opts"] or []:
-            if o[0] == "TS":
-                ecr = o[2] + self.ts_base if o[2] and self.ts_base is not None else o[2]
-                opts.append(("TS", o[1], ecr))
-            elif o[0] == "sack":
-                opts.append(("sack", [(a + self.isn, b + self.isn) for a, b in o[1]]))
-            else:
-                opts.append(o)
-        if self.local_port is None:
-            self.local_port = self.port
-            if p["flags"] & 2:
-                self.isn = None
-        seg = {"src": self.remote, "dst": self.local, "sport": self.peer_port, "dport": self.local_port,
-               "seq": p["seq"], "flags": p["flags"], "win": p["win"] if p["win"] is not None else 0, "urg": p["urg"],
-               "ack": (p["ack"] + (self.isn or 0)) if p["ack"] is not None else 0, "len": p["len"], "opts": opts,
+        if p["flags"] & 0x12 == 2 and self.next_conn:  # a SYN for a listener: the connection under test is a new one
+            self.peer_port += 1
+            self.conn, self.next_conn = Conn(self.port, self.peer_port), False
+        seg = {"src": self.remote, "dst": self.local, "sport": self.conn.peer_port, "dport": self.conn.local_port,
+               "flags": p["flags"], "win": p["win"] if p["win"] is not None else 0, "urg": p["urg"], "len": p["len"],
                "tos": spec}
-        if p["flags"] & 2 and not p["flags"] & 16:
-            self.isn = None if self.isn_is_peers else self.isn
-        os.write(self.tun, wire.write(seg))
+        seg.update(self.conn.inbound(p))
+        left = p["len"]
+        while self.mss and left > self.mss:
+            os.write(self.tun, wire.write(dict(seg, len=self.mss, flags=seg["flags"] & ~9)))
+            seg["seq"], left = seg["seq"] + self.mss, left - self.mss
+        os.write(self.tun, wire.write(dict(seg, len=left)))
 
     def take(self, deadline):
         if self.partial:
@@ -189,27 +187,22 @@ class Run:
                 p = self.got.get(timeout=max(left, 0.0)) if left > 0 else self.got.get_nowait()
             except queue.Empty:
                 return None
-            if p["dst"] == self.remote and (p["dport"] == self.peer_port or self.learn_ports(p)):
+            if p["dst"] == self.remote and self.under_test(p):
                 return p
 
-    def learn_ports(self, p):
-        """Of an active open: what port we chose."""
-        if p["flags"] & 0x12 == 2 and p["dport"] == self.port:
-            self.peer_port, self.local_port = p["dport"], p["sport"]
-            return True
-        return False
+    def under_test(self, p):
+        """Is it of the connection that the script is at? A SYN from a new port is the next one's."""
+        if p["flags"] & 0x12 == 2 and p["dport"] == self.port and p["sport"] not in self.known:
+            self.known.add(p["sport"])
+            self.conn, self.next_conn = Conn(p["sport"], p["dport"]), False
+        return (p["sport"], p["dport"]) == (self.conn.local_port, self.conn.peer_port)
 
     def check_options(self, want, p):
         if want["any_opts"] or want["opts"] is None:
             return
         live = []
-        for o in p["opts"]:
-            if o[0] == "TS":
-                live.append(("TS", "", o[2]))
-            elif o[0] == "sack":
-                live.append(("sack", [tuple(b) for b in o[1]]))
-            else:
-                live.append(o)
+        for o in self.conn.options(p):
+            live.append(("TS", "", o[2]) if o[0] == "TS" else o)
         script = [("TS", "", o[2]) if o[0] == "TS" else o for o in want["opts"]]
         if sorted(map(repr, live)) != sorted(map(repr, script)):
             raise Failed("options %s, not %s" % (p["opts"], want["opts"]))
@@ -223,11 +216,7 @@ class Run:
             p = self.take(deadline)
             if not p:
                 raise Failed("no segment: %s" % want["text"])
-            if self.isn is None and p["flags"] & 2:
-                self.isn = (p["seq"] - want["seq"]) & 0xFFFFFFFF
-            rel = (p["seq"] - (self.isn or 0)) & 0xFFFFFFFF
-            if want["flags"] & 4 and self.isn is None:
-                rel = p["seq"]
+            rel, ack = self.conn.outbound(p, want)
             last = p["len"] >= left
             mask = 0x1FF if last else 0x1F7 & ~1
             flags = want["flags"] if last else want["flags"] & ~9
@@ -245,7 +234,7 @@ class Run:
                     self.partial, p = rest, dict(p, len=left)
                 else:
                     raise Failed("%s, not %s" % (self.show(p), want["text"]))
-            if want["ack"] is not None and want["flags"] & 16 and p["ack"] != want["ack"]:
+            if want["ack"] is not None and want["flags"] & 16 and ack != want["ack"]:
                 raise Failed("%s, not %s" % (self.show(p), want["text"]))
             if want["win"] is not None and p["win"] != want["win"]:
                 raise Failed("window %d: %s" % (p["win"], want["text"]))
@@ -254,156 +243,30 @@ class Run:
                 if p["tos"] & 3 not in (ok if isinstance(ok, tuple) else (ok,)):
                     raise Failed("ECN bits %d, not %s: %s" % (p["tos"] & 3, want["tos"], want["text"]))
             for o in p["opts"]:
-                if o[0] == "TS" and self.ts_base is None:
-                    vals = [x for x in (want["opts"] or []) if x[0] == "TS"]
-                    if vals:
-                        self.ts_base = (o[1] - vals[0][1]) & 0xFFFFFFFF
+                if o[0] == "TS":
+                    self.conn.learn_stamp(o[1], want)
             if first:
                 self.check_options(want, p)
                 when = p["at"]
             first = False
-            self.sent[rel] = p["raw"]
             if last:
                 return when
             seq, left = seq + p["len"], left - p["len"]
 
     def icmp_in(self, text):
-        m = re.match(r"icmp (unreachable|time_exceeded|packet_too_big)\s*(\w+)?(?:\s+mtu (\d+))?\s*\[(\d+):", text)
+        m = re.match(r"icmp (\w+)(?:\s+(?!mtu)(\w+))?(?:\s+mtu (\d+))?\s*(?:\[(\d+):\d+\((\d+)\)\])?$", text.strip())
         if not m:
             raise Unsupported(text)
-        raw = self.sent.get(int(m[4]))
-        if not raw:
-            raise Unsupported("icmp quotes what was not seen: " + text)
-        mtu = int(m[3] or 0)
+        quoted = wire.write({"src": self.local, "dst": self.remote, "sport": self.conn.local_port,
+                             "dport": self.conn.peer_port, "seq": self.conn.quoted(int(m[4] or 0)), "ack": 0,
+                             "flags": 16, "win": 0, "urg": 0, "opts": [], "len": int(m[5] or 0), "tos": 0})
+        kind, code = lang.icmp(self.family, m[1], m[2])
         if self.family == 4:
-            kinds = {"net_unreachable": 0, "host_unreachable": 1, "protocol_unreachable": 2, "port_unreachable": 3,
-                     "frag_needed": 4}
-            if m[1] != "unreachable" or m[2] not in kinds:
-                raise Unsupported(text)
-            os.write(self.tun, wire.icmp4(3, kinds[m[2]], mtu, raw[:28], self.remote, self.local))
-            return
-        kinds = {"no_route": 0, "admin_prohibited": 1, "address_unreachable": 3, "port_unreachable": 4}
-        if m[1] == "packet_too_big" or m[2] in ("frag_needed",):
-            os.write(self.tun, wire.icmp6(2, 0, mtu, raw[:60], self.remote, self.local))
-        elif m[2] in kinds:
-            os.write(self.tun, wire.icmp6(1, kinds[m[2]], 0, raw[:60], self.remote, self.local))
+            os.write(self.tun, wire.icmp4(kind, code, int(m[3] or 0), quoted[:28], self.remote, self.local))
         else:
-            raise Unsupported(text)
+            os.write(self.tun, wire.icmp6(kind, code, int(m[3] or 0), quoted[:60], self.remote, self.local))
 
-    # ---- calls
-
-    def fd(self, text):
-        return self.fds.get(int(text), int(text))
-
-    def make_call(self, what):
-        """(name, arguments) for the agent"""
-        name, a = what["name"], what["args"]
-        peer = [self.remote_text, self.port]
-        if name == "socket":
-            return "socket", [number(a[1]), number(a[2])]
-        if name == "bind":
-            return "bind", [self.fd(a[0]), ["::" if self.family == 6 else "0.0.0.0", self.port]]
-        if name == "connect":
-            if "AF_UNSPEC" in what["text"]:
-                return "connect", [self.fd(a[0]), ["unspec", 0]]
-            self.isn_is_peers = True
-            return "connect", [self.fd(a[0]), peer]
-        if name in ("accept", "accept4"):
-            return "accept", [self.fd(a[0]), number(a[3]) if len(a) > 3 else 0]
-        if name in ("listen", "shutdown"):
-            return name, [self.fd(a[0]), number(a[1])]
-        if name == "close":
-            return name, [self.fd(a[0])]
-        if name in ("read", "write"):
-            return name, [self.fd(a[0]), number(a[2])]
-        if name in ("send", "recv"):
-            return name, [self.fd(a[0]), number(a[2]), number(a[3])]
-        if name == "sendto":
-            to = None if a[4] in ("NULL", "0") else peer
-            if "AF_UNSPEC" in a[4]:
-                to = ["unspec", 0]
-            return name, [self.fd(a[0]), number(a[2]), number(a[3]), to]
-        if name == "fcntl":
-            return name, [self.fd(a[0]), number(a[1]), number(a[2]) if len(a) > 2 else 0]
-        if name == "ioctl":
-            return name, [self.fd(a[0]), number(a[1])]
-        if name in ("setsockopt", "getsockopt"):
-            return name, self.option_args(name, a)
-        if name == "poll":
-            return name, [self.poll_fds(a[0], "events"), number(a[2])]
-        if name == "epoll_create":
-            return name, [number(a[0])]
-        if name == "epoll_ctl":
-            m = re.search(r"events=([\w|]+)", a[3])
-            return name, [self.fd(a[0]), number(a[1]), self.fd(a[2]), number(m[1]) & 0xFFFFFFFF]
-        if name == "epoll_wait":
-            return name, [self.fd(a[0]), number(a[2]), number(a[3])]
-        if name in ("sendmsg", "recvmsg") and "msg_control" not in what["text"] and "msg_name(...)=..." in what["text"]:
-            total = sum(int(x) for x in re.findall(r"\{\.\.\.,\s*(\d+)\}", what["text"]))
-            return ("send" if name == "sendmsg" else "recv"), [self.fd(a[0]), total, number(a[-1])]
-        raise Unsupported("call " + name)
-
-    def poll_fds(self, text, which):
-        out = []
-        for m in re.finditer(r"\{fd=(\d+),\s*events=([\w|]+)(?:,\s*revents=([\w|]+))?\}", text):
-            out.append([self.fd(m[1]), number(m[2] if which == "events" else m[3] or "0")])
-        return out
-
-    def option_args(self, name, a):
-        fd, level, opt, val = self.fd(a[0]), number(a[1]), number(a[2]), a[3]
-        if name == "getsockopt":
-            return [fd, level, opt, int(re.sub(r"[\[\]]", "", a[4]))]
-        m = re.match(r"^\{onoff=(\d+),\s*linger=(\d+)\}$", val)
-        if m:
-            return [fd, level, opt, struct.pack("=ii", int(m[1]), int(m[2])).hex()]
-        if val.startswith('"'):
-            return [fd, level, opt, val.strip('"').encode().hex()]
-        if val.startswith("["):
-            return [fd, level, opt, struct.pack("=i", number(val.strip("[]"))).hex()]
-        raise Unsupported("option value " + val)
-
-    def check_call(self, what, r):
-        want = what["want"]
-        if r["errno"] == -1:
-            raise Failed("agent: " + r["extra"])
-        m = re.match(r"^(-?\w+)(?:\s+(E\w+))?", want)
-        if want.startswith("-1"):
-            err = want.split()[1] if len(want.split()) > 1 else None
-            if r["ret"] != -1 or (err and r["errno"] != number(err)):
-                raise Failed("%s: %d errno %d" % (what["text"], r["ret"], r["errno"]))
-            return
-        if want == "..." or not m:
-            return
-        value = number(m[1])
-        if what["name"] in ("socket", "accept", "accept4", "epoll_create"):
-            if r["ret"] < 0:
-                raise Failed("%s: errno %d" % (what["text"], r["errno"]))
-            if what["name"] == "socket":  # where a namespace may not choose its default
-                self.call("setsockopt", [r["ret"], 6, 13, b"cubic".hex()])
-            self.fds[value] = r["ret"]
-            if what["name"] != "epoll_create":
-                self.last_fd = r["ret"]
-            return
-        if r["ret"] != value:
-            raise Failed("%s: %d errno %d" % (what["text"], r["ret"], r["errno"]))
-        self.check_outputs(what, r)
-
-    def check_outputs(self, what, r):
-        name, a = what["name"], what["args"]
-        if name == "getsockopt" and a[3].startswith("["):
-            want, live = number(a[3].strip("[]")), int.from_bytes(bytes.fromhex(r["extra"])[:4], "little", signed=True)
-            if want != live:
-                raise Failed("%s: value %d" % (what["text"], live))
-        if name == "ioctl" and a[2].startswith("[") and number(a[2].strip("[]")) != r["extra"]:
-            raise Failed("%s: value %s" % (what["text"], r["extra"]))
-        if name == "poll":
-            want = [x[1] for x in self.poll_fds(a[0], "revents")]
-            if want != r["extra"]:
-                raise Failed("%s: revents %s" % (what["text"], r["extra"]))
-        if name == "epoll_wait" and r["ret"] > 0:
-            m = re.search(r"events=([\w|]+)", a[1])
-            if m and number(m[1]) & 0xFFFFFFFF != r["extra"][0][0]:
-                raise Failed("%s: events %#x" % (what["text"], r["extra"][0][0]))
+    # ---- assertions and commands
 
     def run_code(self, code):
         env = dict(INFO_NAMES)
@@ -431,8 +294,6 @@ class Run:
     # ---- the whole
 
     def run(self):
-        self.isn_is_peers = False
-        self.sent = {}
         self.began = time.monotonic()
         first = True
         last = self.began
@@ -443,6 +304,7 @@ class Run:
             if first:
                 self.start_agent()
                 self.began = last = time.monotonic()
+                self.began_real = time.time()
                 first = False
             last = self.step(ev, last)
         for ident, what, _ in self.pending:
@@ -479,6 +341,7 @@ class Run:
 
     def run_call(self, ev):
         name, args = self.make_call(ev.what)
+        self.next_conn = self.next_conn or name == "listen"
         if ev.when[2] is None:
             self.collect()
             self.check_call(ev.what, self.call(name, args))
@@ -501,7 +364,9 @@ class Run:
 def one(opts, path):
     try:
         with open(path) as f:
-            events = lang.parse(f.read())
+            events = lang.parse(f.read(), dict(d.split("=", 1) for d in opts.define))
+        if events.flags.get("ip_version", "ipv%d" % (6 if opts.v6 else 4)) != "ipv%d" % (6 if opts.v6 else 4):
+            return "not run", "for the other family"
     except (Unsupported, ValueError, IndexError) as e:
         return "not run", str(e)
     if ctypes.CDLL(None, use_errno=True).unshare(0x40000000):
@@ -525,6 +390,7 @@ def main():
     ap.add_argument("-6", dest="v6", action="store_true")
     ap.add_argument("-v", dest="verbose", action="store_true")
     ap.add_argument("--lib")
+    ap.add_argument("-D", dest="define", action="append", default=[], metavar="NAME=VALUE")
     ap.add_argument("--tolerance", type=float, default=0.014)
     ap.add_argument("scripts", nargs="+")
     opts = ap.parse_args()

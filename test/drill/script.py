@@ -10,7 +10,7 @@ import re
 import select
 import socket
 
-FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128, "A": 256}
+FLAGS = {"-": 0, "F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128, "A": 256}
 MORE = {
     "SOL_TCP": 6, "SOL_IP": 0, "SOL_IPV6": 41, "F_GETFL": 3, "F_SETFL": 4, "O_RDWR": 2, "O_NONBLOCK": 0o4000,
     "O_RDONLY": 0, "SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "FIONREAD": 0x541B, "TCP_FASTOPEN_CONNECT": 30,
@@ -19,6 +19,11 @@ MORE = {
     "MSG_ZEROCOPY": 0x4000000, "SO_ZEROCOPY": 60, "EPOLL_CTL_ADD": 1, "EPOLL_CTL_DEL": 2, "EPOLL_CTL_MOD": 3,
     "IP_RECVERR": 11, "IP_MTU_DISCOVER": 10, "IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2,
     "SO_MAX_PACING_RATE": 47, "TCP_THIN_LINEAR_TIMEOUTS": 16, "IP_TOS": 1, "SO_BINDTODEVICE": 25,
+    "SIOCOUTQNSD": 0x894B, "SO_TIMESTAMPING": 37, "SCM_TIMESTAMPING": 37, "TCP_CM_INQ": 36, "TCP_FASTOPEN_KEY": 33,
+    "MSG_EOR": 0x80, "SO_EE_ORIGIN_ZEROCOPY": 5, "SO_EE_CODE_ZEROCOPY_COPIED": 1, "SO_EE_ORIGIN_TIMESTAMPING": 4,
+    "SCM_TSTAMP_SND": 0, "SCM_TSTAMP_SCHED": 1, "SCM_TSTAMP_ACK": 2, "SOF_TIMESTAMPING_TX_SOFTWARE": 2,
+    "SOF_TIMESTAMPING_SOFTWARE": 16, "SOF_TIMESTAMPING_OPT_ID": 128, "SOF_TIMESTAMPING_TX_SCHED": 256,
+    "SOF_TIMESTAMPING_TX_ACK": 512, "SOF_TIMESTAMPING_OPT_TSONLY": 2048, "IPV6_RECVERR": 25, "SOL_SOCKET": 1,
     "TCP_TX_DELAY": 37, "TCP_MAX_SEG": 2, "TCP_LINGER2": 8, "TCP_DEFER_ACCEPT": 9, "TCP_CONGESTION": 13,
 }
 
@@ -60,6 +65,33 @@ def number(text):
 def strip_comments(text):
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     return re.sub(r"//[^\n]*", "", text)
+
+
+ICMP4 = {"echo_reply": 0, "unreachable": 3, "source_quench": 4, "redirect": 5, "echo_request": 8, "time_exceeded": 11,
+         "parameter_problem": 12, "timestamp_request": 13, "timestamp_reply": 14}
+ICMP4_CODES = [
+    "net_unreachable", "host_unreachable", "protocol_unreachable", "port_unreachable", "frag_needed",
+    "source_route_failed", "net_unknown", "host_unknown", "source_host_isolated", "net_prohibited", "host_prohibited",
+    "net_unreachable_for_tos", "host_unreachable_for_tos", "packet_filtered", "precedence_violation",
+    "precedence_cutoff"]
+ICMP6 = {"unreachable": 1, "packet_too_big": 2, "time_exceeded": 3, "parameter_problem": 4}
+ICMP6_CODES = {"no_route": 0, "net_unreachable": 0, "admin_prohibited": 1, "address_unreachable": 3,
+               "host_unreachable": 3, "port_unreachable": 4}
+
+
+def icmp(family, kind, code):
+    """(type, code) of what a script calls so"""
+    kinds = ICMP4 if family == 4 else ICMP6
+    codes = dict(zip(ICMP4_CODES, range(16))) if family == 4 else ICMP6_CODES
+    if family == 6 and code == "frag_needed":
+        return 2, 0
+    plain = re.match(r"^type_(\d+)$", kind)
+    if not plain and kind not in kinds:
+        raise Unsupported("icmp " + kind)
+    m = re.match(r"^code_(\d+)$", code or "code_0")
+    if not m and code not in codes:
+        raise Unsupported("icmp code " + code)
+    return int(plain[1]) if plain else kinds[kind], int(m[1]) if m else codes[code]
 
 
 class Event:
@@ -124,15 +156,15 @@ def parse_options(text):
                 lo, hi = b.split(":")
                 blocks.append((int(lo), int(hi)))
             opts.append(("sack", blocks))
-        elif words[0] == "FO":
-            opts.append(("FO", "" if len(words) == 1 else words[1]))
+        elif words[0] in ("FO", "FOEXP", "md5"):
+            opts.append((words[0], "" if len(words) == 1 else words[1]))
         else:
             raise Unsupported("TCP option " + item)
     return opts
 
 
 PACKET = re.compile(
-    r"^(?:\[(?P<tos>[^\]]*)\]\s*)?(?:\((?P<ip>[^)]*)\)\s*)?(?P<flags>[FSRP.UEWA]+)\s+"
+    r"^(?:\[(?P<tos>[^\]]*)\]\s*)?(?:\((?P<ip>[^)]*)\)\s*)?(?P<flags>[FSRP.UEWA]+|-)\s+"
     r"(?P<seq>\d+):(?P<end>\d+)\((?P<len>\d+)\)(?P<rest>.*)$", re.S)
 
 
@@ -207,8 +239,18 @@ def statements(text):
         pos = end
 
 
-def parse(text):
+class Script:
+    """list: the events; flags: what stands in lines of --name=value"""
+
+    def __init__(self, events, flags):
+        self.list, self.flags = events, flags
+
+
+def parse(text, define=None):
     text = strip_comments(text)
+    for name, value in (define or {}).items():
+        text = re.sub(r"\b%s\b" % re.escape(name), value, text)
+    flags = dict(re.findall(r"^--(\w+)=\"?([^\s\"]+)\"?", text, re.M))
     text = re.sub(r"^--\S.*$", "", text, flags=re.M)
     events = []
     for when, body in statements(text):
@@ -216,4 +258,4 @@ def parse(text):
         events.append(Event(parse_time(when), kind, what))
     if not events:
         raise Unsupported("empty")
-    return events
+    return Script(events, flags)

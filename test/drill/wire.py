@@ -3,6 +3,8 @@
 import socket
 import struct
 
+EXPERIMENT = b"\xf9\x89"  # RFC 6994: Fast Open before it had a number
+
 
 def csum(data):
     if len(data) % 2:
@@ -36,6 +38,8 @@ def read_options(raw):
             out.append(("TS",) + struct.unpack("!II", body))
         elif kind == 34:
             out.append(("FO", body.hex()))
+        elif kind == 254 and body[:2] == EXPERIMENT:
+            out.append(("FOEXP", body[2:].hex()))
         else:
             out.append(("kind%d" % kind, body.hex()))
         i += size
@@ -59,6 +63,11 @@ def write_options(opts):
         elif o[0] == "FO":
             cookie = bytes.fromhex(o[1])
             raw += struct.pack("!BB", 34, 2 + len(cookie)) + cookie
+        elif o[0] == "FOEXP":
+            cookie = bytes.fromhex(o[1])
+            raw += struct.pack("!BB", 254, 4 + len(cookie)) + EXPERIMENT + cookie
+        elif o[0] == "md5":
+            raw += struct.pack("!BB", 19, 18) + bytes.fromhex(o[1])
     return raw + b"\1" * (-len(raw) % 4)
 
 
