@@ -181,22 +181,24 @@ static struct silencer_key make_key(uint8_t proto, const struct s7_ip *ip, uint1
 	return key;
 }
 
+static int own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip, uint16_t port,
+	       uint8_t share)
+{
+	struct silencer_key key = make_key(proto, ip, port);
+
+	return bpf_map_put(s->map_fd, &key, &share);
+}
+
 int silencer_own(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
 		 uint16_t port)
 {
-	struct silencer_key key = make_key(proto, ip, port);
-	uint8_t share = SILENCER_ALL;
-
-	return bpf_map_put(s->map_fd, &key, &share);
+	return own(s, proto, ip, port, SILENCER_ALL);
 }
 
 int silencer_own_rest(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,
 		      uint16_t port)
 {
-	struct silencer_key key = make_key(proto, ip, port);
-	uint8_t share = SILENCER_REST;
-
-	return bpf_map_put(s->map_fd, &key, &share);
+	return own(s, proto, ip, port, SILENCER_REST);
 }
 
 int silencer_disown(const struct kern_silencer *s, uint8_t proto, const struct s7_ip *ip,

@@ -98,37 +98,28 @@ int carry_boot(void)
 	return 0;
 }
 
-static int visit_silencer(struct kern_silencer *s, carry_each each, void *arg)
+int carry_iface(struct boot_iface *iface, int fds[CARRY_FDS_MAX], carry_each each, void *arg)
 {
-	int *const fds[] = { &s->map_fd, &s->prog_fd, &s->link_fd, &s->beat_fd, &s->drops_fd };
-	int err = 0;
-
-	for (size_t i = 0; i < S7_ARRAY_LEN(fds) && !err; i++)
-		if (*fds[i] >= 0)
-			err = each(fds[i], arg);
-	return err;
-}
-
-static int visit_port(const struct s7_port *port, carry_each each, void *arg)
-{
-	int fds[CARRY_FDS_MAX], count = port_fds(port, fds, CARRY_FDS_MAX), err = 0;
+	struct kern_silencer *s = &iface->silencer;
+	int *const silencer[] = { &s->map_fd, &s->prog_fd, &s->link_fd, &s->beat_fd, &s->drops_fd };
+	int count = port_fds(iface->port, fds, CARRY_FDS_MAX), err = 0;
 
 	for (int i = 0; i < count && !err; i++)
 		err = each(&fds[i], arg);
+	for (size_t i = 0; i < S7_ARRAY_LEN(silencer) && iface->silenced && !err; i++)
+		if (*silencer[i] >= 0)
+			err = each(silencer[i], arg);
 	return err;
 }
 
 int carry_visit(carry_each each, void *arg)
 {
-	int err = each(&s7_boot.arena_fd, arg);
+	int err = each(&s7_boot.arena_fd, arg), fds[CARRY_FDS_MAX];
 
 	for (uint32_t i = 0; i < carry_book()->piece_count && !err; i++)
 		err = each(&s7_boot.piece_fd[i], arg);
-	for (uint32_t i = 0; i < s7_boot.iface_count && !err; i++) {
-		err = visit_port(s7_boot.iface[i].port, each, arg);
-		if (!err && s7_boot.iface[i].silenced)
-			err = visit_silencer(&s7_boot.iface[i].silencer, each, arg);
-	}
+	for (uint32_t i = 0; i < s7_boot.iface_count && !err; i++)
+		err = carry_iface(&s7_boot.iface[i], fds, each, arg);
 	if (!err && carry_book()->neighbour >= 0)
 		err = each(neighbours_fd(), arg);
 	return err;

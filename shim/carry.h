@@ -61,6 +61,8 @@ struct carry_book *carry_book(void);
  */
 typedef int (*carry_each)(int *fd, void *arg);
 int carry_visit(carry_each each, void *arg);
+/* Of these those of one interface: in `fds` its port's, in place its silencer's. */
+int carry_iface(struct boot_iface *iface, int fds[CARRY_FDS_MAX], carry_each each, void *arg);
 
 /* ---- going: carry.c ---- */
 struct carrying {

@@ -127,17 +127,11 @@ static int attach_iface(struct arrival *in, uint32_t index)
 {
 	const struct boot_iface *from = &carry_book()->iface[index];
 	struct boot_iface *iface = &s7_boot.iface[index];
-	struct kern_silencer *s = &iface->silencer;
-	int *const fds[] = { &s->map_fd, &s->prog_fd, &s->link_fd, &s->beat_fd, &s->drops_fd };
-	int numbers[CARRY_FDS_MAX], count = port_fds(from->port, numbers, CARRY_FDS_MAX), err = 0;
+	int fds[CARRY_FDS_MAX], err;
 
 	*iface = *from;
-	for (int i = 0; i < count && !err; i++)
-		err = next_fd(&numbers[i], in);
-	for (size_t i = 0; i < S7_ARRAY_LEN(fds) && iface->silenced && !err; i++)
-		if (*fds[i] >= 0)
-			err = next_fd(fds[i], in);
-	return err ? err : port_attach(from->port, numbers, &iface->port);
+	err = carry_iface(iface, fds, next_fd, in);
+	return err ? err : port_attach(from->port, fds, &iface->port);
 }
 
 static int attach_ifaces(struct arrival *in)
