@@ -248,6 +248,15 @@ void keeper_forked(void);
 void keeper_look_at_kernel(void);
 bool keeper_runs(void); /* in this process, active or not */
 /*
+ * After a quiet time the keeper looks seldom. A thread that packets woke from its sleep tells it
+ * that there is something to look after: the thread may not come back for long.
+ */
+static inline bool keeper_naps(void)
+{
+	return atomic_load_explicit(&s7_arena->keeper_naps, memory_order_relaxed);
+}
+void keeper_wake(void);
+/*
  * Before main: starts it and waits until it has made what it needs, so that the descriptors that
  * the program opens first have the numbers that it expects.
  */

@@ -4,10 +4,11 @@
  *
  * One keeper per arena is active: it holds a robust mutex in the arena for its life. The keepers of
  * the other processes sleep on that; the kernel gives it to one of them when the active one's
- * process ends, however it ends. The active one looks every 2..5 ms (20 ms on a quiet line) at each
- * instance:
+ * process ends, however it ends. The active one looks every millisecond while little comes, every
+ * 5 ms in the midst of much (whose threads drive by themselves), every 20 ms on a quiet line until
+ * packets wake a thread (keeper_wake), at each instance:
  *    an event loop's answers wait for longer than BATCH_LONG  drives: they leave
- *    somebody else drove within STALE                         nothing to do
+ *    somebody else drove since it looked last, within STALE   nothing to do
  *    a program's thread sleeps on the ports (inst->watcher)   drives once: the thread may have been
  *                             stopped or killed, and knows no timer armed since it fell asleep
  *    neither                  becomes the watcher itself: sleeps on the ports until a packet or
@@ -18,6 +19,7 @@
  * Context: its own thread, all signals blocked but libc's, s7_inside. Started at the first need in
  * a process, never in the constructor.
  */
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/prctl.h>
@@ -28,10 +30,11 @@
 #define HOUSE (500 * S7_MS)
 #define PARAMS S7_SEC	   /* a sysctl counts after that at the latest */
 #define DYING (10 * S7_MS) /* from the release of its mutexes to the end of a killed process */
-#define TICK_MIN (2 * S7_MS)
+#define TICK_MIN (1 * S7_MS)
 #define TICK_BUSY_MAX (5 * S7_MS)
+#define MUCH 32 /* packets in a tick: threads that have so much to do come often */
 #define TICK_QUIET_MAX (20 * S7_MS)
-#define STALE (2 * S7_MS)     /* a drive older than this does not count */
+#define STALE (1 * S7_MS)     /* a drive older than this does not count */
 #define LOCK_WAIT (1 * S7_SEC) /* a lock that long in the way: its owner may be dead */
 #define POLL_MIN (20 * S7_US) /* ports that cannot be slept on */
 #define POLL_MAX (4 * S7_MS)
@@ -151,7 +154,8 @@ static bool is_late(const struct s7_inst *inst, s7_time now)
 
 /* What this instance needs of the keeper now; takes or gives back the watcher's role accordingly.
  */
-static enum claim claim(struct keeper *keeper, struct s7_inst *inst, s7_time now, bool *ret_active)
+static enum claim claim(struct keeper *keeper, struct s7_inst *inst, s7_time now,
+			uint64_t *ret_packets)
 {
 	s7_time last = atomic_load(&inst->last_drive);
 	bool driven = last != keeper->last_drive[inst->index];
@@ -159,7 +163,7 @@ static enum claim claim(struct keeper *keeper, struct s7_inst *inst, s7_time now
 	uint32_t none = 0, mine = WATCHER_KEEPER;
 
 	keeper->last_drive[inst->index] = last;
-	*ret_active |= packets != keeper->packets[inst->index];
+	*ret_packets += packets - keeper->packets[inst->index];
 	keeper->packets[inst->index] = packets;
 	if (is_late(inst, now))
 		return CLAIM_ONCE;
@@ -237,15 +241,40 @@ static void keep_house(struct keeper *keeper, s7_time now)
 	atomic_store_explicit(&settled, 1, memory_order_release);
 }
 
+void keeper_wake(void)
+{
+	if (atomic_exchange(&s7_arena->keeper_naps, 0))
+		s7_sys3(SYS_futex, &s7_arena->keeper_naps, FUTEX_WAKE, 1);
+}
+
+/* Nothing needs it for now. */
+static void nap(struct keeper *keeper, uint64_t packets)
+{
+	struct timespec ts = { 0 };
+
+	keeper->tick = packets && packets < MUCH ?
+			       TICK_MIN :
+			       s7_min(keeper->tick * 2, packets ? TICK_BUSY_MAX : TICK_QUIET_MAX);
+	if (keeper->tick <= TICK_BUSY_MAX) {
+		sleep_on(NULL, 0, keeper->tick);
+		return;
+	}
+	ts.tv_nsec = (long)keeper->tick;
+	atomic_store(&s7_arena->keeper_naps, 1);
+	s7_sys4(SYS_futex, &s7_arena->keeper_naps, FUTEX_WAIT, 1, &ts);
+	if (!atomic_exchange(&s7_arena->keeper_naps, 0))
+		keeper->tick = TICK_MIN / 2;
+}
+
 static void active_turn(struct keeper *keeper)
 {
-	bool active = false;
+	uint64_t packets = 0;
 	uint32_t i, mask = 0;
 	s7_time now = host_now();
 
 	keep_house(keeper, now);
 	for (i = 0; i < s7_arena->inst_count; i++) {
-		enum claim need = claim(keeper, s7_arena->inst[i], now, &active);
+		enum claim need = claim(keeper, s7_arena->inst[i], now, &packets);
 
 		if (need == CLAIM_WATCH)
 			mask |= 1u << i;
@@ -260,8 +289,7 @@ static void active_turn(struct keeper *keeper)
 			    atomic_load(&s7_arena->inst[i]->watcher) == WATCHER_KEEPER)
 				drive(s7_arena->inst[i]);
 	} else {
-		keeper->tick = s7_min(keeper->tick * 2, active ? TICK_BUSY_MAX : TICK_QUIET_MAX);
-		sleep_on(NULL, 0, keeper->tick);
+		nap(keeper, packets);
 	}
 }
 

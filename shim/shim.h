@@ -187,8 +187,8 @@ int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds
 	       s7_time deadline, const sigset_t *mask);
 
 /*
- * What proc.c, fork.c, keeper.c and signal.c want of wait.c, which owns the waiter records (a slab
- * in the arena).
+ * What proc.c, fork.c, keeper.c and signal.c want of wait_self.c, which owns the waiter records (a
+ * slab in the arena).
  */
 int wait_init(struct s7_arena *arena);	   /* at boot: carves the slab. 0, -ENOMEM */
 struct s7_slab *wait_records(void);	   /* for another program image, */

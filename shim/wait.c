@@ -1,266 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wait.c - threads that sleep, and who rings them
+ * wait.c - threads that sleep
  *
- * A thread gets a waiter record (arena) and a doorbell (eventfd) at its first sleep. The record
- * keeps its bell open for as long as the process lives and is handed from thread to thread, so that
- * a late ring never writes to a descriptor that means something else by now. One ppoll covers the
- * program's kernel descriptors, the bell, the process's bell and, for the one watcher of an
- * instance, the ports and the next timer.
- * Invariants: a sleeper's nodes are chained in its record, so that the reaper finds what a killed
- * process left; a node holds a reference of its file. Only a record in state SLEEPING is rung.
- * Context: own thread, no lock held on entry; records are given out under arena->proc_lock.
- * Callers: wait_sock.c, calls_poll.c, calls_epoll.c; keeper.c, fork.c, proc.c, signal.c by shim.h.
+ * One ppoll covers the program's kernel descriptors, the thread's bell, the process's bell and, for
+ * the one watcher of an instance, the ports and the next timer.
+ * Invariant: a sleeper's nodes are chained in its record, so that the reaper finds what a killed
+ * process left; a node holds a reference of its file.
+ * Context: own thread, no lock held on entry.
+ * Callers: wait_sock.c, calls_poll.c, calls_epoll.c; signal.c by shim.h.
  */
 #include <poll.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 
 #include "shim/internal.h"
 #include "shim/wait_int.h"
 
-#define WAITERS_MAX 16384
 #define SMALL_FDS 96
 
-static struct s7_slab *waiters;	       /* in the arena; the pointer is inherited by fork */
-/* records of ended threads of this process, by `nodes`; proc_lock */
-static struct s7_waiter *own_free;
-static uint32_t own_slot = WAITER_NO_PROC;    /* whose records own_free and wait_me are */
-static pthread_key_t waiter_key;
-
-static __thread struct s7_waiter *wait_me __attribute__((tls_model("initial-exec")));
-__thread uint32_t wait_handlers;
 /*
  * A signal handler slept in the midst of this thread's own sleep: it used up the rings and the
  * nodes of that, which must look again.
  */
 static __thread bool slept_inside;
 static __thread uintptr_t sleep_frame; /* of the call that armed last */
-
-/* ---- records ---- */
-
-static uint32_t this_slot(void)
-{
-	return s7_arena->inst[0]->env->proc;
-}
-
-/* The thread ends: its record waits for the next thread, bell and all. */
-static void waiter_give(void *arg)
-{
-	struct s7_waiter *waiter = arg;
-
-	wait_me = NULL;
-	if (waiter->proc != own_slot)
-		return;
-	wait_unqueue(waiter);
-	wait_hold_drop_all(waiter);
-	lock_take(&s7_arena->proc_lock);
-	atomic_store(&waiter->state, WAITER_FREE);
-	waiter->nodes = (struct s7_wait *)(void *)own_free;
-	own_free = waiter;
-	lock_give(&s7_arena->proc_lock);
-}
-
-struct s7_slab *wait_records(void)
-{
-	return waiters;
-}
-
-int wait_attach(struct s7_slab *records)
-{
-	waiters = records;
-	return -pthread_key_create(&waiter_key, waiter_give);
-}
-
-int wait_init(struct s7_arena *arena)
-{
-	int err;
-
-	waiters = arena_take(arena, sizeof(*waiters), S7_CACHELINE);
-	if (!waiters)
-		return -ENOMEM;
-	err = slab_init(waiters, arena,
-			(uint32_t)s7_round_up(sizeof(struct s7_waiter), S7_CACHELINE), WAITERS_MAX);
-	return err ? err : wait_attach(waiters);
-}
-
-static struct s7_waiter *waiter_take_locked(void)
-{
-	struct s7_waiter *waiter = own_free;
-
-	if (waiter) {
-		own_free = (struct s7_waiter *)(void *)waiter->nodes;
-		waiter->nodes = NULL;
-		return waiter;
-	}
-	waiter = slab_alloc(waiters);
-	if (waiter) {
-		waiter->proc = own_slot;
-		waiter->bell = -1;
-	}
-	return waiter;
-}
-
-static int bell_make(void)
-{
-	long fd = s7_sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	return fd < 0 ? -1 : fd_make_internal((int)fd);
-}
-
-static struct s7_waiter *waiter_begin(void)
-{
-	struct s7_waiter *waiter;
-
-	lock_take(&s7_arena->proc_lock);
-	if (own_slot == WAITER_NO_PROC)
-		own_slot = this_slot();
-	waiter = waiter_take_locked();
-	lock_give(&s7_arena->proc_lock);
-	if (!waiter)
-		return NULL;
-	if (waiter->bell < 0)
-		waiter->bell = bell_make();
-	waiter->tid = lock_self();
-	waiter->pad = 0;
-	atomic_store(&waiter->rung, 0);
-	atomic_store(&waiter->state, WAITER_AWAKE);
-	wait_me = waiter;
-	pthread_setspecific(waiter_key, waiter);
-	keeper_need();
-	return waiter;
-}
-
-/* A thread that is cancelled on the way loses neither its record nor the bell. */
-struct s7_waiter *wait_self(void)
-{
-	struct s7_waiter *waiter = wait_me;
-
-	if (s7_likely(waiter))
-		return waiter;
-	handlers_off();
-	waiter = waiter_begin();
-	handlers_on();
-	return waiter;
-}
-
-/*
- * The parent's records stay the parent's; their bells, which fork copied, are closed here. A number
- * that the parent got after the fork is not marked internal in this process.
- */
-void wait_forked(void)
-{
-	if (!waiters)
-		return;
-	for (uint32_t id = 1; id <= waiters->high; id++) {
-		const struct s7_waiter *waiter = slab_at(waiters, id);
-
-		if (waiter->proc == own_slot && waiter->bell >= 0 && fd_is_internal(waiter->bell))
-			s7_sys1(SYS_close, waiter->bell);
-	}
-	if (wait_me)
-		pthread_setspecific(waiter_key, NULL);
-	wait_me = NULL;
-	own_free = NULL;
-	own_slot = WAITER_NO_PROC;
-}
-
-static void nodes_drop(struct s7_waiter *waiter, bool was_rung);
-
-/* Whom the dead process was about to ring, but did not. */
-static void ring_forgotten(void)
-{
-	for (uint32_t id = 1; waiters && id <= waiters->high; id++) {
-		struct s7_waiter *waiter = slab_at(waiters, id);
-
-		if (waiter->proc != WAITER_NO_PROC && atomic_load(&waiter->rung))
-			wait_ring(waiter);
-	}
-}
-
-void wait_reap_process(uint32_t slot)
-{
-	for (uint32_t id = 1; waiters && id <= waiters->high; id++) {
-		struct s7_waiter *waiter = slab_at(waiters, id);
-
-		if (waiter->proc != slot)
-			continue;
-		for (uint32_t i = 0; i < s7_arena->inst_count; i++) {
-			uint32_t watcher = id;
-
-			atomic_compare_exchange_strong(&s7_arena->inst[i]->watcher, &watcher, 0);
-		}
-		if (atomic_load(&waiter->state) != WAITER_FREE)
-			nodes_drop(waiter, atomic_load(&waiter->rung));
-		wait_hold_drop_all(waiter);
-		if (waiter->asleep_on)
-			atomic_fetch_sub(&s7_arena->inst[waiter->asleep_on - 1]->sleepers, 1);
-		lock_take(&s7_arena->proc_lock);
-		waiter->proc = WAITER_NO_PROC;
-		slab_free(waiters, waiter);
-		lock_give(&s7_arena->proc_lock);
-	}
-	ring_forgotten();
-}
-
-struct s7_waiter *wait_by_id(uint32_t id)
-{
-	return id <= waiters->high ? slab_at(waiters, id) : NULL;
-}
-
-uint32_t wait_id(const struct s7_waiter *waiter)
-{
-	return slab_id(waiters, waiter);
-}
-
-/* ---- ringing ---- */
-
-static void bell_write(const struct s7_waiter *waiter)
-{
-	static const uint64_t one = 1;
-
-	s7_sys3(SYS_write, waiter->bell, &one, sizeof(one));
-}
-
-void wait_ring(struct s7_waiter *waiter)
-{
-	if (atomic_load(&waiter->state) != WAITER_SLEEPING)
-		return;
-	if (waiter->proc == this_slot())
-		bell_write(waiter);
-	else
-		proc_bell_ring(waiter->proc);
-}
-
-void wait_ring_process(uint32_t slot)
-{
-	for (uint32_t id = 1; id <= waiters->high; id++) {
-		const struct s7_waiter *waiter = slab_at(waiters, id);
-
-		if (waiter->proc == slot && waiter->bell >= 0 && atomic_load(&waiter->rung) &&
-		    atomic_load(&waiter->state) == WAITER_SLEEPING)
-			bell_write(waiter);
-	}
-}
-
-void wait_interrupted(void)
-{
-	struct s7_waiter *self = wait_me;
-
-	wait_handlers++;
-	if (self && atomic_load(&self->state) == WAITER_SLEEPING)
-		bell_write(self);
-}
-
-void wait_handler_returned(void)
-{
-	if (!slept_inside)
-		return;
-	slept_inside = false;
-	if (wait_me)
-		bell_write(wait_me);
-}
 
 /* ---- queues ---- */
 
@@ -328,6 +91,15 @@ void wait_abandoned(void)
 	wait_hold_drop_below(self, frame);
 }
 
+void wait_handler_returned(void)
+{
+	if (!slept_inside)
+		return;
+	slept_inside = false;
+	if (wait_me)
+		wait_bell_write(wait_me);
+}
+
 #define DROP_BATCH 32
 
 /* The event that rang a thread which will not come for it goes to the next one. Lock held. */
@@ -341,7 +113,7 @@ static void pass_on(struct s7_inst *inst, const struct s7_wait *node)
 		wait_wake(inst, &file_epoll(file)->part[inst->index].waitq, node->events);
 }
 
-static void nodes_drop(struct s7_waiter *waiter, bool was_rung)
+void wait_drop_nodes(struct s7_waiter *waiter, bool was_rung)
 {
 	struct s7_file *file[DROP_BATCH];
 	struct s7_wait *node = waiter->nodes;
@@ -373,7 +145,7 @@ static void nodes_drop(struct s7_waiter *waiter, bool was_rung)
 void wait_unqueue(struct s7_waiter *self)
 {
 	if (self && self->nodes)
-		nodes_drop(self, false);
+		wait_drop_nodes(self, false);
 }
 
 /* ---- the sleep ---- */
@@ -387,7 +159,7 @@ struct sleep {
 	s7_time until;
 	s7_time now;
 	struct pollfd *fds;
-	uint32_t count, room;
+	uint32_t count, room, ports_at; /* ports_at: the first port's in fds */
 	int bell_at, proc_at; /* in fds, -1: not there */
 	struct pollfd small[SMALL_FDS];
 };
@@ -445,7 +217,7 @@ static void sleep_watch(struct sleep *s)
 static void sleep_leave(struct sleep *s)
 {
 	while (s->watched) {
-		uint32_t k = (uint32_t)__builtin_ctz(s->watched), mine = slab_id(waiters, s->self);
+		uint32_t k = (uint32_t)__builtin_ctz(s->watched), mine = wait_id(s->self);
 		struct s7_inst *inst = s7_arena->inst[k];
 
 		s->watched &= s->watched - 1;
@@ -569,6 +341,14 @@ static int sleep_result(struct sleep *s, struct pollfd *kfds, uint32_t nkfds, in
 	return ready;
 }
 
+static bool came_by_port(const struct sleep *s)
+{
+	for (uint32_t i = s->ports_at; i < s->count; i++)
+		if (s->fds[i].revents)
+			return true;
+	return false;
+}
+
 int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds, uint32_t nkfds,
 	       s7_time deadline, const sigset_t *mask)
 {
@@ -590,15 +370,18 @@ int wait_sleep(struct s7_inst *inst, struct s7_waiter *self, struct pollfd *kfds
 	if (self)
 		self->asleep_on = inst->index + 1;
 	sleep_bells(&s);
+	s.ports_at = s.count;
 	sleep_watch(&s);
 	if (self && !(s.watched & 1u << inst->index))
-		atomic_store_explicit(&inst->standby, slab_id(waiters, self), memory_order_relaxed);
+		atomic_store_explicit(&inst->standby, wait_id(self), memory_order_relaxed);
 	/* rung meanwhile: the bell holds it; look again at once */
 	if (self && atomic_load(&self->rung))
 		s.until = s.now;
 	stat_add_shared(inst, STAT_SLEEPS, 1);
 	n = sleep_poll(&s, sleep_timeout(&s, &ts), mask);
 	sleep_leave(&s);
+	if (s7_unlikely(keeper_naps()) && n > 0 && came_by_port(&s))
+		keeper_wake();
 	n = sleep_result(&s, kfds, nkfds, n);
 	sleep_unmap(&s);
 	return n;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wait_int.h - what the blocking calls (wait_sock.c, calls_poll.c, calls_epoll.c) want of wait.c
+ * wait_int.h - what the blocking calls (wait_sock.c, calls_poll.c, calls_epoll.c) want of wait*.c
  *
  * The pattern of every sleep:
  *	wait_arm(self)			marks SLEEPING before the first look
@@ -13,6 +13,15 @@
 #define S7_WAIT_INT_H
 
 #include "shim/shim.h"
+
+/* ---- wait_self.c ---- */
+/* This thread's record; NULL before its first sleep. */
+extern __thread struct s7_waiter *wait_me __attribute__((tls_model("initial-exec")));
+void wait_bell_write(const struct s7_waiter *waiter);
+
+/* ---- wait.c ---- */
+/* Takes a record's nodes out of their queues; `was_rung`: their event goes to the next sleeper. */
+void wait_drop_nodes(struct s7_waiter *waiter, bool was_rung);
 
 /* Handlers of the program that ran in this thread, with or without SA_RESTART. */
 extern __thread uint32_t wait_handlers __attribute__((tls_model("initial-exec")));

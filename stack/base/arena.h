@@ -35,6 +35,8 @@ struct s7_arena {
 	uint64_t used; /* bytes given by arena_take */
 	struct s7_lock proc_lock; /* the process table; last in the lock order */
 	_Atomic uint32_t keeper; /* thread id of the active background thread, or of the last */
+	/* 1: it looks again only after a while, unless woken (futex) */
+	_Atomic uint32_t keeper_naps;
 	_Atomic uint64_t next_cookie;
 	_Atomic uint32_t deaths; /* processes that ended without a farewell */
 	struct s7_inst *inst[S7_INSTS_MAX];

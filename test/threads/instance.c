@@ -11,6 +11,7 @@
 #include "shim/fdtab.c"
 #include "shim/real.c"
 #include "shim/wait.c"
+#include "shim/wait_self.c"
 #include "shim/wait_hold.c"
 #include "shim/wait_role.c"
 #include "shim/wait_sock.c"
@@ -62,6 +63,9 @@ void proc_bell_pass(void)
 }
 
 void keeper_need(void)
+{
+}
+void keeper_wake(void)
 {
 }
 

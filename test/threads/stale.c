@@ -13,6 +13,7 @@
 #include "shim/io.c"
 #include "shim/real.c"
 #include "shim/wait.c"
+#include "shim/wait_self.c"
 #include "shim/wait_hold.c"
 #include "shim/wait_role.c"
 #include "shim/wait_sock.c"
@@ -68,6 +69,9 @@ void proc_bell_pass(void)
 }
 
 void keeper_need(void)
+{
+}
+void keeper_wake(void)
 {
 }
 

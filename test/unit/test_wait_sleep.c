@@ -7,6 +7,7 @@
  */
 #include "shim/real.c"
 #include "shim/wait.c"
+#include "shim/wait_self.c"
 #include "shim/wait_hold.c"
 #include "shim/wait_role.c"
 
@@ -57,9 +58,16 @@ void sig_run_deferred(void)
 {
 }
 
+static uint32_t keeper_woken;
+
 void keeper_need(void)
 {
 	kept++;
+}
+
+void keeper_wake(void)
+{
+	keeper_woken++;
 }
 
 int proc_bell_fd(void)
@@ -87,9 +95,9 @@ s7_time host_now(void)
 
 static struct s7_host_ops ringing;
 
-static struct mini *bed(void)
+static struct mini *bed_with(uint32_t iface_flags)
 {
-	struct mini *m = mini_new(0, true);
+	struct mini *m = mini_new(iface_flags, true);
 
 	ringing = *m->inst->env->host;
 	ringing.ring = wait_ring;
@@ -97,6 +105,11 @@ static struct mini *bed(void)
 	s7_arena = m->arena;
 	cr_assert_eq(wait_init(m->arena), 0);
 	return m;
+}
+
+static struct mini *bed(void)
+{
+	return bed_with(0);
 }
 
 static struct s7_sock *udp(struct mini *m, uint16_t port)
@@ -336,7 +349,7 @@ static uint64_t leave_ports(struct mini *m, bool was_absent)
 		atomic_store(&m->inst->last_watcher, slab_id(waiters, first));
 		wait_was_absent(m->inst, host_now());
 	}
-	bell_write(first);
+	wait_bell_write(first);
 	pthread_join(watcher, NULL);
 	for (int i = 0; was_absent && i < 5000 && !atomic_load(&m->inst->watcher); i++)
 		nap(1);
@@ -355,6 +368,44 @@ Test(wait, who_stayed_away_hands_the_ports_on)
 Test(wait, an_event_loop_wakes_nobody_when_it_leaves)
 {
 	cr_expect_eq(leave_ports(bed(), false), 0);
+}
+
+static int port_pipe[2];
+
+static int piped(void *dev, uint16_t queue)
+{
+	(void)dev;
+	(void)queue;
+	return port_pipe[0];
+}
+
+static void sleep_once(struct mini *m, s7_time until)
+{
+	struct s7_waiter *self = wait_self();
+
+	wait_arm(self);
+	wait_sleep(m->inst, self, NULL, 0, until, NULL);
+}
+
+Test(wait, packets_after_a_quiet_time_wake_the_keeper)
+{
+	struct mini *m = bed_with(IFACE_UP);
+	struct s7_netdev_ops ops = *m->inst->env->dev[1].ops;
+
+	ops.sleep_fd = piped;
+	ops.sleep_begin = NULL;
+	ops.sleep_end = NULL;
+	m->inst->env->dev[1].ops = &ops;
+	cr_assert_eq(pipe(port_pipe), 0);
+	atomic_store(&s7_arena->keeper_naps, 1);
+	sleep_once(m, host_now() + 5 * S7_MS);
+	cr_expect_eq(keeper_woken, 0);
+	cr_assert_eq(write(port_pipe[1], "x", 1), 1);
+	sleep_once(m, S7_NEVER);
+	cr_expect_eq(keeper_woken, 1);
+	atomic_store(&s7_arena->keeper_naps, 0);
+	sleep_once(m, S7_NEVER);
+	cr_expect_eq(keeper_woken, 1);
 }
 
 /* ---- SO_BUSY_POLL and kin ---- */
