@@ -77,7 +77,7 @@ int frame_attach(const struct frame_piece *piece, int fd)
 
 int port_fds(const struct s7_port *port, int *ret_fds, uint32_t max)
 {
-	if (port->ops == &port_netdev_ops)
+	if (port_is_ethdev(port))
 		return -ENOTSUP;
 	if (port->queues > max)
 		return -E2BIG;

@@ -160,6 +160,12 @@ uint16_t packet_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16
 
 /* ---- rxtx.c, sleep.c ---- */
 extern const struct s7_netdev_ops port_netdev_ops;
+extern const struct s7_netdev_ops memif_netdev_ops;
+/* A driver of DPDK's stands behind it, if not in every packet's way. */
+static inline bool port_is_ethdev(const struct s7_port *port)
+{
+	return port->ops == &port_netdev_ops || port->ops == &memif_netdev_ops;
+}
 /* Drops one reference of every buffer of the packet, as a driver would. */
 void packet_release(struct s7_pkt *pkt);
 /* port.c */
@@ -172,6 +178,10 @@ void port_rx_seek(struct s7_port *port, uint16_t queue);
  * signal it? */
 int memif_ring_fd(const struct s7_port *port, uint16_t queue);
 void memif_ring_signal(const struct s7_port *port, uint16_t queue, bool on);
+
+/* memif_rxtx.c: the bursts of a memif that is not zero-copy */
+uint16_t memif_rx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
+uint16_t memif_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
 
 uint16_t port_rx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);
 uint16_t port_tx_burst(void *dev, uint16_t queue, struct s7_pkt **pkts, uint16_t n);

@@ -295,7 +295,9 @@ int port_open(const struct conf_iface *iface, void *const *pools, struct s7_port
 	port = calloc(1, sizeof(*port));
 	if (!port)
 		goto no_memory;
-	port->ops = &port_netdev_ops;
+	port->ops = iface->driver == CONF_DRV_MEMIF && !memif_is_zero_copy(iface)
+			? &memif_netdev_ops
+			: &port_netdev_ops;
 	port->driver = iface->driver;
 	port->queues = (uint16_t)s7_max(iface->queues, 1);
 	port->copy_shared = iface->driver == CONF_DRV_RING;
@@ -393,7 +395,7 @@ void port_close(struct s7_port *port)
 	if (port->ready && port_driver(port->driver)->has_socket)
 		let_peer_take();
 	redirect_port_begin(port_driver(port->driver)->on_netdev, port->queues);
-	if (port->ops != &port_netdev_ops)
+	if (!port_is_ethdev(port))
 		packet_close(port);
 	else
 		ethdev_close(port);

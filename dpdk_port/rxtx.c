@@ -303,3 +303,16 @@ const struct s7_netdev_ops port_netdev_ops = {
 	.recover = port_recover,
 	.rx_mode = port_rx_mode,
 };
+
+const struct s7_netdev_ops memif_netdev_ops = {
+	.name = "memif",
+	.rx_burst = memif_rx_burst,
+	.tx_burst = memif_tx_burst,
+	.sleep_fd = port_sleep_fd,
+	.sleep_begin = port_sleep_begin,
+	.sleep_end = port_sleep_end,
+	.link = port_link,
+	.stats = port_stats,
+	.recover = port_recover,
+	.rx_mode = port_rx_mode,
+};

@@ -161,7 +161,7 @@ int port_sleep_begin(void *dev, uint16_t queue)
 
 	if (stash->count)
 		return 1;
-	if (port->ops == &port_netdev_ops)
+	if (port_is_ethdev(port))
 		rte_eth_tx_done_cleanup(port->id, queue, 0); /* what was sent comes home now */
 	if (port->sleep[queue] == SLEEP_LEVEL)
 		level_check(port, queue);
@@ -171,7 +171,7 @@ int port_sleep_begin(void *dev, uint16_t queue)
 		memif_ring_signal(port, queue, true);
 	else
 		rte_eth_dev_rx_intr_enable(port->id, queue);
-	stash->count = port_rx_raw(port, queue, stash->pkt, PORT_BURST);
+	stash->count = port->ops->rx_burst(port, queue, stash->pkt, PORT_BURST);
 	if (!stash->count)
 		return 0;
 	port_sleep_end(port, queue);

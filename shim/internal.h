@@ -286,6 +286,11 @@ bool proc_is_alone(void); /* no other thread of the program runs in this process
 /* ---- signal.c ---- */
 void signals_block(sigset_t *ret_old);
 void signals_restore(const sigset_t *old);
+/*
+ * A thread of ours, whose signals are blocked, gets those of its own faults: what it touches may be
+ * gone (a memif peer's memory, a program's), which fault.c repairs.
+ */
+void signals_fault(void);
 /* The program's action for a signal, as it gave it. */
 const struct sigaction *sig_action(int sig);
 void sig_action_set(int sig, const struct sigaction *act);

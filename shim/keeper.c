@@ -349,6 +349,7 @@ static void *keeper_main(void *arg)
 
 	(void)arg;
 	s7_inside = 1;
+	signals_fault();
 	prctl(PR_SET_NAME, "sock7");
 	wait_for_turn();
 	keeper_look_at_kernel();

@@ -137,6 +137,7 @@ static void *feed_main(void *arg)
 
 	(void)arg;
 	s7_inside = 1;
+	signals_fault();
 	prctl(PR_SET_NAME, "sock7-feed");
 	while (feeds_look(fds, now, &n)) {
 		fds[n] = (struct pollfd){ .fd = bell, .events = POLLIN };

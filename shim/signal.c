@@ -73,6 +73,13 @@ void signals_restore(const sigset_t *old)
 	s7_sys4(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, KERNEL_MASK);
 }
 
+void signals_fault(void)
+{
+	uint64_t faults = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
+
+	s7_sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &faults, NULL, KERNEL_MASK);
+}
+
 static bool is_fault(int sig)
 {
 	switch (sig) {

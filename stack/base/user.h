@@ -45,12 +45,11 @@ static inline bool user_put(void *user, const void *src, size_t len)
 static inline bool user_put_event(void *user, uint32_t events, uint64_t data)
 {
 	__asm__ volatile goto("1: movl %0, (%2)\n"
-		     "2: movq %1, 4(%2)\n"
-		     USER_ROW(1, fault) USER_ROW(2, fault)
-		     : /* none */
-		     : "r"(events), "r"(data), "r"(user)
-		     : "memory"
-		     : fault);
+			      "2: movq %1, 4(%2)\n" USER_ROW(1, fault) USER_ROW(2, fault)
+			      : /* none */
+			      : "r"(events), "r"(data), "r"(user)
+			      : "memory"
+			      : fault);
 	return true;
 fault:
 	return false;
@@ -61,11 +60,50 @@ static inline bool user_get32(uint32_t *ret, const void *user)
 	uint32_t value;
 
 	__asm__ volatile goto("1: movl (%1), %0\n" USER_ROW(1, fault)
-		     : "=r"(value)
-		     : "r"(user)
-		     : "memory"
-		     : fault);
+			      : "=r"(value)
+			      : "r"(user)
+			      : "memory"
+			      : fault);
 	*ret = value;
+	return true;
+fault:
+	return false;
+}
+
+static inline bool user_get64(uint64_t *ret, const void *user)
+{
+	uint64_t value;
+
+	__asm__ volatile goto("1: movq (%1), %0\n" USER_ROW(1, fault)
+			      : "=r"(value)
+			      : "r"(user)
+			      : "memory"
+			      : fault);
+	*ret = value;
+	return true;
+fault:
+	return false;
+}
+
+static inline bool user_put64(void *user, uint64_t value)
+{
+	__asm__ volatile goto("1: movq %0, (%1)\n" USER_ROW(1, fault)
+			      : /* none */
+			      : "r"(value), "r"(user)
+			      : "memory"
+			      : fault);
+	return true;
+fault:
+	return false;
+}
+
+static inline bool user_put16(void *user, uint16_t value)
+{
+	__asm__ volatile goto("1: movw %0, (%1)\n" USER_ROW(1, fault)
+			      : /* none */
+			      : "r"(value), "r"(user)
+			      : "memory"
+			      : fault);
 	return true;
 fault:
 	return false;
@@ -83,6 +121,24 @@ static inline bool user_put_event(void *user, uint32_t events, uint64_t data)
 static inline bool user_get32(uint32_t *ret, const void *user)
 {
 	memcpy(ret, user, sizeof(*ret));
+	return true;
+}
+
+static inline bool user_get64(uint64_t *ret, const void *user)
+{
+	memcpy(ret, user, sizeof(*ret));
+	return true;
+}
+
+static inline bool user_put64(void *user, uint64_t value)
+{
+	memcpy(user, &value, sizeof(value));
+	return true;
+}
+
+static inline bool user_put16(void *user, uint16_t value)
+{
+	memcpy(user, &value, sizeof(value));
 	return true;
 }
 

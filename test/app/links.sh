@@ -103,6 +103,20 @@ workers_over()
 	stop nginx
 }
 
+# A peer that is killed takes the link's memory along, under whoever is in the middle of it.
+peers_leave()
+{
+	local link=$1 i
+	nginx_conf off 1 off
+	bg_server nginx nginx -c "$S7_TMP/nginx.conf"
+	for i in 1 2 3 4 5 6 7 8; do
+		client timeout -s KILL 0.4 wrk -t1 -c20 -d9 "http://$S7_IP_S/100" >/dev/null 2>&1
+	done
+	link_answers 80 && kill -0 "$PID_nginx" && ok "$link: peers that are killed" ||
+		not_ok "$link: peers that are killed: $(tail -n 3 "$S7_TMP/nginx.log")"
+	stop nginx
+}
+
 over() # over LINK
 {
 	echo "# $1"
@@ -111,6 +125,7 @@ over() # over LINK
 	redis_over "$1"
 	iperf_over "$1"
 	workers_over "$1"
+	[ "$1" != memif ] || peers_leave "$1"
 }
 
 # --- drivers that need no peer of ours

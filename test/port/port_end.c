@@ -18,7 +18,6 @@
 
 #define MAGIC 0x73377037u
 #define CHAIN_HEADER 64
-#define CHAIN_PART 600
 #define TCP_HEADERS 54
 #define MSS 1446
 #define RING 1024
@@ -47,6 +46,7 @@ int end_open(struct end *end, enum conf_driver driver, const char *device, const
 	int err;
 
 	memset(end, 0, sizeof(*end));
+	end->part = CHAIN_PART;
 	conf_defaults(&conf);
 	conf.hugepages = hugepages;
 	conf.log = getenv("PORT_LOG") ? CONF_LOG_DEBUG : CONF_LOG_WARN;
@@ -150,8 +150,8 @@ void end_send_chain(struct end *end, uint32_t seq, struct s7_pkt *ret_held[2])
 	frame_fill(memset(pkt_grow(head, CHAIN_HEADER), 0, CHAIN_HEADER), KIND_CHAIN, seq);
 	for (i = 0; i < 2; i++) {
 		ret_held[i] = pkt_new(end);
-		pkt_grow(ret_held[i], CHAIN_PART);
-		for (k = 0; k < CHAIN_PART; k++)
+		pkt_grow(ret_held[i], end->part);
+		for (k = 0; k < end->part; k++)
 			ret_held[i]->data[k] = (uint8_t)(k * 7 + i);
 		pkt_hold(ret_held[i]);
 		chain_add(head, tail, ret_held[i]);
@@ -419,15 +419,15 @@ static int byte_at(const struct s7_pkt *pkt, uint32_t at)
 	return -1;
 }
 
-bool frame_chain_ok(const struct s7_pkt *pkt)
+bool frame_chain_ok(const struct s7_pkt *pkt, uint32_t part)
 {
 	uint32_t i, k;
 
-	if (pkt->total != CHAIN_HEADER + 2 * CHAIN_PART)
+	if (pkt->total != CHAIN_HEADER + 2 * part)
 		return false;
 	for (i = 0; i < 2; i++) {
-		for (k = 0; k < CHAIN_PART; k++) {
-			if (byte_at(pkt, CHAIN_HEADER + i * CHAIN_PART + k) != (uint8_t)(k * 7 + i))
+		for (k = 0; k < part; k++) {
+			if (byte_at(pkt, CHAIN_HEADER + i * part + k) != (uint8_t)(k * 7 + i))
 				return false;
 		}
 	}

@@ -9,6 +9,8 @@
 #include "dpdk_port/port.h"
 
 #define END_POOL 16384
+#define CHAIN_PART 600
+#define CHAIN_PART_LONG 1900 /* more than a buffer of the link */
 
 enum frame_kind { KIND_HELLO, KIND_READY, KIND_SMALL, KIND_CHAIN, KIND_SLEEP };
 
@@ -23,6 +25,7 @@ struct end {
 	uint32_t at_start; /* buffers available when the port had filled its rings */
 	struct s7_pkt *pending[64];
 	uint32_t pending_count;
+	uint32_t part; /* bytes of each of the two buffers behind a chain's header */
 };
 
 s7_time end_now(void);
@@ -42,7 +45,7 @@ bool end_whole(struct end *end);
 long end_lost(struct end *end);
 
 uint32_t frame_seq(const struct s7_pkt *pkt);
-bool frame_chain_ok(const struct s7_pkt *pkt);
+bool frame_chain_ok(const struct s7_pkt *pkt, uint32_t part);
 bool frame_tcp_ok(const struct s7_pkt *pkt, uint32_t payload_at);
 
 #endif

@@ -94,8 +94,8 @@ Test(base_user, what_lies_before_the_fault_is_written)
 Test(base_user, small_ones)
 {
 	char *end = edge(), *event = end - 12;
+	uint64_t data, wide = 0, words[2] = { 0 };
 	uint32_t value = 0;
-	uint64_t data;
 
 	cr_assert(user_put_event(event, 5, 0x1122334455667788));
 	memcpy(&data, event + 4, 8);
@@ -105,6 +105,11 @@ Test(base_user, small_ones)
 	cr_assert(user_get32(&value, event));
 	cr_expect_eq(value, 5);
 	cr_assert(!user_get32(&value, end - 2));
+	cr_assert(user_put64(words, 0x1122334455667788) && words[0] == 0x1122334455667788);
+	cr_assert(user_put16(&words[1], 0xabcd) && (words[1] & 0xffff) == 0xabcd);
+	cr_assert(user_get64(&wide, words) && wide == words[0]);
+	cr_assert(!user_get64(&wide, end - 4) && wide == words[0]);
+	cr_assert(!user_put64(end - 4, 1) && !user_put16(end - 1, 1));
 	cr_assert(!user_copy(to, (void *)0xffff888000000000, 8));
 	cr_assert(!user_copy(to, (void *)0x1234567800000000, 8), "not canonical");
 }
