@@ -107,6 +107,7 @@ workers_over()
 peers_leave()
 {
 	local link=$1 i
+	link_write "$link"
 	nginx_conf off 1 off
 	bg_server nginx nginx -c "$S7_TMP/nginx.conf"
 	for i in 1 2 3 4 5 6 7 8; do
@@ -124,8 +125,8 @@ over() # over LINK
 	web_over "$1"
 	redis_over "$1"
 	iperf_over "$1"
-	workers_over "$1"
 	[ "$1" != memif ] || peers_leave "$1"
+	workers_over "$1"
 }
 
 # --- drivers that need no peer of ours
