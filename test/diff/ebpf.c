@@ -73,3 +73,18 @@ long ebpf_count(int map, uint32_t key)
 
 	return ebpf_get(map, &key, &value) ? -1 : value;
 }
+
+int ebpf_attach(int fd, int prog)
+{
+	return set_int(fd, SOL_SOCKET, SO_ATTACH_BPF, prog);
+}
+
+void ebpf_received(int fd)
+{
+	static char buf[4096];
+	long n;
+
+	while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) >= 0)
+		say_bytes("recv", buf, n);
+	say("then %s", err_name(errno));
+}

@@ -13,7 +13,11 @@
 #include "test/diff/diff.h"
 
 #ifndef SO_DETACH_REUSEPORT_BPF
-#define SO_DETACH_REUSEPORT_BPF 68
+#define SO_DETACH_REUSEPORT_BPF 68/* SO_ATTACH_BPF */
+int ebpf_attach(int fd, int prog);
+/* Every datagram that is there, and why there is no other. */
+void ebpf_received(int fd);
+
 #endif
 
 #define I(op, d, s, o, k) \
@@ -52,5 +56,9 @@ int ebpf_put(int map, const void *key, const void *value, uint64_t flags);
 int ebpf_del(int map, const void *key);
 /* The value of 64 bits at a key of 32, or -1. */
 long ebpf_count(int map, uint32_t key);
+/* SO_ATTACH_BPF */
+int ebpf_attach(int fd, int prog);
+/* Every datagram that is there, and why there is no other. */
+void ebpf_received(int fd);
 
 #endif

@@ -12,18 +12,10 @@
 #include "stack/bpf/ebpf.h"
 #include "stack/bpf/filter.h"
 #include "stack/bpf/tail.h"
-#include "test/support/engines.h"
-#include "test/support/mini_udp.h"
+#include "test/support/insns.h"
+#include "test/support/mini_both.h"
 
-#define I(c, d, s, o, i) \
-	((struct bpf_insn){ \
-		.code = (uint8_t)(c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
-#define EXIT I(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
-#define MOV(d, k) I(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, k)
-#define MOVX(d, s) I(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
 #define ADD(d, k) I(BPF_ALU64 | BPF_ADD | BPF_K, d, 0, 0, k)
-#define LDX(size, d, s, o) I(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
-#define STX(size, d, s, o) I(BPF_STX | BPF_MEM | (size), d, s, o, 0)
 #define CALL(f) I(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_##f)
 #define LOCAL(o) I(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, o)
 #define JEQ(d, k, o) I(BPF_JMP | BPF_JEQ | BPF_K, d, 0, o, k)
@@ -111,8 +103,7 @@ static const struct s7_bpf_host bpf_host_ops = {
 static struct mini *open_mini(bool native)
 {
 	static struct s7_host_ops host;
-	struct mini *m = mini_new(IFACE_UP, true);
-	struct s7_filter_area *area = m->inst->filters;
+	struct mini *m = both_new(native);
 
 	host = *m->inst->env->host;
 	host.bpf = &bpf_host_ops;
@@ -121,9 +112,6 @@ static struct mini *open_mini(bool native)
 	memset(here, 0, sizeof(here));
 	memset(values, 0, sizeof(values));
 	opened = closed = ended = taken = given = 0;
-	if (native)
-		m->env.code[0] = engines_map_code(area->base, area_bytes(area));
-	mini_know_peer(m);
 	return m;
 }
 
@@ -134,11 +122,6 @@ static void close_mini(struct mini *m)
 		cr_expect_eq(m->inst->filters->maps[i].refs, 0);
 	cr_assert_eq(mini_free(m), 0);
 }
-
-#define ON_BOTH(m) \
-	for (struct mini *m = open_mini(false), *next_ = NULL; m; \
-	     close_mini(m), m = next_ ? NULL : (next_ = open_mini(true)))
-
 static struct ebpf_prog prog_of(const struct bpf_insn *insns, uint32_t count)
 {
 	struct ebpf_prog prog = { .type = BPF_PROG_TYPE_SOCKET_FILTER, .count = count,

@@ -6,18 +6,11 @@
 
 #include "test/support/bpfgen.h"
 #include "test/support/engines.h"
+#include "test/support/insns.h"
 
-#define I(c, d, s, o, i) \
-	((struct bpf_insn){ \
-		.code = (uint8_t)(c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
-#define EXIT I(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
-#define MOV(d, k) I(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, k)
-#define MOVX(d, s) I(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
 #define WIDE(d, k) \
 	I(BPF_LD | BPF_IMM | BPF_DW, d, 0, 0, (int32_t)(uint32_t)(k)), \
 	I(0, 0, 0, 0, (int32_t)((uint64_t)(k) >> 32))
-#define LDX(size, d, s, o) I(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
-#define STX(size, d, s, o) I(BPF_STX | BPF_MEM | (size), d, s, o, 0)
 
 static struct bpf_code checked(const struct bpf_insn *insns, uint32_t count)
 {

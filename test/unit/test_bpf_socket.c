@@ -3,24 +3,16 @@
  * left of programs when they go. Each test runs interpreted and as machine code. */
 #include <errno.h>
 
-#include "stack/bpf/area.h"
 #include "stack/bpf/steer.h"
 #include "stack/sock/sock.h"
-#include "test/support/engines.h"
-#include "test/support/mini_udp.h"
+#include "test/support/mini_both.h"
 
 #define RET(k) BPF_STMT(BPF_RET | BPF_K, k)
 #define LD(size, k) BPF_STMT(BPF_LD | BPF_ABS | (size), k)
 
 static struct mini *open_mini(bool native)
 {
-	struct mini *m = mini_new(IFACE_UP, true);
-	struct s7_filter_area *area = m->inst->filters;
-
-	if (native)
-		m->env.code[0] = engines_map_code(area->base, area_bytes(area));
-	mini_know_peer(m);
-	return m;
+	return both_new(native);
 }
 
 /* Nothing of any program stays behind. */
@@ -29,10 +21,6 @@ static void close_mini(struct mini *m)
 	cr_expect_eq(m->inst->filters->used, 0);
 	cr_assert_eq(mini_free(m), 0);
 }
-
-#define ON_BOTH(m) \
-	for (struct mini *m = open_mini(false), *next_ = NULL; m; \
-	     close_mini(m), m = next_ ? NULL : (next_ = open_mini(true)))
 
 #define ATTACH(sk, ...) \
 	filter_attach(sk, (struct sock_filter[]){ __VA_ARGS__ }, \

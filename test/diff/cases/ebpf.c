@@ -8,20 +8,6 @@
 
 static char buf[4096];
 
-static int attach(int fd, int prog)
-{
-	return set_int(fd, SOL_SOCKET, SO_ATTACH_BPF, prog);
-}
-
-static void receive(int fd)
-{
-	long n;
-
-	while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) >= 0)
-		say_bytes("recv", buf, n);
-	say("then %s", err_name(errno));
-}
-
 static void send_three(int fd)
 {
 	send(fd, "a", 1, 0);
@@ -49,9 +35,9 @@ CASE(ebpf_udp_counts)
 
 	pair(&a, &b);
 	F(prog = EBPF_LOAD(SOCKET_FILTER, COUNT_UP(map, -1)));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	say("counted %ld", ebpf_count(map, 0));
 	attr.info.bpf_fd = (uint32_t)map;
 	attr.info.info_len = sizeof(info);
@@ -59,15 +45,15 @@ CASE(ebpf_udp_counts)
 	T(ebpf_call(BPF_OBJ_GET_INFO_BY_FD, &attr));
 	say("flags %#x, %u entries", info.map_flags, info.max_entries);
 	F(second = EBPF_LOAD(SOCKET_FILTER, COUNT_UP(map, 10)));
-	T(attach(b, dup(second))); /* two bytes behind the header */
+	T(ebpf_attach(b, dup(second))); /* two bytes behind the header */
 	close(second);
 	close(prog);
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	say("counted %ld", ebpf_count(map, 0));
 	T(set_int(b, SOL_SOCKET, SO_DETACH_BPF, 0));
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	say("counted %ld", ebpf_count(map, 0));
 	close(map);
 }
@@ -80,7 +66,7 @@ static void say_context(int a, int b, const char *name, int16_t offset, uint8_t 
 	prog = EBPF_LOAD(SOCKET_FILTER, MOVX(6, 1), ST(BPF_W, 10, -4, 0), MOVX(2, 10), ADD(2, -4),
 			 LD_MAP(1, map), CALL(map_lookup_elem), JEQ(0, 0, 2),
 			 LDX(size, 1, 6, offset), STX(BPF_DW, 0, 1, 0), MOV(0, -1), EXIT);
-	if (prog < 0 || attach(b, prog))
+	if (prog < 0 || ebpf_attach(b, prog))
 		say("%s: %s", name, err_name(errno));
 	send(a, "12345", 5, 0);
 	settle();
@@ -128,16 +114,16 @@ CASE(ebpf_context_write)
 	pair(&a, &b);
 	F(prog = EBPF_LOAD(SOCKET_FILTER, MOV(0, 11), STX(BPF_W, 1, 0, FIELD(cb[2])), MOV(0, 0),
 			   LDX(BPF_W, 0, 1, FIELD(cb[2])), EXIT));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	/* the socket's own port */
 	F(prog = EBPF_LOAD(SOCKET_FILTER, LDX(BPF_DW, 2, 1, FIELD(sk)), MOV(0, 0), JEQ(2, 0, 4),
 			   LDX(BPF_W, 0, 2, (int16_t)offsetof(struct bpf_sock, src_port)),
 			   JEQ(0, port_of(b), 1), JA(1), MOV(0, 10), EXIT));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 }
 
 CASE(ebpf_packet_bytes)
@@ -146,33 +132,33 @@ CASE(ebpf_packet_bytes)
 
 	pair(&a, &b);
 	F(prog = EBPF_LOAD(SOCKET_FILTER, MOVX(6, 1), LD_BYTE(8), AND(0, 15), ADD(0, 8), EXIT));
-	T(attach(b, prog)); /* 'a' keeps one byte, 'b' two, 'c' three */
+	T(ebpf_attach(b, prog)); /* 'a' keeps one byte, 'b' two, 'c' three */
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	F(prog = EBPF_LOAD(SOCKET_FILTER, MOVX(6, 1), LD_BYTE(9), MOV(0, -1), EXIT));
-	T(attach(b, prog)); /* "a" has no second byte */
+	T(ebpf_attach(b, prog)); /* "a" has no second byte */
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	F(prog = EBPF_LOAD(SOCKET_FILTER, MOVX(6, 1), LD_BYTE(SKF_NET_OFF + 9), JEQ(0, 17, 2),
 			   MOV(0, 0), EXIT, MOV(0, 9), EXIT));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	/* 8 payload bytes by the helper: who has fewer gets -EFAULT, which is a long datagram */
 	F(prog = EBPF_LOAD(SOCKET_FILTER, MOV(2, 8), MOVX(3, 10), ADD(3, -8), MOV(4, 8),
 			   CALL(skb_load_bytes), JNE(0, 0, 2), LDX(BPF_B, 0, 10, -8),
 			   AND(0, 15), ADD(0, 8), EXIT));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	/* the destination address */
 	F(prog = EBPF_LOAD(SOCKET_FILTER, MOV(2, 16), MOVX(3, 10), ADD(3, -8), MOV(4, 4),
 			   MOV(5, BPF_HDR_START_NET), CALL(skb_load_bytes_relative),
 			   JNE(0, 0, 4), LDX(BPF_B, 0, 10, -8), JEQ(0, 127, 1), JA(1), MOV(0, 9),
 			   EXIT));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 }
 
 /* R0 of the last call goes into R9, and out as what is kept. */
@@ -190,7 +176,7 @@ static void count_by_byte(uint32_t type, const char *name)
 			 ST(BPF_DW, 10, -16, 100), MOVX(2, 10), ADD(2, -4), MOVX(3, 10),
 			 ADD(3, -16), MOV(4, BPF_NOEXIST), LD_MAP(1, map), CALL(map_update_elem),
 			 MOV(0, -1), EXIT);
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	for (int i = 0; i < 4; i++)
 		send_three(a);
 	say("a %ld, b %ld, c %ld, d %ld", ebpf_count(map, 'a'), ebpf_count(map, 'b'),
@@ -198,12 +184,12 @@ static void count_by_byte(uint32_t type, const char *name)
 	/* deleted by the program, which says whether it was there */
 	prog = EBPF_LOAD(SOCKET_FILTER, KEY_IS_FIRST_BYTE, LD_MAP(1, map), CALL(map_delete_elem),
 			 JEQ(0, 0, 1), MOV(0, -1), EXIT);
-	T(attach(b, prog));
-	receive(b);
+	T(ebpf_attach(b, prog));
+	ebpf_received(b);
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	say("a %ld, b %ld, c %ld", ebpf_count(map, 'a'), ebpf_count(map, 'b'),
 	    ebpf_count(map, 'c'));
 	close(a);
@@ -243,7 +229,7 @@ CASE(ebpf_percpu)
 		ebpf_put(map, &key, zero, 0);
 		pair(&a, &b);
 		F(prog = EBPF_LOAD(SOCKET_FILTER, COUNT_UP(map, -1)));
-		T(attach(b, prog));
+		T(ebpf_attach(b, prog));
 		send_three(a);
 		send_three(a);
 		say("counted %ld", sum_of_cpus(map));
@@ -273,7 +259,7 @@ CASE(ebpf_same_value)
 				   -16, BPF_ADD | BPF_FETCH), MOVX(2, 10), ADD(2, -4), MOVX(3, 10),
 				   ADD(3, -16), MOV(4, 0), LD_MAP(1, map), CALL(map_update_elem),
 				   MOV(0, -1), EXIT));
-		T(attach(b, prog));
+		T(ebpf_attach(b, prog));
 		send_three(a);
 		say("%ld", ebpf_count(map, 0));
 	}
@@ -291,16 +277,16 @@ CASE(ebpf_globals)
 	F(prog = EBPF_LOAD(SOCKET_FILTER, LD_VALUE(1, map, 8), MOV(2, 2),
 			   LOCK_ADD(BPF_DW, 1, 2, 0), LD_VALUE(1, map, 0), LDX(BPF_DW, 0, 1, 0),
 			   EXIT));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	value[0] = 10;
 	ebpf_get(map, &key, value);
 	say("%ld, %ld", value[0], value[1]);
 	value[0] = 10;
 	ebpf_put(map, &key, value, 0);
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 }
 
 /* A function is called, and calls another; R6..R9 are each one's own. */
@@ -319,9 +305,9 @@ CASE(ebpf_functions)
 			   /* g(len) = len, by way of its stack */
 			   MOV(6, 77), STX(BPF_DW, 10, 6, -8), STX(BPF_DW, 10, 1, -8),
 			   LDX(BPF_DW, 0, 10, -8), EXIT));
-	T(attach(b, prog)); /* all but the last byte */
+	T(ebpf_attach(b, prog)); /* all but the last byte */
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 }
 
 CASE(ebpf_tcp)
@@ -331,7 +317,7 @@ CASE(ebpf_tcp)
 
 	listener = tcp_listener(5, &port);
 	F(prog = EBPF_LOAD(SOCKET_FILTER, COUNT_UP(map, -1)));
-	T(attach(listener, prog));
+	T(ebpf_attach(listener, prog));
 	c = sock(SOCK_STREAM);
 	T(conn(c, port));
 	s = accept(listener, NULL, NULL);
@@ -342,7 +328,7 @@ CASE(ebpf_tcp)
 	say_bytes("recv", buf, recv(s, buf, sizeof(buf), MSG_DONTWAIT));
 	say("the accepted one has it: %d", ebpf_count(map, 0) >= 3);
 	T(set_int(s, SOL_SOCKET, SO_LOCK_FILTER, 1));
-	T(attach(s, prog));
+	T(ebpf_attach(s, prog));
 	T(set_int(s, SOL_SOCKET, SO_DETACH_BPF, 0));
 	close(c);
 	close(s);
@@ -357,21 +343,21 @@ CASE(ebpf_refusals)
 	pair(&a, &b);
 	F(prog = EBPF_LOAD(SOCKET_FILTER, MOV(0, 9), EXIT));
 	F(other = EBPF_LOAD(SCHED_CLS, MOV(0, 0), EXIT));
-	T(attach(b, other));
-	T(attach(b, b));
-	T(attach(b, 999));
-	T(attach(b, -1));
+	T(ebpf_attach(b, other));
+	T(ebpf_attach(b, b));
+	T(ebpf_attach(b, 999));
+	T(ebpf_attach(b, -1));
 	T(setsockopt(b, SOL_SOCKET, SO_ATTACH_BPF, &prog, 3));
 	T(setsockopt(b, SOL_SOCKET, SO_ATTACH_BPF, NULL, 4));
 	T(getsockopt(b, SOL_SOCKET, SO_ATTACH_BPF, &other, &(socklen_t){ 4 }));
 	T(set_int(b, SOL_SOCKET, SO_DETACH_BPF, 0));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	T(getsockopt(b, SOL_SOCKET, SO_GET_FILTER, back, &len));
 	T(set_int(b, SOL_SOCKET, SO_LOCK_FILTER, 1));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	T(set_int(b, SOL_SOCKET, SO_DETACH_BPF, 0));
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 }
 
 /* A descriptor of the program by its number, when the loader's own is closed. */
@@ -391,10 +377,10 @@ CASE(ebpf_by_number)
 	attr.prog_id = info.id;
 	F(again = (int)ebpf_call(BPF_PROG_GET_FD_BY_ID, &attr));
 	close(prog);
-	T(attach(b, again));
+	T(ebpf_attach(b, again));
 	close(again);
 	send_three(a);
-	receive(b);
+	ebpf_received(b);
 	say("counted %ld", ebpf_count(map, 0));
 }
 
@@ -411,12 +397,12 @@ CASE(ebpf_processes)
 		if (read(go[0], &byte, 1) != 1)
 			_exit(1);
 		settle();
-		receive(b);
+		ebpf_received(b);
 		_exit(0);
 	}
 	ebpf_put(map, &(uint32_t){ 0 }, &(long){ 0 }, 0);
 	F(prog = EBPF_LOAD(SOCKET_FILTER, COUNT_UP(map, 9)));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	close(prog);
 	send_three(a);
 	if (write(go[1], "g", 1) != 1)

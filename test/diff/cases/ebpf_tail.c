@@ -5,29 +5,14 @@
  */
 #include "test/diff/ebpf.h"
 
-static char buf[4096];
 static const uint32_t places[] = { 0, 1, 2, 3 };
-
-static int attach(int fd, int prog)
-{
-	return set_int(fd, SOL_SOCKET, SO_ATTACH_BPF, prog);
-}
-
-static void receive(int fd)
-{
-	long n;
-
-	while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) >= 0)
-		say_bytes("recv", buf, n);
-	say("then %s", err_name(errno));
-}
 
 static void send_two(int fd, int to)
 {
 	send(fd, "a", 1, 0);
 	send(fd, "bcdefgh", 7, 0);
 	settle();
-	receive(to);
+	ebpf_received(to);
 }
 
 static void pair(int *a, int *b)
@@ -60,7 +45,7 @@ CASE(ebpf_tail_calls)
 			     FIELD(len)), I(BPF_ALU64 | BPF_ADD | BPF_X, 0, 2, 0, 0), ADD(0, -6),
 			     EXIT));
 	F(third = EBPF_LOAD(SOCKET_FILTER, KEEP(2)));
-	T(attach(b, first));
+	T(ebpf_attach(b, first));
 	send_two(a, b);
 	T(ebpf_put(map, &places[2], &second, 0));
 	send_two(a, b);
@@ -88,7 +73,7 @@ CASE(ebpf_tail_chain)
 	F(prog = EBPF_LOAD(SOCKET_FILTER, MOVX(6, 1), COUNT_UP(count), COUNT_UP(hash),
 			   GO_ON(map, 1), KEEP(1)));
 	T(ebpf_put(map, &places[1], &prog, 0));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	send_two(a, b);
 	say("ran %ld times, %ld", ebpf_count(count, 0), ebpf_count(hash, 0));
 	/* two that call each other */
@@ -96,7 +81,7 @@ CASE(ebpf_tail_chain)
 	T(ebpf_put(map, &places[1], &prog, 0));
 	F(prog = EBPF_LOAD(SOCKET_FILTER, MOVX(6, 1), GO_ON(map, 1), KEEP(3)));
 	T(ebpf_put(map, &places[3], &prog, 0));
-	T(attach(b, prog));
+	T(ebpf_attach(b, prog));
 	send_two(a, b);
 	say("ran %ld times", ebpf_count(count, 0));
 }
@@ -108,7 +93,7 @@ CASE(ebpf_tail_processes)
 
 	pair(&a, &b);
 	F(first = EBPF_LOAD(SOCKET_FILTER, MOVX(6, 1), GO_ON(map, 0), KEEP(1)));
-	T(attach(b, first));
+	T(ebpf_attach(b, first));
 	send_two(a, b);
 	if (!fork()) {
 		second = EBPF_LOAD(SOCKET_FILTER, KEEP(3));
@@ -141,6 +126,6 @@ CASE(ebpf_tail_reuseport)
 	T(ebpf_put(map, &places[0], &second, 0));
 	send(c, "second", 6, 0);
 	settle();
-	receive(s[0]);
-	receive(s[1]);
+	ebpf_received(s[0]);
+	ebpf_received(s[1]);
 }
