@@ -253,7 +253,7 @@ static int connect_check(const struct s7_sock *sk, struct s7_ip *ip, uint32_t sc
 		return 0;
 	if (sk->proto == PROTO_TCP && ip_is_multicast(ip))
 		return -ENETUNREACH;
-	if (!scope && !sk->bound_iface)
+	if (!scope && !sk->bound_iface && !(ip_is_multicast(ip) && *ret_device))
 		return -EINVAL;
 	return sk->bound_iface && sk->bound_iface != *ret_device ? -EINVAL : 0;
 }

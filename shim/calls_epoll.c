@@ -221,6 +221,8 @@ S7_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
 	if (op == EPOLL_CTL_ADD)
 		fd_adopt(fd, NULL, 0);
+	if (shim_idle())
+		return real.epoll_ctl(epfd, op, fd, event);
 	if (op != EPOLL_CTL_DEL && !user_get(&copy, event, sizeof(copy)))
 		return (int)ret_errno(-EFAULT);
 	ret = ctl_quick(epfd, op, fd, &copy);

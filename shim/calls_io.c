@@ -39,6 +39,12 @@ static struct s7_sock_at recv_sock(int fd)
 
 /* ---- read and write ---- */
 
+/* A length that leads out of the program's memory is EFAULT whatever is there: read and write. */
+static inline bool flat_beyond(const void *buf, size_t len)
+{
+	return s7_unlikely(len > INT_MAX) && (len >> 47 || user_beyond(buf, len));
+}
+
 S7_EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
 	struct s7_sock_at at;
@@ -48,6 +54,8 @@ S7_EXPORT ssize_t read(int fd, void *buf, size_t len)
 		at = recv_sock(fd);
 		if (!at.sk)
 			return real.read(fd, buf, len);
+		if (flat_beyond(buf, len))
+			return ret_errno(-EFAULT);
 		if (len)
 			n = io_recv_buf(at, fd, buf, len, 0);
 	} while (s7_unlikely(n == -SOCK_STALE));
@@ -70,6 +78,8 @@ S7_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 		at = fd_sock_at(fd);
 		if (!at.sk)
 			return real.write(fd, buf, len);
+		if (flat_beyond(buf, len))
+			return ret_errno(-EFAULT);
 		n = io_send_buf(at, fd, buf, len, 0);
 	} while (s7_unlikely(n == -SOCK_STALE));
 	return ret_errno(n);
@@ -135,6 +145,12 @@ S7_EXPORT ssize_t writev(int fd, const struct iovec *iov, int cnt)
 	return ret_errno(n);
 }
 
+/* As Linux: one buffer of any length is a long one; vectors refuse it. */
+static inline size_t flat_len(size_t len)
+{
+	return s7_min(len, (size_t)SSIZE_MAX);
+}
+
 /* ---- send ---- */
 
 S7_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
@@ -146,7 +162,7 @@ S7_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 		at = fd_sock_at(fd);
 		if (!at.sk)
 			return real.send(fd, buf, len, flags);
-		n = io_send_buf(at, fd, buf, len, flags);
+		n = io_send_buf(at, fd, buf, flat_len(len), flags);
 	} while (s7_unlikely(n == -SOCK_STALE));
 	return ret_errno(n);
 }
@@ -161,7 +177,7 @@ static struct s7_sock_at send_sock(int fd, const struct sockaddr *addr, socklen_
 S7_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 			 const struct sockaddr *addr, socklen_t alen)
 {
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = flat_len(len) };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = (void *)(uintptr_t)addr,
 			      .msg_namelen = alen };
 	struct s7_sock_at at;
@@ -173,6 +189,8 @@ S7_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 			return real.sendto(fd, buf, len, flags, addr, alen);
 		if (s7_unlikely(addr && !alen) && at.sk->type == SOCK_DGRAM)
 			return ret_errno(-EINVAL); /* sendmsg takes that for no address */
+		if (s7_unlikely(addr && alen > sizeof(struct sockaddr_storage)))
+			return ret_errno(-EINVAL); /* sendmsg takes what there is room for */
 		n = io_send(at, fd, &hdr, flags);
 	} while (s7_unlikely(n == -SOCK_STALE));
 	return ret_errno(n);
@@ -186,7 +204,8 @@ S7_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	ssize_t n;
 
 	do {
-		if (s7_unlikely(flags & CMSG_COMPAT || !user_get(&hdr, msg, sizeof(hdr))))
+		if (s7_unlikely(shim_idle() || flags & CMSG_COMPAT ||
+				!user_get(&hdr, msg, sizeof(hdr))))
 			return real.sendmsg(fd, msg, flags);
 		at = send_sock(fd, hdr.msg_name, hdr.msg_namelen);
 		if (!at.sk) {
@@ -233,7 +252,8 @@ S7_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int cnt, int flags
 	struct msghdr first;
 	ssize_t n = 0;
 
-	if (!cnt || flags & CMSG_COMPAT || !user_get(&first, &msgs->msg_hdr, sizeof(first)) ||
+	if (shim_idle() || !cnt || flags & CMSG_COMPAT ||
+	    !user_get(&first, &msgs->msg_hdr, sizeof(first)) ||
 	    !send_sock(fd, first.msg_name, first.msg_namelen).sk)
 		return real.sendmmsg(fd, msgs, cnt, flags);
 	for (i = 0; i < max; i++) {
@@ -255,7 +275,7 @@ S7_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 		at = recv_sock(fd);
 		if (!at.sk)
 			return real.recv(fd, buf, len, flags);
-		n = io_recv_buf(at, fd, buf, len, flags);
+		n = io_recv_buf(at, fd, buf, flat_len(len), flags);
 	} while (s7_unlikely(n == -SOCK_STALE));
 	return ret_errno(n);
 }
@@ -286,7 +306,7 @@ static int name_out(const struct sockaddr_storage *name, socklen_t len, struct s
 S7_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
 			   socklen_t *alen)
 {
-	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct iovec iov = { .iov_base = buf, .iov_len = flat_len(len) };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct sockaddr_storage name;
 	struct s7_sock_at at;

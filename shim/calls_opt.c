@@ -143,13 +143,18 @@ static int set_group(struct s7_sock *sk, int fd, int level, int name, const void
 		     socklen_t len)
 {
 	long kernel = kernel_set(fd, level, name, val, len);
+	struct sock_mc_way before;
 	int err;
 
 	if (kernel < 0 && kernel != -ENODEV && kernel != -EADDRNOTAVAIL)
 		return (int)kernel;
+	before = sock_mc_way(sk);
 	err = sock_setsockopt(sk, level, name, val, len, host_now());
-	if (err == OPT_ASK_KERNEL)
+	if (err == OPT_ASK_KERNEL) {
+		if (kernel < 0)
+			sock_mc_way_back(sk, &before, host_now());
 		return (int)kernel;
+	}
 	return err == -EADDRNOTAVAIL ? (int)kernel : err;
 }
 
@@ -447,7 +452,8 @@ static int ioctl_kernel(int fd, unsigned long request, void *arg)
 {
 	int saved = errno, room = 0, ret, err;
 
-	if (s7_unlikely(request == SIOCGIFCONF) && user_readable(arg, sizeof(struct ifconf)))
+	if (s7_unlikely(request == SIOCGIFCONF) && fault_owns(SIGSEGV) &&
+	    user_readable(arg, sizeof(struct ifconf)))
 		room = ((const struct ifconf *)arg)->ifc_len;
 	ret = real.ioctl(fd, request, arg);
 	if (s7_unlikely(request == SIOCGIFCONF) && !ret)

@@ -139,6 +139,8 @@ int io_vec_in(struct msghdr *hdr, struct iovec fast[IO_FAST])
 {
 	size_t bytes = hdr->msg_iovlen * sizeof(*fast);
 
+	if (s7_unlikely((int32_t)hdr->msg_namelen > (int32_t)sizeof(struct sockaddr_storage)))
+		hdr->msg_namelen = sizeof(struct sockaddr_storage);
 	if (s7_unlikely(hdr->msg_iovlen > IOV_MAX))
 		return -EMSGSIZE;
 	if (s7_unlikely(hdr->msg_iovlen > IO_FAST))
@@ -215,7 +217,7 @@ ssize_t io_recv(struct s7_sock_at at, int fd, struct msghdr *hdr, int flags)
 	op.flags = flags;
 	op.hdr = hdr;
 	op.by_kernel = false;
-	if ((int32_t)hdr->msg_namelen < 0)
+	if ((int32_t)hdr->msg_namelen < 0 && hdr->msg_name)
 		return -EINVAL;
 	err = sock_msg_init(&op.msg, hdr->msg_iov, hdr->msg_iovlen, (uint32_t)flags);
 	if (err)
@@ -482,6 +484,14 @@ static bool names_nobody(const struct s7_sock *sk, const struct msghdr *hdr)
 	       !sock_addr_family(hdr->msg_name, hdr->msg_namelen, &family) && family == AF_UNSPEC;
 }
 
+/* Linux takes the name in before a stream leaves it unread. */
+static int stream_name(const struct msghdr *hdr)
+{
+	if ((int32_t)hdr->msg_namelen < 0)
+		return -EINVAL;
+	return user_readable(hdr->msg_name, hdr->msg_namelen) ? 0 : -EFAULT;
+}
+
 /* A datagram's destination, where one is named: as send_name. */
 static int send_to(struct send_op *op, const struct msghdr *hdr)
 {
@@ -489,8 +499,11 @@ static int send_to(struct send_op *op, const struct msghdr *hdr)
 		op->msg.link = op->link;
 		return sock_packet_way(op->sk, hdr, op->link);
 	}
-	if (op->sk->type == SOCK_STREAM || !hdr->msg_name || !hdr->msg_namelen ||
-	    s7_unlikely(names_nobody(op->sk, hdr)))
+	if (!hdr->msg_name || !hdr->msg_namelen)
+		return 0;
+	if (op->sk->type == SOCK_STREAM)
+		return stream_name(hdr);
+	if (s7_unlikely(names_nobody(op->sk, hdr)))
 		return 0;
 	return send_name(op, hdr);
 }
@@ -505,10 +518,10 @@ static ssize_t send_held(void *arg, ssize_t done)
 	int err;
 
 	(void)done;
-	err = hdr->msg_control ? optmem_allows(hdr->msg_controllen) : 0;
+	err = optmem_allows(hdr->msg_controllen);
 	if (!err)
 		err = send_to(op, hdr);
-	if (!err && hdr->msg_control && hdr->msg_controllen) {
+	if (!err && hdr->msg_controllen) {
 		ask.has = 0;
 		op->msg.ask = &ask;
 		err = sock_control_read(op->sk, hdr, &op->msg);
@@ -547,7 +560,7 @@ ssize_t io_send(struct s7_sock_at at, int fd, const struct msghdr *hdr, int flag
 	if (err)
 		return err;
 	op.msg.cookie = at.cookie;
-	if (s7_likely(!hdr->msg_control && !(flags & MSG_FASTOPEN))) {
+	if (s7_likely(!hdr->msg_controllen && !(flags & MSG_FASTOPEN))) {
 		if (s7_likely(!send_to(&op, hdr)))
 			return send_run(&op);
 		op.msg.name = (struct s7_msg_name){ .valid = false };

@@ -205,6 +205,7 @@ static int bound_without_port(struct s7_sock *sk, const struct own_name *name)
 	err = sk_ext_bit(sk, EXT_ADDR_ONLY, true);
 	if (!err) {
 		sk->bind.ip = sk->flow.local = name->ip;
+		sk->flow.lport = 0; /* of a connection that failed */
 		if (!ip_is_any(&name->ip))
 			sk->bits |= SKB_BOUND_ADDR;
 	}

@@ -26,6 +26,7 @@
 #define PIECE_MIN (8u << 10)
 #define MAX_RW_COUNT 0x7ffff000ull
 #define RWF_NOWAIT_FLAG 8
+#define SPLICE_KNOWN (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
 
 /* ---- the thread's buffer ---- */
 
@@ -163,12 +164,30 @@ static int pipe_ready(int fd, short events, bool nowait)
 	return n ? 0 : -EAGAIN;
 }
 
-/* As much as the pipe takes without waiting. */
+/* By way of a pipe of our own: what does not fit is left in that. */
+static long pipe_move(int fd, const char *buf, size_t len)
+{
+	int own[2];
+	long n;
+
+	n = s7_sys2(SYS_pipe2, own, O_CLOEXEC | O_NONBLOCK);
+	if (n < 0)
+		return n;
+	n = s7_sys3(SYS_write, own[1], buf, len);
+	if (n > 0)
+		n = s7_sys6(SYS_splice, own[0], 0, fd, 0, n, SPLICE_F_NONBLOCK);
+	s7_sys1(SYS_close, own[0]);
+	s7_sys1(SYS_close, own[1]);
+	return n;
+}
+
+/* As much as the pipe takes without waiting; one that was spliced before takes no such write. */
 static long pipe_write(int fd, char *buf, size_t len)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	long n = s7_sys6(SYS_pwritev2, fd, (long)&iov, 1, -1, -1, RWF_NOWAIT_FLAG);
 
-	return s7_sys6(SYS_pwritev2, fd, (long)&iov, 1, -1, -1, RWF_NOWAIT_FLAG);
+	return n == -EOPNOTSUPP ? pipe_move(fd, buf, len) : n;
 }
 
 static ssize_t splice_to_pipe(struct s7_sock *sk, int in, int pipe, char *buf, size_t len,
@@ -256,15 +275,9 @@ static ssize_t splice_ours(int in, off64_t *in_off, int out, off64_t *out_off, s
 	struct s7_sock_at at = fd_sock_at(from ? in : out);
 	bool pipe = !(from && to) && is_pipe(from ? out : in);
 
-	if (!len)
-		return 0;
-	if (pipe && (from ? out_off : in_off))
-		return -ESPIPE;
-	if ((in_off && !user_readable(in_off, sizeof(*in_off))) ||
-	    (out_off && !user_readable(out_off, sizeof(*out_off))))
-		return -EFAULT;
-	if (!pipe || in_off || out_off)
-		return -EINVAL;
+	/* with a position or without a pipe nothing is moved: the kernel has the errno */
+	if (!len || flags & ~SPLICE_KNOWN || in_off || out_off || !pipe)
+		return s7_sys6(SYS_splice, in, (long)in_off, out, (long)out_off, (long)len, flags);
 	return at.sk ? splice_held(at, from, in, out, len, flags) : -SOCK_STALE;
 }
 
@@ -296,8 +309,8 @@ S7_EXPORT ssize_t sendfile64(int out, int in, off64_t *off, size_t len)
 	 * into a pipe it is a splice; into anything else the kernel's refusal holds for our sockets
 	 * too
 	 */
-	while (fd_is_sock(in) && is_pipe(out)) {
-		n = splice_ours(in, off, out, NULL, len, 0);
+	while (!off && fd_is_sock(in) && is_pipe(out)) {
+		n = splice_ours(in, NULL, out, NULL, len, 0);
 		if (s7_likely(n != -SOCK_STALE))
 			return ret_errno(n);
 	}

@@ -116,6 +116,15 @@ int fd_placeholder_dup(int domain, int flags);
  * (addr: the destination), calls_epoll.c in epoll_ctl(ADD), calls_opt.c in fcntl(F_DUPFD*).
  */
 extern uint32_t s7_early_count;
+
+/*
+ * Nothing is ours, nor will be by what a call says. The program's memory is not to be looked at
+ * then: fault.c stands by from the first socket on.
+ */
+static inline bool shim_idle(void)
+{
+	return s7_unlikely(!s7_fds.limit && !s7_early_count);
+}
 struct s7_file *early_adopt(int fd, const struct sockaddr *addr, socklen_t len);
 
 /*

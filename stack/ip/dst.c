@@ -210,11 +210,13 @@ static int dst_finish(struct s7_inst *inst, struct s7_dst *dst, const struct s7_
 	return 0;
 }
 
-/* No route: a bound device or a limited broadcast needs none. */
+/* No route: a bound device or a limited broadcast needs none. No group of IPv6 is beyond lo. */
 static int dst_without_route(struct s7_inst *inst, struct s7_dst *dst, uint32_t bound_iface,
 			     enum dst_kind kind)
 {
 	dst->hop = dst->dst;
+	if (kind == DST_MULTICAST && !dst->is_v4 && bound_iface == S7_IFACE_LO + 1)
+		return -ENETUNREACH;
 	if (bound_iface && bound_iface <= inst->iface_count) {
 		dst->iface = (uint8_t)(bound_iface - 1);
 		return dst_finish(inst, dst, NULL, kind);

@@ -20,7 +20,7 @@
 #define EXT_LEN 4	/* extension header, object header */
 #define EXT_VERSION 2
 
-/* Does the quote end at `at`, with well-formed extensions behind it? */
+/* Are the extensions at `at` well formed? What is of another version is not looked into. */
 static bool rfc4884_valid(const struct s7_pkt *pkt, uint32_t at)
 {
 	uint8_t h[EXT_LEN];
@@ -28,7 +28,7 @@ static bool rfc4884_valid(const struct s7_pkt *pkt, uint32_t at)
 
 	pkt_read(pkt, at, h, EXT_LEN);
 	if (h[0] >> 4 != EXT_VERSION)
-		return false;
+		return true;
 	if (get_raw16(h + 2) && csum_fold(chain_sum(pkt, at, pkt->total - at, 0)))
 		return false;
 	for (at += EXT_LEN; at < pkt->total; at += len) {

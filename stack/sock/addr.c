@@ -171,7 +171,7 @@ int sock_addr_write_as(const struct s7_inst *inst, int domain, const struct s7_i
 		return -EFAULT;
 	if ((int32_t)room < 0)
 		return -EINVAL;
-	if (addr && !user_put(addr, &full, s7_min(room, size)))
+	if (!user_put(addr, &full, s7_min(room, size)))
 		return -EFAULT;
 	return user_put(len, &size, sizeof(size)) ? 0 : -EFAULT;
 }

@@ -367,12 +367,12 @@ int sock_control_read(struct s7_sock *sk, const struct msghdr *hdr, struct s7_ms
 	const char *end = (const char *)hdr->msg_control + hdr->msg_controllen;
 	int err;
 
-	if (!hdr->msg_control || hdr->msg_controllen < sizeof(*cmsg))
-		return 0;
 	if (hdr->msg_controllen > INT_MAX)
 		return -ENOBUFS;
 	if (!user_readable(hdr->msg_control, hdr->msg_controllen))
 		return -EFAULT;
+	if (hdr->msg_controllen < sizeof(*cmsg))
+		return 0;
 	for (cmsg = hdr->msg_control; cmsg;
 	     cmsg = CMSG_NXTHDR((struct msghdr *)hdr, (struct cmsghdr *)cmsg)) {
 		if (cmsg->cmsg_len < sizeof(*cmsg) ||

@@ -70,6 +70,28 @@ static int set_mc_if(struct s7_sock *sk, const struct opt_value *value)
 	return device == GROUP_DEVICE_KERNEL ? OPT_ASK_KERNEL : 0;
 }
 
+struct sock_mc_way sock_mc_way(const struct s7_sock *sk)
+{
+	const struct s7_sk_ext *ext = sk->ext;
+
+	return ext ? (struct sock_mc_way){ ext->mc_addr, ext->mc_ifindex6, ext->mc_if,
+					   ext->mc_if6 } :
+		     (struct sock_mc_way){ .address = 0 };
+}
+
+void sock_mc_way_back(struct s7_sock *sk, const struct sock_mc_way *way, s7_time now)
+{
+	if (sock_enter(sk, 0, now))
+		return;
+	if (sk->ext) {
+		sk->ext->mc_addr = way->address;
+		sk->ext->mc_ifindex6 = way->ifindex6;
+		sk->ext->mc_if = way->device;
+		sk->ext->mc_if6 = way->device6;
+	}
+	sock_leave(sk->inst);
+}
+
 static int get_mc_if(struct s7_sock *sk, struct opt_value *ret)
 {
 	uint32_t address = sk->ext ? sk->ext->mc_addr : 0;

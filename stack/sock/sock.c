@@ -386,8 +386,6 @@ int sock_getname(struct s7_sock *sk, bool peer, struct sockaddr *addr, socklen_t
 
 	if (peer && !(sk->bits & SKB_CONNECTED))
 		return -ENOTCONN;
-	if (!addr)
-		return -EFAULT;
 	inst_lock(inst, 0);
 	ip = peer ? sk->flow.remote : sk->flow.local;
 	port = peer ? sk->flow.rport : sk->flow.lport;

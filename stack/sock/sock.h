@@ -205,6 +205,15 @@ bool sock_option_is_behind(const struct s7_sock *sk, int level, int name);
  * Whether it is about multicast groups: stack and kernel socket each do it on their interfaces.
  */
 bool sock_option_is_group(const struct s7_sock *sk, int level, int name);
+
+/* IP_MULTICAST_IF and IPV6_MULTICAST_IF, to be put back when the kernel refuses the new one. */
+struct sock_mc_way {
+	uint32_t address;
+	int32_t ifindex6;
+	uint8_t device, device6;
+};
+struct sock_mc_way sock_mc_way(const struct s7_sock *sk);
+void sock_mc_way_back(struct s7_sock *sk, const struct sock_mc_way *way, s7_time now);
 /* Whether the kernel socket behind, and no other, does it before the stack does. */
 bool sock_option_is_lease(const struct s7_sock *sk, int level, int name);
 /*

@@ -80,6 +80,7 @@ Test(udp, icmp_extensions_are_told)
 	/* version 2, checksum 0, one object of 8 bytes */
 	static const uint8_t good[] = { 0x20, 0, 0, 0, 0, 8, 1, 1, 1, 2, 3, 4 };
 	static const uint8_t bad[] = { 0x20, 0, 0, 0, 0, 80, 1, 1, 1, 2, 3, 4 };
+	static const uint8_t other[] = { 0xa0, 1, 2, 3, 0, 80, 1, 1, 1, 2, 3, 4 };
 	struct mini *m = mini_new(IFACE_UP, false);
 	struct s7_sock *sk = open_at(m, "0.0.0.0", 53, 0);
 	struct s7_errq_entry entry;
@@ -92,6 +93,7 @@ Test(udp, icmp_extensions_are_told)
 	in_icmp(m, ICMP_T_TIME, 0, 32u << 16, good, sizeof(good));
 	in_icmp(m, ICMP_T_TIME, 0, 32u << 16, bad, sizeof(bad));
 	in_icmp(m, ICMP_T_TIME, 0, 0, good, sizeof(good));
+	in_icmp(m, ICMP_T_TIME, 0, 32u << 16, other, sizeof(other));
 	cr_assert_eq(take_error_entry(sk, buf, sizeof(buf), &entry), 128 - 28 + 12);
 	cr_assert_eq(entry.ee.ee_rfc4884.len, 100);
 	cr_assert_eq(entry.ee.ee_rfc4884.flags, 0);
@@ -100,6 +102,9 @@ Test(udp, icmp_extensions_are_told)
 	cr_assert_eq(entry.ee.ee_rfc4884.flags, SO_EE_RFC4884_FLAG_INVALID);
 	cr_assert_eq(take_error_entry(sk, buf, sizeof(buf), &entry), 112);
 	cr_assert_eq(entry.ee.ee_rfc4884.len, 0);
+	cr_assert_eq(take_error_entry(sk, buf, sizeof(buf), &entry), 112);
+	cr_assert_eq(entry.ee.ee_rfc4884.len, 100);
+	cr_assert_eq(entry.ee.ee_rfc4884.flags, 0, "of a version that nobody knows");
 	done(sk);
 	cr_assert_eq(mini_free(m), 0);
 }
