@@ -58,7 +58,7 @@ struct s7_filter;
 
 /* A bound port: embedded in s7_sock. */
 struct s7_bind {
-	struct s7_bind *next;
+	struct s7_bind *next, **link; /* link: what points here, while in the table */
 	struct s7_ip ip; /* any: ::ffff:0.0.0.0 for AF_INET, :: for AF_INET6 */
 	uint16_t port;
 	uint8_t proto;
@@ -83,12 +83,18 @@ struct s7_port_table {
 	int32_t cpu; /* that the packets in hand came in by */
 	struct s7_bind **bucket; /* [PORT_BUCKETS] */
 	uint32_t count;
+	/* of SO_REUSEPORT, or NULL: the last that was inserted, the last that joined its group */
+	struct s7_bind *newest, *joined;
 };
 
 int port_table_init(struct s7_port_table *table, struct s7_arena *arena);
 /* Linux's conflict rules (SO_REUSEADDR, SO_REUSEPORT, wildcard, v4-mapped). 0 or -EADDRINUSE. */
 int port_insert(struct s7_port_table *table, struct s7_bind *bind);
 void port_remove(struct s7_port_table *table, struct s7_bind *bind);
+/* An entry's reuseaddr, reuseport or listening is another than before. */
+void port_changed(struct s7_port_table *table, const struct s7_bind *bind);
+/* An entry's device is another than before. */
+void port_moved(struct s7_port_table *table);
 /* Whether it would be in conflict with another if it had no SO_REUSEPORT. */
 bool port_is_shared(const struct s7_port_table *table, const struct s7_bind *bind);
 

@@ -8,6 +8,10 @@
  * unless it is v6only.
  * A lookup scores the candidates: device, then exact address, then wildcard of the family, then the
  * dual-stack wildcard; among SO_REUSEPORT equals the hash chooses.
+ * Large groups: who is like the newest entry conflicts with nobody with whom that one did not
+ * (`newest`), and the one that joined last has its group's highest number (`joined`); so the list
+ * is not walked for each member that comes, nor for one that leaves while those beside it in the
+ * list are those that came before it. Both are forgotten when something else came between.
  * Context: instance lock. Callers: stack/core/sk.c, tcp, udp.
  */
 #include <errno.h>
@@ -23,6 +27,7 @@ int port_table_init(struct s7_port_table *table, struct s7_arena *arena)
 {
 	table->bucket = arena_take(arena, PORT_BUCKETS * sizeof(*table->bucket), S7_CACHELINE);
 	table->count = 0;
+	table->newest = table->joined = NULL;
 	table->cpu = -1; /* not known yet: nobody's */
 	return table->bucket ? 0 : -ENOMEM;
 }
@@ -57,22 +62,50 @@ static bool may_share(const struct s7_bind *a, const struct s7_bind *b)
 	return a->proto != IPPROTO_TCP || (!a->listening && !b->listening);
 }
 
+/* Of one place, and as ready to share it. */
+static bool is_alike(const struct s7_bind *a, const struct s7_bind *b)
+{
+	return a->reuseport && b->reuseport && a->port == b->port && a->proto == b->proto &&
+	       a->uid == b->uid && a->reuseaddr == b->reuseaddr && a->iface == b->iface &&
+	       a->v6only == b->v6only && ip_equal(&a->ip, &b->ip);
+}
+
+static bool has_conflict(const struct s7_port_table *table, const struct s7_bind *bind)
+{
+	const struct s7_bind *other;
+
+	if (table->newest && is_alike(table->newest, bind))
+		return false;
+	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
+		if (other->port == bind->port && other->proto == bind->proto &&
+		    overlaps(other, bind) && !may_share(other, bind))
+			return true;
+	return false;
+}
+
 int port_insert(struct s7_port_table *table, struct s7_bind *bind)
 {
 	struct s7_bind **bucket = &table->bucket[bucket_of(bind->proto, bind->port)];
-	struct s7_bind *other;
 
 	assert(!bind->linked);
-	for (other = *bucket; other; other = other->next)
-		if (other->port == bind->port && other->proto == bind->proto &&
-		    overlaps(other, bind) && !may_share(other, bind))
-			return -EADDRINUSE;
+	if (has_conflict(table, bind))
+		return -EADDRINUSE;
 	bind->next = *bucket;
+	bind->link = bucket;
 	s7_in_order();
 	*bucket = bind;
+	if (bind->next)
+		bind->next->link = &bind->next;
 	bind->linked = 1;
+	table->newest = bind->reuseport ? bind : NULL;
 	table->count++;
 	return 0;
+}
+
+void port_changed(struct s7_port_table *table, const struct s7_bind *bind)
+{
+	if (bind->linked && table->newest && !is_alike(table->newest, bind))
+		table->newest = NULL;
 }
 
 bool port_is_shared(const struct s7_port_table *table, const struct s7_bind *bind)
@@ -87,6 +120,11 @@ bool port_is_shared(const struct s7_port_table *table, const struct s7_bind *bin
 	return false;
 }
 
+void port_moved(struct s7_port_table *table)
+{
+	table->newest = table->joined = NULL;
+}
+
 /* ---- groups ---- */
 
 static bool same_group(const struct s7_bind *a, const struct s7_bind *b)
@@ -95,32 +133,77 @@ static bool same_group(const struct s7_bind *a, const struct s7_bind *b)
 	       a->iface == b->iface && a->v6only == b->v6only && ip_equal(&a->ip, &b->ip);
 }
 
+/* Who has the highest number in the group of `bind`, but for itself; NULL: it is alone. */
+static struct s7_bind *last_of_group(const struct s7_port_table *table, const struct s7_bind *bind)
+{
+	struct s7_bind *other, *last = NULL;
+
+	if (table->joined && same_group(bind, table->joined))
+		return table->joined;
+	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
+		if (same_group(bind, other) && (!last || other->slot > last->slot))
+			last = other;
+	return last;
+}
+
 void port_join(struct s7_port_table *table, struct s7_bind *bind)
 {
-	const struct s7_bind *other;
+	const struct s7_bind *last;
 
 	if (!bind->reuseport || bind->grouped)
 		return;
-	bind->slot = 0;
-	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
-		bind->slot += same_group(bind, other);
+	last = last_of_group(table, bind);
+	bind->slot = last ? last->slot + 1 : 0;
 	bind->grouped = true;
+	table->joined = bind;
+}
+
+static bool has_number(const struct s7_bind *bind, const struct s7_bind *other, uint32_t number)
+{
+	return other && same_group(bind, other) && other->slot == number;
+}
+
+/* The member with this number, if it stands beside `bind` in the list; else NULL. */
+static struct s7_bind *neighbour(const struct s7_port_table *table, const struct s7_bind *bind,
+				 uint32_t number)
+{
+	struct s7_bind *front = NULL;
+
+	if (bind->link != &table->bucket[bucket_of(bind->proto, bind->port)])
+		front = s7_container(bind->link, struct s7_bind, next);
+	if (has_number(bind, front, number))
+		return front;
+	return has_number(bind, bind->next, number) ? bind->next : NULL;
+}
+
+/*
+ * `last` moves into the hole that number `hole` left behind. Who has the highest number then, if
+ * that is seen at once.
+ */
+static struct s7_bind *fill_hole(const struct s7_port_table *table, struct s7_bind *last,
+				 uint32_t hole)
+{
+	uint32_t number = last->slot;
+
+	if (number < hole)
+		return last;
+	last->slot = hole;
+	return number == hole + 1 ? last : neighbour(table, last, number - 1);
 }
 
 void port_leave(struct s7_port_table *table, struct s7_bind *bind)
 {
-	struct s7_bind *other, *last = NULL;
+	struct s7_bind *last;
 
 	if (!bind->grouped)
 		return;
+	if (table->joined == bind) /* the last itself */
+		table->joined = neighbour(table, bind, bind->slot - 1);
 	bind->grouped = false;
-	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
-		if (same_group(bind, other) && (!last || other->slot > last->slot))
-			last = other;
+	last = last_of_group(table, bind);
 	if (!last)
 		return;
-	if (last->slot > bind->slot)
-		last->slot = bind->slot;
+	table->joined = fill_hole(table, last, bind->slot);
 	if (!bind->slot) {
 		last->steer = bind->steer;
 		bind->steer = NULL;
@@ -129,12 +212,14 @@ void port_leave(struct s7_port_table *table, struct s7_bind *bind)
 
 uint32_t port_members(const struct s7_port_table *table, const struct s7_bind *bind)
 {
-	const struct s7_bind *other;
-	uint32_t count = bind->grouped;
+	const struct s7_bind *last;
+	uint32_t others;
 
-	for (other = table->bucket[bucket_of(bind->proto, bind->port)]; other; other = other->next)
-		count += same_group(bind, other);
-	return count;
+	if (table->joined == bind)
+		return bind->slot + 1;
+	last = last_of_group(table, bind);
+	others = last ? last->slot + 1 : 0;
+	return bind->grouped ? s7_max(others, bind->slot + 1) : others;
 }
 
 struct s7_bind *port_member(const struct s7_port_table *table, const struct s7_bind *bind,
@@ -162,15 +247,17 @@ struct s7_bind *port_member_of_array(const struct s7_port_table *table, const st
 
 void port_remove(struct s7_port_table *table, struct s7_bind *bind)
 {
-	struct s7_bind **link = &table->bucket[bucket_of(bind->proto, bind->port)];
+	struct s7_bind *next = bind->next;
 
 	if (!bind->linked)
 		return;
 	port_leave(table, bind);
-	while (*link && *link != bind)
-		link = &(*link)->next;
-	if (s7_likely(*link)) { /* else who took it out died before it said so */
-		*link = bind->next;
+	if (table->newest == bind)
+		table->newest = next && is_alike(next, bind) ? next : NULL;
+	if (s7_likely(*bind->link == bind)) { /* else who took it out died before it said so */
+		*bind->link = next;
+		if (next)
+			next->link = bind->link;
 		table->count--;
 	}
 	s7_in_order();
@@ -180,10 +267,14 @@ void port_remove(struct s7_port_table *table, struct s7_bind *bind)
 
 void port_mend(struct s7_port_table *table)
 {
+	struct s7_bind **link;
+
 	table->count = 0;
+	table->newest = table->joined = NULL;
 	for (uint32_t i = 0; i < PORT_BUCKETS; i++) {
-		for (struct s7_bind *bind = table->bucket[i]; bind; bind = bind->next) {
-			bind->linked = 1;
+		for (link = &table->bucket[i]; *link; link = &(*link)->next) {
+			(*link)->link = link;
+			(*link)->linked = 1;
 			table->count++;
 		}
 	}

@@ -48,6 +48,8 @@ static int set_device(struct s7_sock *sk, const struct opt_value *value)
 		return -EPERM;
 	sk->bound_iface = bound;
 	sk->bind.iface = bound;
+	if (sk->bind.linked)
+		port_moved(&sk->inst->ports);
 	sk->bound_ifindex = bound ? (uint32_t)sk->inst->iface[bound - 1].ifindex : 0;
 	return 0;
 }
@@ -70,6 +72,8 @@ static int set_ifindex(struct s7_sock *sk, const struct opt_value *value)
 		return OPT_ASK_KERNEL;
 	sk->bound_iface = !value->num ? 0 : i < sk->inst->iface_count ? i + 1 : NO_IFACE;
 	sk->bind.iface = sk->bound_iface;
+	if (sk->bind.linked)
+		port_moved(&sk->inst->ports);
 	sk->bound_ifindex = (uint32_t)value->num;
 	return 0;
 }
@@ -280,6 +284,7 @@ static int set_reuseaddr(struct s7_sock *sk, const struct opt_value *value)
 {
 	sk->bits = value->num ? sk->bits | SKB_REUSEADDR : sk->bits & ~(uint32_t)SKB_REUSEADDR;
 	sk->bind.reuseaddr = value->num;
+	port_changed(&sk->inst->ports, &sk->bind);
 	return 0;
 }
 
@@ -287,6 +292,7 @@ static int set_reuseport(struct s7_sock *sk, const struct opt_value *value)
 {
 	sk->bits = value->num ? sk->bits | SKB_REUSEPORT : sk->bits & ~(uint32_t)SKB_REUSEPORT;
 	sk->bind.reuseport = value->num;
+	port_changed(&sk->inst->ports, &sk->bind);
 	return 0;
 }
 

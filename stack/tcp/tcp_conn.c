@@ -206,6 +206,7 @@ int tcp_listen(struct s7_sock *sk, int backlog)
 		tcp_set_fastopen(sk, (int)ts->tcb.backlog); /* without room: as if it were off */
 	sk->shut = 0;
 	sk->bind.listening = true;
+	port_changed(&sk->inst->ports, &sk->bind);
 	sk_group_join(sk);
 	sk->bits |= SKB_LISTENING | SKB_LISTENED;
 	tcp_set_state(ts, TCPS_LISTEN);

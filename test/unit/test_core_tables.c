@@ -151,6 +151,93 @@ Test(ports, reuseport_spreads)
 	free(arena);
 }
 
+#define CROWD 48
+
+/* Numbers of a group are 0..n-1, whoever comes and goes. */
+static void expect_numbers(const struct s7_port_table *table, const struct s7_bind *crowd,
+			   uint32_t iface)
+{
+	uint64_t seen = 0;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < CROWD; i++) {
+		if (!crowd[i].grouped || crowd[i].iface != iface)
+			continue;
+		count++;
+		seen |= 1ull << crowd[i].slot;
+		cr_assert_eq(port_member(table, &crowd[i], crowd[i].slot), &crowd[i]);
+	}
+	cr_assert_eq(seen, (1ull << count) - 1, "%u members: %lx", count, (unsigned long)seen);
+	for (uint32_t i = 0; i < CROWD; i++)
+		if (crowd[i].iface == iface && crowd[i].grouped)
+			cr_assert_eq(port_members(table, &crowd[i]), count);
+}
+
+Test(ports, groups_keep_their_numbers)
+{
+	struct bind_case same = { .reuseport = true, .proto = IPPROTO_UDP }, alone = same;
+	struct s7_bind crowd[CROWD], foe;
+	struct s7_port_table table;
+	struct s7_arena *arena = arena_new();
+	uint32_t random = 1, i;
+
+	alone.reuseport = false;
+	port_table_init(&table, arena);
+	bind_fill(&foe, "0.0.0.0", &alone, false);
+	for (i = 0; i < CROWD; i++) {
+		bind_fill(&crowd[i], "0.0.0.0", &same, false);
+		crowd[i].iface = i % 2;
+	}
+	for (uint32_t turn = 0; turn < 6000; turn++) {
+		random = random * 1664525 + 1013904223;
+		i = turn % 200 < 100 ? turn % CROWD : (random >> 16) % CROWD; /* in order, or not */
+		if (!crowd[i].linked) {
+			cr_assert_eq(port_insert(&table, &crowd[i]), 0);
+			if (random >> 28)
+				port_join(&table, &crowd[i]);
+		} else if (random >> 31 && !crowd[i].grouped) {
+			port_join(&table, &crowd[i]);
+		} else {
+			port_remove(&table, &crowd[i]);
+		}
+		expect_numbers(&table, crowd, 0);
+		expect_numbers(&table, crowd, 1);
+		cr_assert_eq(port_insert(&table, &foe), table.count ? -EADDRINUSE : 0);
+		port_remove(&table, &foe);
+		if (!(random >> 16 & 255))
+			port_mend(&table);
+	}
+	free(arena);
+}
+
+Test(ports, newest_is_no_pardon)
+{
+	struct bind_case same = { .reuseport = true, .proto = IPPROTO_UDP };
+	struct s7_bind a, b, c;
+	struct s7_port_table table;
+	struct s7_arena *arena = arena_new();
+
+	port_table_init(&table, arena);
+	bind_fill(&a, "0.0.0.0", &same, false);
+	bind_fill(&b, "0.0.0.0", &same, false);
+	bind_fill(&c, "0.0.0.0", &same, false);
+	cr_assert_eq(port_insert(&table, &a), 0);
+	cr_assert_eq(port_insert(&table, &b), 0);
+	a.reuseport = false; /* SO_REUSEPORT is taken back */
+	port_changed(&table, &a);
+	cr_assert_eq(port_insert(&table, &c), -EADDRINUSE);
+	a.reuseport = true;
+	c.uid = 7;
+	cr_assert_eq(port_insert(&table, &c), -EADDRINUSE);
+	c.uid = 0;
+	cr_assert_eq(port_insert(&table, &c), 0);
+	port_remove(&table, &a);
+	port_remove(&table, &c);
+	port_remove(&table, &b);
+	cr_assert_eq(table.count, 0);
+	free(arena);
+}
+
 static void count_seen(void *ctx, struct s7_flow *flow)
 {
 	(void)flow;
