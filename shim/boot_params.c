@@ -65,6 +65,7 @@ static const struct param_row tcp_rows[] = {
 	TCP_SYSCTL(thin_linear, "tcp_thin_linear_timeouts"),
 	TCP_SYSCTL(stdurg, "tcp_stdurg"),
 	TCP_SYSCTL(rfc1337, "tcp_rfc1337"),
+	TCP_SYSCTL(rto_max_ms, "tcp_rto_max_ms"),
 	TCP_SYSCTL(keepalive_time_s, "tcp_keepalive_time"),
 	TCP_SYSCTL(keepalive_intvl_s, "tcp_keepalive_intvl"),
 	TCP_SYSCTL(keepalive_probes, "tcp_keepalive_probes"),

@@ -138,6 +138,7 @@ struct s7_tcp_params {
 	uint32_t min_snd_mss;
 	uint32_t syncookies; /* 0 never, 1 when half-open connections are too many, 2 always */
 	uint32_t moderate_rcvbuf, notsent_lowat, thin_linear, stdurg, rfc1337;
+	uint32_t rto_max_ms;
 	uint32_t keepalive_time_s, keepalive_intvl_s, keepalive_probes;
 };
 
@@ -149,7 +150,7 @@ struct s7_tcp_params {
 		.syn_linear_timeouts = 4, .sack = 1, .dsack = 1, .timestamps = 1,                  \
 		.window_scaling = 1, .min_snd_mss = 48, .syncookies = 1, .moderate_rcvbuf = 1,     \
 		.notsent_lowat = UINT32_MAX, .keepalive_time_s = 7200, .keepalive_intvl_s = 75,    \
-		.keepalive_probes = 9,                                                             \
+		.keepalive_probes = 9, .rto_max_ms = 120000,                                       \
 	}
 
 struct s7_params {

@@ -95,6 +95,9 @@ enum tcp_rec_bits {
 	REC_RACK_RTX = 1 << 8, /* what rack_at tells of was a retransmission */
 };
 
+/* Nothing to do; data to send or under way; ... but the window, or SO_SNDBUF, is in the way. */
+enum tcp_chrono { TCPC_IDLE, TCPC_BUSY, TCPC_WINDOW, TCPC_SNDBUF, TCP_CHRONOS };
+
 /* Urgent byte (RFC 6093: as Linux, the octet before the urgent pointer). */
 enum tcp_urg { TCPU_NONE, TCPU_EXPECTED, TCPU_VALID, TCPU_READ };
 
@@ -221,6 +224,12 @@ struct s7_tcb {
 	uint32_t request_count;
 	s7_time cookies_at;	     /* last time a cookie was sent */
 	struct s7_tcp_sock *listener; /* of a child in the accept queue */
+
+	/* what the connection spends its time on (tcp_info.c) */
+	s7_time begun_at;	   /* the handshake was complete */
+	uint8_t chrono;		   /* enum tcp_chrono, since chrono_at */
+	s7_time chrono_at, chrono_ns[TCP_CHRONOS - 1];
+	uint32_t data_segs_in, data_segs_out;
 
 	/* tcp_opt_more.c; 0: the default */
 	s7_time pace_at;	   /* nothing new leaves before */

@@ -107,7 +107,10 @@ static void ack_rtt(struct s7_tcp_sock *ts, const struct tcp_seg *seg, const str
 	tcp_rtt_sample(ts, us);
 }
 
-/* 3.10.7.4: SND.WND from a segment that is not older than the last one used. */
+/*
+ * 3.10.7.4: SND.WND from a segment that is not older than the last one used. That it closes is
+ * believed among segments of one number too, as by Linux.
+ */
 static bool ack_window(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bool moved)
 {
 	struct s7_tcb *tcb = &ts->tcb;
@@ -115,7 +118,7 @@ static bool ack_window(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bool m
 	bool changed = wnd != tcb->snd_wnd;
 
 	if (!moved && !seq_gt(seg->h.seq, tcb->snd_wl1) &&
-	    !(seg->h.seq == tcb->snd_wl1 && wnd > tcb->snd_wnd))
+	    !(seg->h.seq == tcb->snd_wl1 && (wnd > tcb->snd_wnd || !wnd)))
 		return false;
 	tcb->snd_wl1 = seg->h.seq;
 	tcb->snd_wnd = wnd;
@@ -151,6 +154,7 @@ void tcp_space_check(struct s7_tcp_sock *ts)
 	if (!tcp_writeable(sk))
 		return;
 	tcb->bits &= ~(uint32_t)TCB_NOSPACE;
+	tcp_chrono_stop(ts, TCPC_SNDBUF);
 	sk_event(sk, EPOLLOUT | EPOLLWRNORM);
 }
 
@@ -183,6 +187,8 @@ void tcp_ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, struct t
 	tcb->soft_err = 0;
 	if (tcb->snd_una == tcb->snd_nxt) {
 		tcb->at[TCPD_RTX] = tcb->at[TCPD_TLP] = tcb->at[TCPD_REO] = 0;
+		if (!tcb->sq.head)
+			tcp_chrono_set(ts, TCPC_IDLE);
 	} else {
 		tcp_rtx_arm(ts);
 		tcp_tlp_arm(ts);
@@ -223,6 +229,21 @@ static S7_NOINLINE void ack_dubious(struct s7_tcp_sock *ts, struct tcp_acking *a
 		tcp_tlp_arm(ts); /* or none, as the state is now */
 }
 
+/* An ACK that others have overtaken: what it SACKs has arrived all the same. */
+static S7_NOINLINE void ack_old(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+	struct tcp_acking ak = { .una = tcb->snd_una, .delivered = tcb->delivered, .old = true };
+
+	if (tcb->snd_una == tcb->snd_nxt)
+		return;
+	tcp_sack_mark(ts, seg, &ak);
+	if (!ak.sacked && !ak.dsack)
+		return;
+	ak.dup = ak.sacked;
+	ack_dubious(ts, &ak);
+}
+
 bool tcp_ack(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
@@ -234,7 +255,9 @@ bool tcp_ack(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 	if (s7_unlikely(ak.acked > flight)) {
 		if (ack_is_bad(ts, seg->h.ack))
 			return false;
-		return true; /* an old one: nothing to learn */
+		if (s7_unlikely(seg->opts.sack_count) && tcb->bits & TCB_SACK)
+			ack_old(ts, seg);
+		return true;
 	}
 	if (seg->opts.bits & TCPO_TS)
 		ak.ecr = seg->opts.ts_ecr;

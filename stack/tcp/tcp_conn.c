@@ -25,6 +25,7 @@ void tcp_tcb_init(struct s7_tcp_sock *ts)
 	tcb->cc = ts->sk.inst->params.tcp_cc < TCP_CC_COUNT ? ts->sk.inst->params.tcp_cc : 0;
 	tcb->mss = tcb->peer_mss = TCP_MSS_FALLBACK;
 	tcb->rto_us = TCP_RTO_INIT_US;
+	tcb->rto_max_us = ts->sk.inst->params.tcp.rto_max_ms * 1000;
 	tcb->ssthresh = TCP_CWND_MAX;
 	tcb->keep_idle_s = ts->sk.inst->params.tcp.keepalive_time_s;
 	tcb->keep_intvl_s = ts->sk.inst->params.tcp.keepalive_intvl_s;

@@ -21,6 +21,7 @@
 #define TCP_MSS_FALLBACK 536
 #define TCP_MSS_MIN 88
 #define TCP_MSS_LEAST 48 /* tcp_min_snd_mss goes no lower: all options and 8 bytes */
+#define TCP_TS_LEN 12u /* timestamps in a segment */
 #define TCP_TRUESIZE 2304u /* what a chunk counts against sndbuf: its buffer and descriptor */
 #define TCP_RTO_INIT_US 1000000u
 #define TCP_RTO_MAX_US 120000000u
@@ -125,9 +126,10 @@ static inline uint32_t tcp_pipe(const struct s7_tcb *tcb)
 	return pipe;
 }
 
+/* What the send queue counts. Of short segments twice their bytes, as SO_SNDBUF was doubled. */
 static inline uint32_t tcp_wmem(const struct s7_tcb *tcb)
 {
-	return tcb->sq.count * TCP_TRUESIZE;
+	return tcb->sq.count * (uint32_t)s7_min(s7_max(2 * tcb->mss, 512), TCP_TRUESIZE);
 }
 
 static inline bool tcp_sendable(const struct s7_sock *sk)
@@ -214,6 +216,8 @@ static inline bool tcp_accept_full(const struct s7_tcp_sock *listener, uint32_t 
 }
 /* TCP_WINDOW_CLAMP of a connection by this way: the program's, else the route's; 0 none. */
 uint32_t tcp_window_clamp_of(const struct s7_tcb *tcb, const struct s7_dst *dst);
+/* What a SYN offers of `space`: whole segments, as Linux. */
+uint32_t tcp_first_window(uint32_t space, uint32_t mss);
 uint32_t tcp_isn(struct s7_inst *inst, const struct s7_flow *flow);
 uint32_t tcp_ts_offset(struct s7_inst *inst, const struct s7_ip *local, const struct s7_ip *remote);
 /* `len` is a multiple of 8. */
@@ -330,6 +334,22 @@ void tcp_later_now(struct s7_tcp_sock *ts);
 /* An ACK is due, and leaves with the answer or with the next drive. */
 void tcp_ack_soon(struct s7_tcp_sock *ts);
 void tcp_later_drop(struct s7_tcp_sock *ts);
+
+/* ---- tcp_info.c ---- */
+void tcp_chrono_set(struct s7_tcp_sock *ts, enum tcp_chrono what);
+static inline void tcp_chrono_start(struct s7_tcp_sock *ts, enum tcp_chrono what)
+{
+	if (s7_unlikely(what > ts->tcb.chrono))
+		tcp_chrono_set(ts, what);
+}
+/* `what` is over: what is left of it. */
+static inline void tcp_chrono_stop(struct s7_tcp_sock *ts, enum tcp_chrono what)
+{
+	if (s7_unlikely(!ts->tcb.sq.head))
+		tcp_chrono_set(ts, TCPC_IDLE);
+	else if (s7_unlikely(what == ts->tcb.chrono))
+		tcp_chrono_set(ts, TCPC_BUSY);
+}
 
 /* ---- tcp_seg_out.c: making segments ---- */
 struct tcp_out_seg {

@@ -25,6 +25,7 @@ struct tcp_acking {
 	bool dup;	 /* a duplicate ACK: something arrived, not what was expected */
 	bool bare;	 /* neither data nor a new window */
 	bool ece;
+	bool old;	 /* others have overtaken it: SACKs count, cwnd stays */
 	bool original;	 /* arrived: data of before the timeout that was never sent again */
 	bool any_overtaken;
 	bool dsack, dsack_tlp; /* the peer had something twice; it was the probe */

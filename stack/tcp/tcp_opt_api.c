@@ -3,12 +3,9 @@
  * tcp_opt_api.c - tcp(7)'s options as functions: Linux's ranges, Linux's answers
  *
  * Idea: a setter checks as the kernel does, stores, and lets the change act at once (TCP_NODELAY
- * pushes, TCP_QUICKACK answers, TCP_KEEPIDLE re-arms). TCP_INFO fills the fields that this TCP
- * knows and leaves the others 0.
+ * pushes, TCP_QUICKACK answers, TCP_KEEPIDLE re-arms).
  * Context: instance lock. Called by: stack/sock/opt_tcp.c, tcp_proto.c.
  */
-#include <linux/tcp.h>
-
 #include "stack/tcp/tcp_int.h"
 
 static struct s7_tcb *tcb_of(const struct s7_sock *sk)
@@ -29,9 +26,16 @@ static void push(struct s7_sock *sk)
 
 int tcp_set_nodelay(struct s7_sock *sk, int on)
 {
+	uint32_t cork = tcb_of(sk)->bits & TCB_CORK;
+
 	set_bit(tcb_of(sk), TCB_NODELAY, on);
-	if (on)
-		push(sk);
+	if (!on)
+		return 0;
+	/* also what TCP_CORK or MSG_MORE hold back; TCP_CORK goes on to hold what comes later */
+	tcb_of(sk)->bits &= ~(uint32_t)TCB_CORK;
+	tcb_of(sk)->at[TCPD_CORK] = 0;
+	push(sk);
+	tcb_of(sk)->bits |= cork;
 	return 0;
 }
 
@@ -272,87 +276,6 @@ int tcp_set_congestion(struct s7_sock *sk, const char *name, size_t len)
 const char *tcp_get_congestion(const struct s7_sock *sk)
 {
 	return tcp_cc(tcb_of(sk))->name;
-}
-
-static void info_path(const struct s7_inst *inst, const struct s7_tcb *tcb, struct tcp_info *info)
-{
-	info->tcpi_ca_state = tcb->ca_state;
-	info->tcpi_rto = tcp_rto_us(tcb);
-	info->tcpi_snd_mss = tcb->mss;
-	info->tcpi_rcv_mss = tcb->rcv_mss;
-	info->tcpi_unacked = (tcb->snd_nxt - tcb->snd_una + tcb->mss - 1) / tcb->mss;
-	info->tcpi_sacked = tcp_sacked_segs(tcb);
-	info->tcpi_lost = (tcb->sq.lost + tcb->mss - 1) / tcb->mss;
-	info->tcpi_retrans = (tcb->sq.retrans + tcb->mss - 1) / tcb->mss;
-	info->tcpi_pmtu = tcb->dst.is_v4 ? (uint32_t)s7_min(tcb->dst.mtu, UINT16_MAX) :
-					   tcb->dst.mtu;
-	info->tcpi_rtt = tcb->srtt8_us >> 3;
-	info->tcpi_rttvar = tcb->rttvar4_us >> 2;
-	info->tcpi_min_rtt = tcb->min_rtt_us;
-	info->tcpi_snd_ssthresh =
-		tcb->ssthresh >= TCP_CWND_MAX ? 0x7fffffff : tcb->ssthresh / tcb->mss;
-	info->tcpi_snd_cwnd = tcb->cwnd / tcb->mss;
-	/* whose SYN was answered with timestamps takes them off, as in Linux */
-	info->tcpi_advmss = tcp_mss_announced(inst, &tcb->dst, tcb->user_mss);
-	if (tcb->bits & TCB_TS && !(tcb->bits & TCB_ACCEPTED))
-		info->tcpi_advmss -= 12;
-	info->tcpi_reordering = tcb->reordering;
-	info->tcpi_reord_seen = tcb->reord_seen;
-	info->tcpi_dsack_dups = tcb->dsacks;
-	info->tcpi_delivered = tcb->delivered;
-	info->tcpi_delivered_ce = tcb->delivered_ce;
-	info->tcpi_bytes_retrans = tcb->bytes_retrans;
-	info->tcpi_rcv_rtt = tcb->rcv_rtt_us;
-	info->tcpi_rcv_space = tcb->space_bytes;
-	info->tcpi_snd_wnd = tcb->snd_wnd;
-	info->tcpi_rcv_ooopack = tcb->oo_pkts;
-}
-
-uint32_t tcp_get_info(const struct s7_sock *sk, void *buf, uint32_t len)
-{
-	const struct s7_tcb *tcb = tcb_of(sk);
-	s7_time now = sk->inst->now;
-	struct tcp_info info;
-
-	memset(&info, 0, sizeof(info));
-	len = (uint32_t)s7_min(len, sizeof(info));
-	info.tcpi_state = tcp_state_linux(sk);
-	info.tcpi_retransmits = (uint8_t)tcb->retries;
-	info.tcpi_probes = (uint8_t)tcb->keep_sent;
-	info.tcpi_backoff = (uint8_t)tcb->backoff;
-	info.tcpi_options = (tcb->bits & TCB_TS ? TCPI_OPT_TIMESTAMPS : 0) |
-			    (tcb->bits & TCB_SACK ? TCPI_OPT_SACK : 0) |
-			    (tcb->bits & TCB_WSCALE ? TCPI_OPT_WSCALE : 0) |
-			    (tcb->bits & TCB_ECN ? TCPI_OPT_ECN : 0) |
-			    (tcb->bits & TCB_ECN_SEEN ? TCPI_OPT_ECN_SEEN : 0);
-	if (tcb->tfo && tcb->tfo->taken)
-		info.tcpi_options |= TCPI_OPT_SYN_DATA;
-	if (tcb->tfo)
-		info.tcpi_fastopen_client_fail = tcb->tfo->failure & 3;
-	info.tcpi_snd_wscale = tcb->snd_wscale & 15;
-	info.tcpi_rcv_wscale = tcb->rcv_wscale & 15;
-	if (tcb->state == TCPS_LISTEN) {
-		info.tcpi_unacked = tcb->accept_len;
-		info.tcpi_sacked = tcb->backlog;
-		memcpy(buf, &info, len);
-		return len;
-	}
-	info_path(sk->inst, tcb, &info);
-	info.tcpi_total_retrans = tcb->total_retrans;
-	info.tcpi_bytes_acked = tcb->bytes_acked;
-	info.tcpi_bytes_received = tcb->bytes_received;
-	info.tcpi_bytes_sent = tcb->bytes_sent;
-	info.tcpi_segs_in = (uint32_t)tcb->segs_in;
-	info.tcpi_segs_out = (uint32_t)tcb->segs_out;
-	info.tcpi_notsent_bytes = tcb->write_seq - tcb->snd_nxt;
-	if (tcb->last_tx)
-		info.tcpi_last_data_sent = (uint32_t)((now - tcb->last_tx) / S7_MS);
-	if (tcb->last_rx)
-		info.tcpi_last_ack_recv = (uint32_t)((now - tcb->last_rx) / S7_MS);
-	if (sk->last_rx)
-		info.tcpi_last_data_recv = (uint32_t)((now - sk->last_rx) / S7_MS);
-	memcpy(buf, &info, len);
-	return len;
 }
 
 uint32_t tcp_inq_hint(const struct s7_sock *sk)

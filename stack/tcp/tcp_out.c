@@ -130,10 +130,10 @@ static void syn_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out)
 
 	out_prepare(ts, out, tcb->iss, (uint8_t)(TCPF_SYN | (ack ? TCPF_ACK : 0)));
 	out->flags |= tcp_ecn_syn_flags(ts);
-	tcb->rcv_wnd = (uint32_t)s7_min(tcp_window_free(ts), 65535);
+	out->opts.mss = tcp_mss_announced(ts->sk.inst, &tcb->dst, tcb->user_mss);
+	tcb->rcv_wnd = tcp_first_window(tcp_window_free(ts), out->opts.mss);
 	out->wnd = (uint16_t)tcb->rcv_wnd;
 	out->ack = ack ? tcb->rcv_nxt : 0;
-	out->opts.mss = tcp_mss_announced(ts->sk.inst, &tcb->dst, tcb->user_mss);
 	out->opts.wscale = tcb->rcv_wscale;
 	out->opts.bits = TCPO_MSS;
 	if (ack) {
@@ -222,6 +222,7 @@ int tcp_retransmit_probe(struct s7_tcp_sock *ts, struct s7_pkt *chunk)
 	chunk->tcp.sent_at = ts->sk.inst->now;
 	tcb->total_retrans++;
 	tcb->bytes_retrans += chunk->tcp.len;
+	tcb->data_segs_out += chunk->tcp.len > 0;
 	stat_add(ts->sk.inst, STAT_TCP_RETRANS_SEGS, 1);
 	tcp_seg_send(ts->sk.inst, &out, pkt, chunk->tcp.sum, chunk->tcp.has_sum);
 	return 0;
@@ -387,8 +388,11 @@ static void burst_send(struct s7_tcp_sock *ts, struct burst *b)
 	tcb->bytes_sent += b->bytes;
 	tcb->prr_out += tcb->snd_nxt - seq;
 	tcb->last_tx = ts->sk.inst->now;
-	if (segs > 1)
+	tcb->data_segs_out += b->bytes ? segs : 0;
+	if (segs > 1) {
 		stat_add(ts->sk.inst, STAT_TCP_OUT_SEGS, segs - 1);
+		tcb->segs_out += segs - 1;
+	}
 	if (!tcb->at[TCPD_RTX])
 		tcp_rtx_arm(ts);
 	tcp_tlp_arm(ts);
@@ -396,9 +400,12 @@ static void burst_send(struct s7_tcp_sock *ts, struct burst *b)
 	tcp_seg_send(ts->sk.inst, &out, b->first, b->sum, b->has_sum);
 }
 
-/* Sends the next segment. false: something forbids it (*ret_limited: cwnd). force: the persist or
+/* What holds new data back. */
+enum held { HELD_NOT, HELD_CWND, HELD_WINDOW };
+
+/* Sends the next segment. false: something forbids it (*ret_held). force: the persist or
  * cork timer ran out. */
-static bool output_next(struct s7_tcp_sock *ts, bool force, bool *ret_limited)
+static bool output_next(struct s7_tcp_sock *ts, bool force, enum held *ret_held)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	uint32_t avail = tcb->write_seq - tcb->snd_nxt;
@@ -410,13 +417,15 @@ static bool output_next(struct s7_tcp_sock *ts, bool force, bool *ret_limited)
 	struct burst b;
 
 	if (quota < full && pipe) {
-		*ret_limited = true;
+		*ret_held = HELD_CWND;
 		return false;
 	}
 	quota = (uint32_t)s7_max(quota,
 				 full); /* with nothing in flight one segment may always go */
-	if (room < full && (!room || (!force && room < tcb->snd_max_wnd / 2)))
+	if (room < full && (!room || (!force && room < tcb->snd_max_wnd / 2))) {
+		*ret_held = HELD_WINDOW;
 		return false;
+	}
 	if (limit > quota && quota >= tcb->mss)
 		limit = quota / tcb->mss * tcb->mss;
 	limit = (uint32_t)s7_min(limit, s7_min(room, quota));
@@ -480,12 +489,12 @@ void tcp_output_one(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	uint32_t cwnd = tcb->cwnd;
-	bool limited = false;
+	enum held held = HELD_NOT;
 
 	if (tcp_dst_refresh(ts) || !tcb->sq.next)
 		return;
 	tcb->cwnd = tcp_pipe(tcb) + tcb->mss;
-	output_next(ts, true, &limited);
+	output_next(ts, true, &held);
 	tcb->cwnd = cwnd;
 }
 
@@ -493,10 +502,10 @@ void tcp_output_one(struct s7_tcp_sock *ts)
 static bool output_frto(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	bool limited = false;
+	enum held held = HELD_NOT;
 
 	tcp_rec_clear(tcb, REC_FRTO_NEW);
-	while (tcb->sq.next && output_next(ts, true, &limited))
+	while (tcb->sq.next && output_next(ts, true, &held))
 		;
 	if (seq_gt(tcb->snd_nxt, tcb->recover))
 		return true;
@@ -508,7 +517,8 @@ static void output(struct s7_tcp_sock *ts, bool force)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	uint32_t before = tcb->snd_nxt;
-	bool limited = false;
+	enum held held = HELD_NOT;
+	bool limited;
 
 	if (tcp_dst_refresh(ts) ||
 	    (s7_unlikely(tcb->state < TCPS_ESTABLISHED) && !tcp_is_early_child(tcb)))
@@ -521,11 +531,17 @@ static void output(struct s7_tcp_sock *ts, bool force)
 		return;
 	if (tcb->snd_una == tcb->snd_nxt)
 		restart_after_idle(ts);
-	while (tcb->sq.next && !limited && output_next(ts, force, &limited))
+	while (tcb->sq.next && output_next(ts, force, &held))
 		;
-	limited |= tcp_pipe(tcb) + tcb->mss > tcb->cwnd;
+	limited = held == HELD_CWND || tcp_pipe(tcb) + tcb->mss > tcb->cwnd;
 	if (tcb->snd_nxt != before || limited)
 		note_usage(tcb, limited);
+	if (s7_unlikely(held == HELD_WINDOW))
+		tcp_chrono_start(ts, TCPC_WINDOW);
+	else
+		tcp_chrono_stop(ts, TCPC_WINDOW);
+	if (s7_unlikely(tcb->bits & TCB_NOSPACE) && !tcb->sq.next && !limited)
+		tcp_chrono_start(ts, TCPC_SNDBUF); /* it could be more */
 	if (tcb->sq.next && tcb->snd_una == tcb->snd_nxt && !tcb->at[TCPD_PERSIST] &&
 	    !tcb->at[TCPD_CORK] && !tcb->at[TCPD_PACE])
 		tcp_deadline_set(ts, TCPD_PERSIST,

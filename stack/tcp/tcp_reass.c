@@ -75,6 +75,19 @@ void tcp_dsack(struct s7_tcp_sock *ts, uint32_t start, uint32_t end)
 	}
 }
 
+/* What is held already and came again, piece by piece: the first piece grows. */
+static void dsack_extend(struct s7_tcp_sock *ts, uint32_t start, uint32_t end)
+{
+	struct tcp_sack *told = &ts->tcb.dsack;
+
+	if (told->start == told->end) {
+		tcp_dsack(ts, start, end);
+	} else if (seq_leq(start, told->end) && seq_leq(told->start, end)) {
+		told->start = seq_min(told->start, start);
+		told->end = seq_max(told->end, end);
+	}
+}
+
 /* Puts [start, end) first among the blocks, merged with those it touches. */
 static void sack_add(struct s7_tcb *tcb, uint32_t start, uint32_t end)
 {
@@ -116,7 +129,7 @@ static uint32_t oo_clear_after(struct s7_tcp_sock *ts, struct s7_pkt *prev, uint
 
 	for (; next && seq_lt(next->tcp.seq, end); next = after) {
 		after = next->next;
-		tcp_dsack(ts, next->tcp.seq, seq_min(oo_end(next), end));
+		dsack_extend(ts, next->tcp.seq, seq_min(oo_end(next), end));
 		if (seq_gt(oo_end(next), end))
 			return next->tcp.seq;
 		if (next->tcp.flags & CHUNK_FIN && oo_end(next) == end)
@@ -180,7 +193,7 @@ bool tcp_reass_drain(struct s7_tcp_sock *ts)
 		oo_unlink(tcb, pkt);
 		fin = pkt->tcp.flags & CHUNK_FIN && old <= pkt->tcp.len;
 		if (old >= pkt->tcp.len) {
-			tcp_dsack(ts, pkt->tcp.seq, oo_end(pkt));
+			dsack_extend(ts, pkt->tcp.seq, oo_end(pkt));
 			pkt_free(ts->sk.inst, pkt);
 			continue;
 		}

@@ -284,6 +284,8 @@ void tcp_recovery_on_ack(struct s7_tcp_sock *ts, struct tcp_acking *ak)
 				     tcb->reordering > ts->sk.inst->params.tcp.reordering);
 
 	alert(ts, ak);
+	if (s7_unlikely(ak->old))
+		return;
 	if (tcb->bits & TCB_SACK)
 		tcp_rack_widen(ts);
 	else if (ak->dup)

@@ -11,12 +11,17 @@
  */
 #include "stack/tcp/tcp_int.h"
 
+/* By the largest window there may ever be. */
 uint8_t tcp_pick_wscale(const struct s7_sock *sk, const struct s7_iface_tcp *tcp)
 {
-	uint64_t space = sk->bits & SKB_RCVBUF_LOCK ? sk->rcvbuf : tcp->rmem[2];
+	uint64_t space = s7_max(tcp->rmem[2], sk->inst->params.rmem_max);
+	uint32_t clamp = tcp_tcb(sk)->window_clamp;
 	uint8_t scale = 0;
 
-	space = s7_max(space, sk->inst->params.rmem_max);
+	if (sk->bits & SKB_RCVBUF_LOCK) /* as large as the program wants it */
+		space = s7_min(space, sk->rcvbuf / 2);
+	if (clamp)
+		space = s7_min(space, clamp);
 	for (; scale < 14 && space > 65535ull << scale; scale++)
 		;
 	return scale;
@@ -29,16 +34,23 @@ uint32_t tcp_window_clamp_of(const struct s7_tcb *tcb, const struct s7_dst *dst)
 	return dst->metrics->window;
 }
 
+uint32_t tcp_first_window(uint32_t space, uint32_t mss)
+{
+	if (space > mss)
+		space -= space % mss;
+	return (uint32_t)s7_min(space, 65535);
+}
+
 /* Of the child to be. */
 static uint32_t initial_window(const struct s7_tcp_sock *listener, const struct s7_dst *dst,
-			       const struct s7_iface_tcp *tcp)
+			       const struct s7_iface_tcp *tcp, uint32_t mss)
 {
 	uint32_t space = tcp_rcvbuf_init(&listener->sk, tcp) / 2;
 	uint32_t clamp = tcp_window_clamp_of(&listener->tcb, dst);
 
 	if (clamp)
 		space = (uint32_t)s7_min(space, clamp);
-	return (uint32_t)s7_min(space, 65535);
+	return tcp_first_window(space, mss);
 }
 
 int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const struct tcp_seg *seg,
@@ -50,6 +62,7 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	uint32_t bound = listener->sk.bound_iface;
 	const struct s7_ip4_opts *opts;
 	struct s7_ip to;
+	uint32_t mss;
 	int err;
 
 	if (s7_unlikely(ip_needs_scope(&rx->src)))
@@ -79,7 +92,6 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	req->irs = seg->h.seq;
 	req->ts_recent = o->ts_val;
 	req->ts_offset = tcp_ts_offset(inst, &rx->dst, &rx->src);
-	req->rcv_wnd = initial_window(listener, &req->dst, &rx->iface->tcp);
 	req->snd_wnd = seg->h.wnd;
 	req->mss = o->bits & TCPO_MSS ? o->mss : TCP_MSS_FALLBACK;
 	req->ecn = tcp_ecn_grants(inst, seg);
@@ -87,6 +99,9 @@ int tcp_req_fill(struct s7_tcp_sock *listener, const struct s7_rx *rx, const str
 	req->snd_wscale = req->bits & TCPO_WSCALE ? o->wscale : 0;
 	if (req->bits & TCPO_WSCALE)
 		req->rcv_wscale = tcp_pick_wscale(&listener->sk, &rx->iface->tcp);
+	mss = tcp_mss_announced(inst, &req->dst, listener->tcb.user_mss);
+	mss -= req->bits & TCPO_TS ? TCP_TS_LEN : 0;
+	req->rcv_wnd = initial_window(listener, &req->dst, &rx->iface->tcp, mss);
 	req->tos = sk_tos(&listener->sk, req->dst.is_v4);
 	req->made_at = req->synack_at = inst->now;
 	return 0;
@@ -141,7 +156,8 @@ static void req_send(struct s7_inst *inst, struct s7_tcp_req *req, const struct 
 
 static void req_arm(struct s7_inst *inst, struct s7_tcp_req *req)
 {
-	uint64_t us = s7_min((uint64_t)TCP_RTO_INIT_US << req->retries, TCP_RTO_MAX_US);
+	uint64_t us = s7_min((uint64_t)TCP_RTO_INIT_US << req->retries,
+			     tcp_rto_max_us(&req->listener->tcb));
 
 	timer_arm(&inst->wheel, &req->timer, inst->now + us * S7_US);
 }

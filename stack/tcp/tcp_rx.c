@@ -465,8 +465,10 @@ void tcp_rx(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg)
 	tcb->last_rx = ts->sk.inst->now;
 	ts->sk.rx_cpu = ts->sk.inst->rx_cpu;
 	tcb->keep_sent = 0;
-	if (seg->len)
+	if (seg->len) {
 		ts->sk.last_rx = ts->sk.inst->now;
+		tcb->data_segs_in++;
+	}
 	if (s7_likely(is_expected(tcb, seg) && tcb->urg_state != TCPU_EXPECTED))
 		rx_fast(ts, pkt, seg);
 	else if (tcb->state == TCPS_SYN_SENT)

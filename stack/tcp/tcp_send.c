@@ -78,6 +78,7 @@ static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts, uint32_t share)
 	if (!chunk)
 		return no_packet(ts);
 	sendq_append(ts, chunk);
+	tcp_chrono_start(ts, TCPC_BUSY);
 	return chunk;
 }
 

@@ -109,6 +109,7 @@ void sendq_purge(struct s7_tcp_sock *ts)
 		chunk_free(ts->sk.inst, chunk);
 	}
 	memset(sq, 0, sizeof(*sq));
+	tcp_chrono_set(ts, TCPC_IDLE);
 }
 
 int sendq_fin(struct s7_tcp_sock *ts)

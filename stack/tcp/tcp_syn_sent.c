@@ -24,10 +24,10 @@ void tcp_begin(struct s7_tcp_sock *ts)
 	tcb->rcv_mss = (uint32_t)s7_min(tcb->mss / 2, TCP_MSS_FALLBACK);
 	tcb->retries = tcb->backoff = 0;
 	tcb->stalled_at = 0;
-	tcb->last_rx = tcb->last_tx = now;
+	tcb->last_rx = tcb->last_tx = tcb->begun_at = now;
 	tcb->space_at = now;
 	tcb->space_seq = tcb->copied_seq;
-	tcb->space_bytes = (uint32_t)s7_min(sk->rcvbuf / 2, 10 * tcb->mss);
+	tcb->space_bytes = (uint32_t)s7_min(s7_min(sk->rcvbuf / 2, tcb->rcv_wnd), 10 * tcb->mss);
 	tcb->at[TCPD_RTX] = 0;
 	tcb->reordering = sk->inst->params.tcp.reordering;
 	tcb->reo_steps = 1;

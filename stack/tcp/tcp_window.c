@@ -77,7 +77,7 @@ static void window_autotune(struct s7_tcp_sock *ts)
 		sk->rcvbuf = (uint32_t)s7_max(sk->rcvbuf / 2, tcp_iface(ts)->rmem[0]);
 		tcb->space_bytes = 0; /* it may grow again later */
 	}
-	if (copied > tcb->space_bytes) {
+	if (copied >= tcb->space_bytes) {
 		tcb->space_bytes = copied;
 		want = 2 * (2ull * copied + 16ull * tcb->mss);
 		if (!(sk->bits & SKB_RCVBUF_LOCK) && want > sk->rcvbuf &&

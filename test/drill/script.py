@@ -174,7 +174,7 @@ def parse_packet(text):
     if not m:
         raise Unsupported("packet " + text)
     rest = m["rest"]
-    p = {"flags": sum(FLAGS[c] for c in m["flags"]), "seq": int(m["seq"]), "len": int(m["len"]), "ack": None,
+    p = {"flags": sum(FLAGS[c] for c in m["flags"] if c != "-"), "seq": int(m["seq"]), "len": int(m["len"]), "ack": None,
          "win": None, "urg": 0, "opts": [], "text": text, "tos": (m["tos"] or "").strip(), "ip": (m["ip"] or "").strip()}
     if not p["tos"] and p["ip"] in ("ect0", "ect1", "ce", "noecn"):
         p["tos"] = p["ip"]

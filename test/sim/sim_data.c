@@ -343,6 +343,15 @@ Test(sim_data, cork_and_msg_more)
 	tcp_set_cork(pair.a, 0);
 	inst_flush(pair.a->inst);
 	cr_assert_eq(w.data, 3);
+	tcp_set_cork(pair.a, 1);
+	sim_send(pair.a, "z", 1, 0);
+	tcp_set_nodelay(pair.a, 1); /* pushes what is corked, once */
+	inst_flush(pair.a->inst);
+	cr_assert_eq(w.data, 4);
+	sim_send(pair.a, "z", 1, 0);
+	cr_assert_eq(w.data, 4);
+	cr_assert_eq(tcp_get_cork(pair.a), 1);
+	tcp_set_cork(pair.a, 0);
 	sim_close(pair.a);
 	sim_close(pair.b);
 	sim_end(sim);
