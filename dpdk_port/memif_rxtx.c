@@ -125,7 +125,7 @@ static inline bool desc_is_plain(const struct memif_desc *desc)
 }
 
 /* Addresses and headers that are about to be read. */
-static inline void desc_fetch(const struct view *view, uint16_t at)
+static inline void desc_fetch(const struct view *view, uint16_t at, const struct s7_pkt *pkt)
 {
 	const uint8_t *buffer;
 	struct memif_desc desc;
@@ -135,6 +135,7 @@ static inline void desc_fetch(const struct view *view, uint16_t at)
 	buffer = desc_buffer(view, &desc);
 	__builtin_prefetch(buffer);
 	__builtin_prefetch(buffer + S7_CACHELINE);
+	pkt_fetch(pkt);
 }
 
 static bool desc_receive(const struct view *view, const struct memif_desc *desc,
@@ -183,10 +184,10 @@ static uint16_t rx_run(const struct view *view, uint16_t at, struct s7_pkt **pkt
 	uint16_t i;
 
 	for (i = 0; i < n && i < AHEAD; i++)
-		desc_fetch(view, (uint16_t)(at + i));
+		desc_fetch(view, (uint16_t)(at + i), pkts[i]);
 	for (i = 0; i < n; i++, at++) {
 		if (i + AHEAD < n)
-			desc_fetch(view, (uint16_t)(at + AHEAD));
+			desc_fetch(view, (uint16_t)(at + AHEAD), pkts[i + AHEAD]);
 		if (s7_unlikely(!desc_get(view, at, &desc)))
 			break;
 		*ret_other = !desc_is_plain(&desc);

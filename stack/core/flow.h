@@ -53,6 +53,18 @@ struct s7_flow *flow_find(const struct s7_flow_table *table, uint8_t proto,
 			  const struct s7_ip *local, uint16_t lport, const struct s7_ip *remote,
 			  uint16_t rport);
 
+/*
+ * A packet of these ends is about to come. flow_ahead has its bucket fetched, flow_fetch, a packet
+ * or two later, what the bucket leads to: the entry, and as a rule the connection that it lies in.
+ */
+static inline uint32_t flow_ahead(const struct s7_flow_table *table, uint32_t hash)
+{
+	__builtin_prefetch(&table->bucket[hash & table->mask]);
+	return hash;
+}
+
+void flow_fetch(const struct s7_flow_table *table, uint32_t hash);
+
 struct s7_sock;
 struct s7_filter;
 

@@ -10,6 +10,7 @@
 #include "stack/core/inst.h"
 
 #define CACHE_HALF (INST_PKT_CACHE / 2)
+#define ALLOC_AHEAD 2 /* buffers that were long away are fetched before their turn */
 /* of what is kept for single packets, this part is for those that nobody keeps */
 #define SHARE_LAST 8
 
@@ -45,6 +46,8 @@ struct s7_pkt *pkt_alloc(struct s7_inst *inst)
 	if (s7_unlikely(!inst->pkt_cached))
 		return pkt_alloc_slow(inst);
 	pkt = inst->pkt_cache[--inst->pkt_cached];
+	if (s7_likely(inst->pkt_cached >= ALLOC_AHEAD))
+		pkt_fetch(inst->pkt_cache[inst->pkt_cached - ALLOC_AHEAD]);
 	pkt_fresh(pkt);
 	return pkt;
 }

@@ -124,6 +124,15 @@ static inline void pkt_fresh(struct s7_pkt *pkt)
 	pkt->hash = 0;
 }
 
+/* It is about to be touched: both lines of it come into the cache meanwhile. NULL is legal. */
+static inline void pkt_fetch(const struct s7_pkt *pkt)
+{
+	if (!pkt)
+		return;
+	__builtin_prefetch(pkt);
+	__builtin_prefetch(&pkt->tcp);
+}
+
 static inline bool pkt_is_shared(const struct s7_pkt *pkt)
 {
 	return *pkt->refs > 1;

@@ -11,8 +11,14 @@
 #include "stack/ip/arp.h"
 #include "stack/ip/ip_in.h"
 #include "stack/wire/eth.h"
+#include "stack/wire/ip4.h"
 
 #define TAG_LEN 4u
+#define TCP_PORTS_LEN 4u
+/* So many packets before its turn its connection's bucket is fetched, and what that leads to. */
+#define AHEAD_BUCKET 3u
+#define AHEAD_FLOW 1u
+#define HASHES 4u
 #define VLAN_ID 0xfffu
 
 bool eth_untag(struct s7_pkt *pkt)
@@ -63,15 +69,35 @@ static void eth_one(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt 
 		pkt_drop(inst, pkt, DROP_ETH_TYPE);
 }
 
+/* IPv4 without options, TCP: the hash of its ends, whose bucket is fetched. Else 0: any bucket. */
+static uint32_t hash_ahead(const struct s7_inst *inst, const struct s7_pkt *pkt)
+{
+	const uint8_t *ip = pkt->data + ETH_LEN, *tcp = ip + IP4_LEN;
+	struct s7_ip local, remote;
+	uint32_t addr[2];
+
+	if (pkt->len < ETH_LEN + IP4_LEN + TCP_PORTS_LEN ||
+	    eth_type(pkt->data) != ETH_TYPE_IP4 || ip[0] != 0x45 || ip[9] != IPPROTO_TCP)
+		return 0;
+	memcpy(addr, ip + 12, sizeof(addr));
+	remote = ip_from_v4(addr[0]);
+	local = ip_from_v4(addr[1]);
+	return flow_ahead(&inst->flows, flow_hash(&inst->flows, IPPROTO_TCP, &local,
+						  get_be16(tcp + 2), &remote, get_be16(tcp)));
+}
+
 void eth_input(struct s7_inst *inst, struct s7_iface *iface, struct s7_pkt **pkts, uint32_t count)
 {
-	uint32_t i;
+	uint32_t hash[HASHES], i;
 
+	for (i = 0; i < count && i < AHEAD_BUCKET; i++)
+		hash[i] = hash_ahead(inst, pkts[i]);
 	for (i = 0; i < count; i++) {
-		if (i + 2 < count)
-			__builtin_prefetch(pkts[i + 2]);
-		if (i + 1 < count)
-			__builtin_prefetch(pkts[i + 1]->data);
+		if (i + AHEAD_BUCKET < count)
+			hash[(i + AHEAD_BUCKET) % HASHES] =
+				hash_ahead(inst, pkts[i + AHEAD_BUCKET]);
+		if (i + AHEAD_FLOW < count)
+			flow_fetch(&inst->flows, hash[(i + AHEAD_FLOW) % HASHES]);
 		eth_one(inst, iface, pkts[i]);
 	}
 }

@@ -61,6 +61,7 @@ static void sendq_ack(struct s7_tcp_sock *ts, struct tcp_acking *ak)
 	while (chunk && seq_leq(chunk_end(chunk), tcb->snd_una)) {
 		struct s7_pkt *next = chunk_next(chunk);
 
+		pkt_fetch(next); /* also of the one that the next ACK is for */
 		if (s7_unlikely(chunk->tcp.flags & CHUNK_EVER_RETRANS))
 			ak->rtx_at = chunk->tcp.sent_at;
 		else if (!(chunk->tcp.flags & CHUNK_SACKED))

@@ -319,7 +319,9 @@ static void burst_gather(struct s7_tcb *tcb, uint32_t limit, uint32_t chunks, st
 	do {
 		b->bytes += chunk->tcp.len;
 		b->last = chunk;
+		__builtin_prefetch(chunk->refs);
 		chunk = chunk_next(chunk);
+		pkt_fetch(chunk);
 	} while (chunk && --chunks && b->bytes + chunk->tcp.len <= limit);
 }
 

@@ -59,6 +59,30 @@ Test(ip_in, each_spoiled_byte_has_its_name)
 	}
 }
 
+/* What comes later in a burst is looked at ahead: no byte beyond a frame, and each has its turn. */
+Test(ip_in, a_burst_of_all_lengths_is_looked_at_ahead)
+{
+	struct mini *m = mini_new(IFACE_UP, false);
+	struct s7_pkt *pkts[INST_BURST];
+	uint8_t segment[20] = { 0, 1, 0, 9 }, frame[128];
+	struct mini_ip ip = { .proto = IPPROTO_TCP, .data = segment, .len = sizeof(segment) };
+	uint32_t len = (uint32_t)s7_min(mini_frame_ip(frame, &ip), INST_BURST), dropped = 0, i;
+
+	for (i = 0; i < len; i++) {
+		pkts[i] = pkt_alloc(m->inst);
+		/* at the end of the buffer, as in mini_in */
+		pkts[i]->data = pkts[i]->buf + pkts[i]->buf_len - i;
+		memcpy(pkts[i]->data, frame, i);
+		pkts[i]->len = pkts[i]->total = i;
+	}
+	eth_input(m->inst, &m->inst->iface[1], pkts, len);
+	for (i = 0; i < DROP_COUNT; i++)
+		dropped += (uint32_t)m->inst->drop[i];
+	cr_expect_eq(m->inst->drop[DROP_ETH_SHORT], 14);
+	cr_expect_eq(dropped, len);
+	cr_assert_eq(mini_free(m), 0);
+}
+
 Test(ip_in, truncations_never_read_beyond)
 {
 	struct mini *m = mini_new(IFACE_UP, false);
