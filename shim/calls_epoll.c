@@ -507,7 +507,7 @@ static int ep_either(struct ep_call *call, struct foreign *how)
 
 	for (;;) {
 		if (ep_find(call)) {
-			n = ep_wait(call);
+			n = poll_mask_there(call->mask) ? ep_wait(call) : -EFAULT;
 			if (s7_likely(n != -SOCK_STALE))
 				return (int)ret_errno(n);
 		} else {
@@ -545,6 +545,6 @@ S7_EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
 	struct foreign how = { .by = BY_PWAIT2, .ts = timeout };
 	int err;
 
-	err = poll_deadline_ts(timeout, &call.deadline);
+	err = poll_deadline_ts(timeout, NULL, &call.deadline);
 	return err ? (int)ret_errno(err) : ep_either(&call, &how);
 }

@@ -335,7 +335,7 @@ S7_EXPORT int ppoll(struct pollfd *fds, nfds_t cnt, const struct timespec *timeo
 
 	if (!poll_is_ours(fds, cnt))
 		return real.ppoll(fds, cnt, timeout, mask);
-	err = poll_deadline_ts(timeout, &deadline);
+	err = poll_deadline_ts(timeout, mask, &deadline);
 	if (err)
 		return (int)ret_errno(err);
 	return (int)ret_errno(poll_mixed(fds, cnt, deadline, mask));
@@ -497,23 +497,26 @@ S7_EXPORT int select(int cnt, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval
 {
 	struct select_sets sets = { { rd, wr, ex } };
 	s7_time deadline = S7_NEVER, now;
+	struct timeval tv;
 	int ret;
 
 	if (cnt <= 0 || !select_is_ours(&sets, cnt))
 		return real.select(cnt, rd, wr, ex, timeout);
 	if (timeout) {
-		if (timeout->tv_sec < 0 || timeout->tv_usec < 0)
+		if (!user_get(&tv, timeout, sizeof(tv)))
+			return (int)ret_errno(-EFAULT);
+		if (tv.tv_sec < 0 || tv.tv_usec < 0)
 			return (int)ret_errno(-EINVAL);
-		deadline = poll_deadline((s7_time)timeout->tv_sec +
-						 (s7_time)timeout->tv_usec / 1000000,
-					 (s7_time)timeout->tv_usec % 1000000 * S7_US);
+		deadline = poll_deadline((s7_time)tv.tv_sec + (s7_time)tv.tv_usec / 1000000,
+					 (s7_time)tv.tv_usec % 1000000 * S7_US);
 	}
 	ret = select_mixed(&sets, select_count(cnt), deadline, NULL);
 	if (timeout) {
 		now = host_now();
 		deadline = now < deadline ? deadline - now : 0;
-		timeout->tv_sec = (time_t)(deadline / S7_SEC);
-		timeout->tv_usec = (suseconds_t)(deadline % S7_SEC / S7_US);
+		tv.tv_sec = (time_t)(deadline / S7_SEC);
+		tv.tv_usec = (suseconds_t)(deadline % S7_SEC / S7_US);
+		user_put(timeout, &tv, sizeof(tv)); /* no error if it cannot be written */
 	}
 	return (int)ret_errno(ret);
 }
@@ -527,7 +530,7 @@ S7_EXPORT int pselect(int cnt, fd_set *rd, fd_set *wr, fd_set *ex, const struct 
 
 	if (cnt <= 0 || !select_is_ours(&sets, cnt))
 		return real.pselect(cnt, rd, wr, ex, timeout, mask);
-	err = poll_deadline_ts(timeout, &deadline);
+	err = poll_deadline_ts(timeout, mask, &deadline);
 	if (err)
 		return (int)ret_errno(err);
 	return (int)ret_errno(select_mixed(&sets, select_count(cnt), deadline, mask));

@@ -17,16 +17,76 @@
 
 #include "shim/bpf.h"
 #include "shim/internal.h"
+#include "shim/poll_int.h"
+#include "stack/base/user.h"
 
 struct mask_arg {
 	const sigset_t *mask;
 	size_t size;
 };
 
-static int sys_pselect6(int cnt, fd_set *rd, fd_set *wr, fd_set *ex, const struct timespec *timeout,
+/*
+ * The waiting calls by number tell the mask's length too, and ppoll and pselect6 write what is left
+ * of the time. What is wrong with a mask is the kernel's to tell.
+ */
+static bool mask_is_wrong(const sigset_t *mask, size_t size)
+{
+	return mask && size != POLL_MASK_BYTES;
+}
+
+static int time_left(struct timespec *timeout, s7_time deadline, int ret)
+{
+	s7_time now = host_now(), left = now < deadline ? deadline - now : 0;
+	struct timespec ts = { .tv_sec = (time_t)(left / S7_SEC),
+			       .tv_nsec = (long)(left % S7_SEC) };
+
+	if (timeout && deadline != S7_NEVER)
+		user_put(timeout, &ts, sizeof(ts));
+	return ret;
+}
+
+static int sys_ppoll(struct pollfd *fds, nfds_t cnt, struct timespec *timeout, const sigset_t *mask,
+		     size_t size)
+{
+	s7_time deadline;
+
+	if (shim_idle() || mask_is_wrong(mask, size) ||
+	    poll_deadline_ts(timeout, mask, &deadline))
+		return (int)ret_errno(s7_sys6(SYS_ppoll, (long)fds, (long)cnt, (long)timeout,
+					      (long)mask, (long)size, 0));
+	return time_left(timeout, deadline, ppoll(fds, cnt, timeout, mask));
+}
+
+static int sys_pselect6(int cnt, fd_set *rd, fd_set *wr, fd_set *ex, struct timespec *timeout,
 			const struct mask_arg *arg)
 {
-	return pselect(cnt, rd, wr, ex, timeout, arg ? arg->mask : NULL);
+	struct mask_arg copy = { .mask = NULL };
+	s7_time deadline;
+
+	if (shim_idle() || (arg && !user_get(&copy, arg, sizeof(copy))) ||
+	    mask_is_wrong(copy.mask, copy.size) ||
+	    poll_deadline_ts(timeout, copy.mask, &deadline))
+		return (int)ret_errno(s7_sys6(SYS_pselect6, cnt, (long)rd, (long)wr, (long)ex,
+					      (long)timeout, (long)arg));
+	return time_left(timeout, deadline, pselect(cnt, rd, wr, ex, timeout, copy.mask));
+}
+
+static int sys_epoll_pwait(int epfd, struct epoll_event *events, int max, int ms,
+			   const sigset_t *mask, size_t size)
+{
+	if (mask_is_wrong(mask, size))
+		return (int)ret_errno(s7_sys6(SYS_epoll_pwait, epfd, (long)events, max, ms,
+					      (long)mask, (long)size));
+	return epoll_pwait(epfd, events, max, ms, mask);
+}
+
+static int sys_epoll_pwait2(int epfd, struct epoll_event *events, int max,
+			    const struct timespec *timeout, const sigset_t *mask, size_t size)
+{
+	if (mask_is_wrong(mask, size))
+		return (int)ret_errno(s7_sys6(SYS_epoll_pwait2, epfd, (long)events, max,
+					      (long)timeout, (long)mask, (long)size));
+	return epoll_pwait2(epfd, events, max, timeout, mask);
 }
 
 /* The position is in two words there. */
@@ -69,8 +129,10 @@ static const struct {
 	INT(sendmmsg), LONG(recvfrom), LONG(recvmsg), INT(recvmmsg), LONG(splice),
 	LONG_BY(sendfile, sendfile64), LONG_BY(preadv2, sys_preadv2),
 	LONG_BY(pwritev2, sys_pwritev2),
-	INT(ppoll), INT_BY(pselect6, sys_pselect6), INT(epoll_create1), INT(epoll_ctl),
-	INT(epoll_pwait), INT(epoll_pwait2),
+	INT_BY(ppoll, sys_ppoll), INT_BY(pselect6, sys_pselect6),
+	INT(epoll_create1), INT(epoll_ctl),
+	INT_BY(epoll_pwait, sys_epoll_pwait),
+	INT_BY(epoll_pwait2, sys_epoll_pwait2),
 	INT_BY(exit_group, _exit), LONG(mmap), INT(munmap),
 	LONG_BY(bpf, sys_bpf), INT(execve), INT(execveat),
 #ifdef __x86_64__

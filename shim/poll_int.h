@@ -48,20 +48,32 @@ static inline s7_time poll_deadline_ms(int ms)
 	return host_now() + (s7_time)ms * S7_MS;
 }
 
-/* ppoll's: NULL is never. 0, -EINVAL, -EFAULT. */
-static inline int poll_deadline_ts(const struct timespec *timeout, s7_time *ret_deadline)
+/* The kernel's, of 64 signals. */
+#define POLL_MASK_BYTES 8
+
+/* A mask is looked at before anything is waited for. */
+static inline bool poll_mask_there(const sigset_t *mask)
 {
+	return s7_likely(!mask) || user_readable(mask, POLL_MASK_BYTES);
+}
+
+/* ppoll's: NULL is never. 0, -EINVAL, -EFAULT. */
+static inline int poll_deadline_ts(const struct timespec *timeout, const sigset_t *mask,
+				   s7_time *ret_deadline)
+{
+	s7_time deadline = S7_NEVER;
 	struct timespec ts;
 
-	if (!timeout) {
-		*ret_deadline = S7_NEVER;
-		return 0;
+	if (timeout) {
+		if (!user_get(&ts, timeout, sizeof(ts)))
+			return -EFAULT;
+		if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= 1000000000)
+			return -EINVAL;
+		deadline = poll_deadline((s7_time)ts.tv_sec, (s7_time)ts.tv_nsec);
 	}
-	if (!user_get(&ts, timeout, sizeof(ts)))
+	if (!poll_mask_there(mask))
 		return -EFAULT;
-	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= 1000000000)
-		return -EINVAL;
-	*ret_deadline = poll_deadline((s7_time)ts.tv_sec, (s7_time)ts.tv_nsec);
+	*ret_deadline = deadline;
 	return 0;
 }
 

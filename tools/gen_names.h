@@ -446,6 +446,21 @@ static const struct fact suite_facts[] = {
 	{ "... ip_defrag, 4 forms",
 	  "2 pass (overlaps); without them packets have more than 256 fragments; kernel 4 pass" },
 	{ "... ipv6_flowlabel, psock_fanout", "pass; kernel the same" },
+	{ "... cmsg_sender (102 forms), msg_zerocopy (8), udpgso_bench (32), txtimestamp (42), "
+	  "nettest (100), bind_bhash, stress_reuseport_listen, tun, epoll_wakeup_test",
+	  "as the kernel; times of ACKs and the order of lines that two processes write aside" },
+	{ "... tcp_mmap (8 forms)",
+	  "transfers all; the server's -z falls back to read(), as there is nothing to map" },
+	{ "Linux 6.18 selftests, their steps: bind_wildcard, bind_timewait, ip_local_port_range, "
+	  "sk_so_peek_off, so_incoming_cpu, so_rcv_listener, icmp_rfc4884, epoll_busy_poll",
+	  "all results equal" },
+	{ "... tcp_port_share",
+	  "a source port is not shared by connections from different addresses" },
+	{ "Linux Test Project: the calls of its socket, socketpair, bind, listen, connect, accept, "
+	  "getsockname, getpeername, getsockopt, setsockopt, shutdown, send*, recv*, sendfile, "
+	  "splice, tee, poll, select, epoll, fcntl, ioctl, dup, close_range, multicast and IPv6 "
+	  "API tests and CVE races",
+	  "2800 results equal but 5: mmap of a TCP socket, select beyond the descriptor table" },
 	{ "nng 1.5.2, tcpsupp and httpserver", "ok; kernel the same" },
 	{ "memcached 1.6.18, 57 files of t/ (ascii, binary, UDP, threads, UNIX socket, restart, "
 	  "watchers)",

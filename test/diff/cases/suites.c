@@ -5,6 +5,7 @@
 #include "test/diff/diff.h"
 
 #include <arpa/inet.h>
+#include <sys/syscall.h>
 
 static char buf[1024];
 
@@ -153,4 +154,45 @@ CASE(suites_bind_no_port)
 	say("port %s", port_of(s) ? "yes" : "no");
 	T(bind(s, (void *)&name, sizeof(name)));
 	say("port %s", port_of(s) ? "yes" : "no");
+}
+
+/* A wait looks at its mask and its time first, also when something is ready. */
+CASE(suites_masks)
+{
+	struct timespec none = { 0, 0 }, bad = { 0, -1 }, while_ready = { 50, 0 };
+	struct { void *mask; size_t size; } arg = { (void *)-1, 8 };
+	struct epoll_event ev = { .events = EPOLLIN };
+	int a, b, ep = epoll_create1(0);
+	struct pollfd pfd = { .events = POLLIN };
+	sigset_t set;
+	fd_set rd;
+
+	sigemptyset(&set);
+	udp_pair(&a, &b);
+	pfd.fd = a;
+	FD_ZERO(&rd);
+	FD_SET(a, &rd);
+	conn(b, port_of(a));
+	send(b, "x", 1, 0);
+	settle();
+	T(epoll_ctl(ep, EPOLL_CTL_ADD, a, &ev));
+	T(epoll_pwait(ep, &ev, 1, 0, (void *)-1));
+	T(epoll_pwait2(ep, &ev, 1, &none, (void *)-1));
+	T(syscall(SYS_epoll_pwait, ep, &ev, 1, 0, &set, 3));
+	T(syscall(SYS_epoll_pwait, ep, &ev, 1, 0, &set, 8));
+	T(syscall(SYS_epoll_pwait2, ep, &ev, 1, &none, &set, 16));
+	T(syscall(SYS_ppoll, &pfd, 1, &none, (void *)-1, 8));
+	T(syscall(SYS_ppoll, &pfd, 1, &none, &set, 3));
+	T(syscall(SYS_ppoll, &pfd, 1, &bad, &set, 3));
+	T(syscall(SYS_ppoll, &pfd, 1, (void *)-1, NULL, 0));
+	T(syscall(SYS_ppoll, &pfd, 1, &while_ready, &set, 8));
+	say("%s", while_ready.tv_sec == 49 ? "some of it is left" : "all or nothing");
+	T(syscall(SYS_pselect6, a + 1, &rd, NULL, NULL, &none, &arg));
+	T(syscall(SYS_pselect6, a + 1, &rd, NULL, NULL, &none, (void *)-1));
+	arg.size = 3;
+	T(syscall(SYS_pselect6, a + 1, &rd, NULL, NULL, &none, &arg));
+	arg.mask = NULL;
+	T(syscall(SYS_pselect6, a + 1, &rd, NULL, NULL, &none, &arg));
+	T(syscall(SYS_pselect6, a + 1, &rd, NULL, NULL, &bad, &arg));
+	T(syscall(SYS_select, a + 1, &rd, NULL, NULL, (void *)-1));
 }
