@@ -34,12 +34,27 @@ static struct s7_lock boot_lock;
 static _Atomic int boot_is = BOOT_NOT_YET;
 static _Atomic bool conf_known;
 
+#define OFFSET_TRIES 8
+#define OFFSET_SURE 500 /* ns between the two readings around one */
+
+/* Of several readings the one that took least: a thread may lose its CPU between two clocks. */
 static int64_t host_realtime_offset(void)
 {
+	s7_time before, took, least = S7_NEVER;
 	struct timespec ts;
+	int64_t offset = 0;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * (int64_t)S7_SEC + ts.tv_nsec - (int64_t)host_now();
+	for (int try = 0; try < OFFSET_TRIES && least > OFFSET_SURE; try++) {
+		before = host_now();
+		clock_gettime(CLOCK_REALTIME, &ts);
+		took = host_now() - before;
+		if (took >= least)
+			continue;
+		least = took;
+		offset = (int64_t)ts.tv_sec * (int64_t)S7_SEC + ts.tv_nsec -
+			 (int64_t)(before + took / 2);
+	}
+	return offset;
 }
 
 static const struct s7_host_ops host_ops = {
