@@ -2,9 +2,11 @@
 /*
  * cc_cubic.c - CUBIC (RFC 9438)
  *
- * Idea: after a loss the window follows C * (t - K)^3 + W_max, t since the loss, so growth
- * depends on time and not on the round trip; where Reno would be faster, Reno's estimate is taken
- * (4.3). beta = 0.7, C = 0.4.
+ * Idea: slow start ends before the queue is full when round trips grow (the delay half of HyStart,
+ * with Linux's numbers): after eight samples of a round, their minimum is an eighth, at least 4 and
+ * at most 16 ms, above the connection's. After a loss the window follows C * (t - K)^3 + W_max, t
+ * since the loss, so growth depends on time and not on the round trip; where Reno would be faster,
+ * Reno's estimate is taken (4.3). beta = 0.7, C = 0.4.
  * Arithmetic: windows in bytes, time in ms; the cube of ms is divided by 10^6 before it is
  * multiplied, which keeps 64 bits sufficient for 100 s and 64 KB segments.
  * Invariants: epoch 0 means that no growth has happened since the last loss. Called by: through
@@ -21,20 +23,35 @@ struct cubic {
 	uint32_t w_est;	    /* Reno-friendly estimate, bytes */
 	uint32_t est_part;  /* thousandths of acked bytes not yet in w_est */
 	uint32_t grow_part; /* fraction of cwnd growth, in units of 1/cwnd bytes, carried */
+	/* HyStart */
+	uint32_t round_end; /* sequence number that ends this round trip */
+	uint32_t round_us, least_us; /* smallest sample of this round, of all; 0 none */
+	uint8_t samples;    /* of this round */
+	bool found;	    /* it ended slow start */
 };
 
 static_assert(sizeof(struct cubic) <= sizeof(((struct s7_tcb *)0)->cc_priv), "cc_priv");
 
 #define CUBIC_T_MAX_MS 100000
+#define HYSTART_LEAST_SEGS 16
+#define HYSTART_SAMPLES 8
+#define HYSTART_LEAST_US 4000
+#define HYSTART_MOST_US 16000
+#define GROW_UNKNOWN 20 /* where no peak is known, cwnd grows by a twentieth each round trip */
 
 static struct cubic *cubic_of(struct s7_tcb *tcb)
 {
 	return (struct cubic *)tcb->cc_priv;
 }
 
+/* Also after a timeout: nothing of before is known any more. */
 static void cubic_init(struct s7_tcb *tcb)
 {
-	memset(cubic_of(tcb), 0, sizeof(struct cubic));
+	struct cubic *cu = cubic_of(tcb);
+
+	memset(cu, 0, sizeof(*cu));
+	cu->w_prior = UINT32_MAX; /* no peak: the slow slope of Reno's estimate stays */
+	cu->round_end = tcb->snd_nxt;
 }
 
 static void cubic_restart(struct s7_tcb *tcb)
@@ -132,6 +149,8 @@ static void cubic_ack(struct s7_tcb *tcb, uint32_t acked, s7_time now)
 		return;
 	}
 	target = cubic_at(tcb, cu, t_ms + tcb->srtt8_us / 8000);
+	if (!cu->w_max)
+		target = (uint32_t)s7_max(target, tcb->cwnd + tcb->cwnd / GROW_UNKNOWN);
 	target = (uint32_t)s7_min(target, (uint64_t)tcb->cwnd * 3 / 2);
 	if (target <= tcb->cwnd)
 		return;
@@ -140,10 +159,45 @@ static void cubic_ack(struct s7_tcb *tcb, uint32_t acked, s7_time now)
 	tcb->cwnd = (uint32_t)s7_min(tcb->cwnd + grow / tcb->cwnd, TCP_CWND_MAX);
 }
 
+static void hystart(struct s7_tcb *tcb, struct cubic *cu, uint32_t us)
+{
+	uint32_t more = (uint32_t)s7_min(s7_max(cu->least_us / 8, HYSTART_LEAST_US),
+					 HYSTART_MOST_US);
+
+	if (seq_gt(tcb->snd_una, cu->round_end)) {
+		cu->round_end = tcb->snd_nxt;
+		cu->round_us = 0;
+		cu->samples = 0;
+	}
+	if (tcb->cwnd < HYSTART_LEAST_SEGS * tcb->mss)
+		return;
+	if (!cu->round_us || us < cu->round_us)
+		cu->round_us = us;
+	if (cu->samples < HYSTART_SAMPLES) {
+		cu->samples++;
+	} else if (cu->round_us > cu->least_us + more) {
+		cu->found = true;
+		tcb->ssthresh = tcb->cwnd;
+	}
+}
+
+static void cubic_rtt(struct s7_tcb *tcb, uint32_t us, s7_time now)
+{
+	struct cubic *cu = cubic_of(tcb);
+
+	if (cu->epoch && now - cu->epoch < S7_SEC) /* what follows a loss says little */
+		return;
+	if (!cu->least_us || us < cu->least_us)
+		cu->least_us = us;
+	if (!cu->found && tcb->cwnd < tcb->ssthresh)
+		hystart(tcb, cu, us);
+}
+
 const struct tcp_cc_ops tcp_cc_cubic = {
 	.name = "cubic",
 	.init = cubic_init,
 	.ssthresh = cubic_ssthresh,
 	.ack = cubic_ack,
 	.restart = cubic_restart,
+	.rtt = cubic_rtt,
 };

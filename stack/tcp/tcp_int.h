@@ -533,8 +533,10 @@ struct tcp_cc_ops {
 	uint32_t (*ssthresh)(struct s7_tcb *tcb, s7_time now);
 	/* `acked` bytes arrived while no loss is being repaired; grows cwnd. */
 	void (*ack)(struct s7_tcb *tcb, uint32_t acked, s7_time now);
-	/* After an RTO or a long pause. */
+	/* After a long pause; after a timeout it is init. */
 	void (*restart)(struct s7_tcb *tcb);
+	/* A round trip was measured; NULL: it does not matter. */
+	void (*rtt)(struct s7_tcb *tcb, uint32_t us, s7_time now);
 };
 #define TCP_CC_COUNT 2
 extern const struct tcp_cc_ops *const tcp_cc_table[TCP_CC_COUNT];

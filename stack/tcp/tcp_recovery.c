@@ -316,7 +316,7 @@ void tcp_enter_loss(struct s7_tcp_sock *ts)
 		tcb->prior_ssthresh = current_ssthresh(tcb);
 		tcb->prior_cwnd = tcb->cwnd;
 		tcb->ssthresh = tcp_cc(tcb)->ssthresh(tcb, ts->sk.inst->now);
-		tcp_cc(tcb)->restart(tcb);
+		tcp_cc(tcb)->init(tcb);
 		tcp_undo_init(tcb);
 	}
 	tcb->cwnd = tcp_pipe(tcb) + tcb->mss;

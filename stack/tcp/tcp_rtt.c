@@ -39,6 +39,8 @@ void tcp_rtt_sample(struct s7_tcp_sock *ts, uint64_t us)
 		if (rtt < tcb->min_rtt_us)
 			tcb->min_rtt_us = rtt;
 	}
+	if (tcb->state >= TCPS_ESTABLISHED && tcp_cc(tcb)->rtt)
+		tcp_cc(tcb)->rtt(tcb, rtt, ts->sk.inst->now);
 	tcb->backoff = 0; /* RFC 6298 5.7: the timer is believed again */
 	tcb->rto_us = (tcb->srtt8_us >> 3) + (uint32_t)s7_max(tcb->rttvar4_us, floor);
 }

@@ -191,6 +191,31 @@ Test(drill, sndbuf_of_short_segments)
 	finish(&sc);
 }
 
+/* Round trips that grow end slow start; a few long ones do not. */
+Test(drill, hystart)
+{
+	struct script sc;
+	uint32_t at = 10000;
+
+	begin(&sc, &plain, 200, 0);
+	sc.sk->sndbuf = 400000;
+	sc.sk->bits |= SKB_SNDBUF_LOCK;
+	write_bytes(&sc, 30000);
+	sim_run(sc.sim, 200 * S7_MS);
+	ack(&sc, at);
+	cr_expect_eq(sc.tcb->cwnd, 20 * SEG);
+	sim_run(sc.sim, 240 * S7_MS);
+	for (int i = 1; i < 9; i++, sim_run(sc.sim, S7_MS)) {
+		ack(&sc, at += 2 * SEG);
+		cr_expect_eq(sc.tcb->cwnd, (20 + 2 * (uint32_t)i) * SEG);
+		cr_expect_eq(sc.tcb->ssthresh, TCP_CWND_MAX);
+	}
+	ack(&sc, at += 2 * SEG);
+	cr_expect_eq(sc.tcb->ssthresh, 36 * SEG);
+	cr_expect_eq(sc.tcb->cwnd / SEG, 36);
+	finish(&sc);
+}
+
 Test(drill, rto_max)
 {
 	struct script sc;
