@@ -13,6 +13,7 @@
  * the process); no stack lock. The thread is s7_inside meanwhile.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -374,11 +375,15 @@ bool boot_in_sight(void)
 
 enum boot_state boot_conf(void)
 {
+	int cancel;
+
 	if (s7_unlikely(!atomic_load_explicit(&conf_known, memory_order_acquire))) {
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 		lock_take(&boot_lock);
 		if (!atomic_load(&conf_known))
 			conf_locked();
 		host_unlock(&boot_lock);
+		pthread_setcancelstate(cancel, NULL);
 	}
 	return (enum boot_state)atomic_load_explicit(&boot_is, memory_order_acquire);
 }
@@ -410,12 +415,14 @@ static bool must_wait(void)
 
 int boot_stack(void)
 {
-	int err = 0;
+	int err = 0, cancel;
 
 	if (boot_conf() != BOOT_NOT_YET)
 		return boot_running() ? 0 : -ENOTSUP;
 	if (lock_is_mine(&boot_lock))
 		return -EBUSY;
+	/* a thread that is cancelled in here would leave half of a start behind */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	lock_take(&boot_lock);
 	switch (atomic_load(&boot_is)) {
 	case BOOT_NOT_YET:
@@ -426,6 +433,7 @@ int boot_stack(void)
 		break;
 	}
 	host_unlock(&boot_lock);
+	pthread_setcancelstate(cancel, NULL);
 	return err;
 }
 
