@@ -317,12 +317,14 @@ static bool is_nonblocking(const struct send_op *op)
 /* The SYN is out, with the first bytes. */
 static ssize_t fast_finish(struct send_op *op)
 {
-	ssize_t done = (ssize_t)op->msg.skip;
+	struct s7_sock_at at = { op->sk, op->msg.cookie };
+	ssize_t n = (ssize_t)op->msg.skip;
 
 	op->msg.out_flags = 0;
-	if (is_nonblocking(op))
-		return done ? done : -EINPROGRESS;
-	return run_held((struct s7_sock_at){ op->sk, op->msg.cookie }, fast_wait, op, done);
+	n = is_nonblocking(op) ? (n ? n : -EINPROGRESS) : run_held(at, fast_wait, op, n);
+	if (op->flags & MSG_ZEROCOPY && n > 0)
+		sock_zerocopy_sent(op->sk, op->msg.cookie, (uint64_t)n, host_now());
+	return n;
 }
 
 static ssize_t send_run(struct send_op *op)
@@ -341,9 +343,7 @@ static ssize_t send_run(struct send_op *op)
 	return n;
 }
 
-/*
- * A raw IPv6 or a ping socket's destination. The port of the first is a protocol, 0 the socket's.
- */
+/* A raw IPv6 or ping socket's destination. The first's port is a protocol, 0 the socket's. */
 static int raw_addr(const struct s7_sock *sk, const struct msghdr *hdr, sa_family_t family,
 		    struct s7_ip *ret_ip, uint16_t *ret_port, uint32_t *ret_scope)
 {

@@ -114,6 +114,8 @@ void stamp_acked(struct s7_inst *inst, const struct s7_pkt_stamp *stamp,
 		 const struct s7_pkt *payload);
 /* A send with MSG_ZEROCOPY is done: its bytes were copied, the program may have its buffer back. */
 void errq_zerocopy(struct s7_sock *sk);
+/* Those below number `next` are complete; consecutive numbers become one entry. */
+void errq_zerocopy_done(struct s7_sock *sk, uint32_t next);
 
 void errq_purge(struct s7_inst *inst, struct s7_errq *queue);
 

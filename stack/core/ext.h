@@ -54,6 +54,8 @@ enum s7_source_prefs {
 
 struct s7_group_member;
 
+#define ZC_WAITS 16 /* groups of sends that complete apart */
+
 struct s7_sk_ext {
 	struct s7_errq errq;
 	uint32_t bits;	  /* enum s7_ext_bits */
@@ -62,6 +64,11 @@ struct s7_sk_ext {
 	uint32_t ts_key;
 	/* sends with MSG_ZEROCOPY so far; those from zc_told on are not in the queue yet */
 	uint32_t zc_next, zc_told;
+	/* TCP: those below `next` are complete once `seq` is acknowledged; oldest first */
+	struct s7_zc_wait {
+		uint32_t seq, next;
+	} zc_wait[ZC_WAITS];
+	uint32_t zc_waits;
 	uint16_t port_lo, port_hi;	/* IP_LOCAL_PORT_RANGE, 0: the host's */
 	uint16_t udp_segment;		/* UDP_SEGMENT: bytes of a datagram, 0: not cut */
 	uint8_t min_ttl, min_hops;	/* IP_MINTTL, IPV6_MINHOPCOUNT */

@@ -7,8 +7,8 @@
  * error queue gets an entry, with the frame as payload unless the socket wants the time alone. The
  * stamp may outlive its socket (packets wait for a neighbour): a cookie tells. TCP's
  * stamps stand in the chunks and are told again when a chunk is sent again, as in Linux.
- * Completions: what is sent is always copied, so it is complete at once and says so
- * (SO_EE_CODE_ZEROCOPY_COPIED); consecutive ones become one entry.
+ * Completions say that the bytes were copied (SO_EE_CODE_ZEROCOPY_COPIED); consecutive ones become
+ * one entry. A datagram's comes at once, a stream's when the peer has the bytes (tcp_zerocopy.c).
  * Context: instance lock. Called by: drive.c, udp, tcp, stack/sock/io.c.
  */
 #include <errno.h>
@@ -151,28 +151,27 @@ void stamp_acked(struct s7_inst *inst, const struct s7_pkt_stamp *stamp,
 		stamp_tell(sk, stamp, SCM_TSTAMP_ACK, NULL, payload);
 }
 
-/* Tells what is not told yet; consecutive numbers become one entry. */
-static void zerocopy_tell(struct s7_sock *sk)
+void errq_zerocopy_done(struct s7_sock *sk, uint32_t next)
 {
 	struct s7_sk_ext *ext = sk->ext;
 	struct s7_errq_entry entry = {
 		.ee = { .ee_origin = SO_EE_ORIGIN_ZEROCOPY, .ee_code = SO_EE_CODE_ZEROCOPY_COPIED,
-			.ee_info = ext->zc_told, .ee_data = ext->zc_next - 1 },
+			.ee_info = ext->zc_told, .ee_data = next - 1 },
 	};
 	struct s7_errq_entry *last = ext->errq.head ? errq_entry(ext->errq.tail) : NULL;
 
 	if (last && last->ee.ee_origin == SO_EE_ORIGIN_ZEROCOPY &&
 	    last->ee.ee_data + 1 == ext->zc_told) {
-		last->ee.ee_data = ext->zc_next - 1;
+		last->ee.ee_data = next - 1;
 		sk_event(sk, EPOLLERR);
 	} else if (errq_push(sk, NULL, &entry)) {
 		return; /* the next one tells of this too */
 	}
-	ext->zc_told = ext->zc_next;
+	ext->zc_told = next;
 }
 
 void errq_zerocopy(struct s7_sock *sk)
 {
 	sk->ext->zc_next++;
-	zerocopy_tell(sk);
+	errq_zerocopy_done(sk, sk->ext->zc_next);
 }

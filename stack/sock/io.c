@@ -95,8 +95,12 @@ void sock_zerocopy_sent(struct s7_sock *sk, uint64_t cookie, uint64_t n, s7_time
 {
 	if (sock_enter(sk, cookie, now))
 		return;
-	if (sk_ext_has(sk, EXT_ZEROCOPY) && (n || sk->proto != PROTO_TCP))
+	if (!sk_ext_has(sk, EXT_ZEROCOPY))
+		n = 0;
+	else if (sk->proto != PROTO_TCP)
 		errq_zerocopy(sk);
+	else if (n)
+		tcp_zerocopy_sent(sk);
 	sock_leave(sk->inst);
 }
 

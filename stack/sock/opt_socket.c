@@ -131,6 +131,8 @@ static int get_domain(struct s7_sock *sk, struct opt_value *ret)
 static int take_error(struct s7_sock *sk, struct opt_value *ret)
 {
 	ret->num = -sk_take_error(sk);
+	if (!ret->num && sk->proto == PROTO_TCP)
+		ret->num = tcp_take_soft_error(sk);
 	return 0;
 }
 

@@ -143,7 +143,10 @@ int sock_shutdown(struct s7_sock *sk, int how, s7_time now);
  * What was not moved wholly tells msg->seen.
  */
 ssize_t sock_send(struct s7_sock *sk, struct s7_msg *msg, s7_time now);
-/* A whole call with MSG_ZEROCOPY sent n bytes: with SO_ZEROCOPY its completion is queued. */
+/*
+ * A whole call with MSG_ZEROCOPY sent n bytes: with SO_ZEROCOPY its completion is or will be
+ * queued.
+ */
 void sock_zerocopy_sent(struct s7_sock *sk, uint64_t cookie, uint64_t n, s7_time now);
 /* `drive`: poll the ports first if nothing is queued. */
 ssize_t sock_recv(struct s7_sock *sk, struct s7_msg *msg, s7_time now);

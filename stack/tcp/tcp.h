@@ -54,6 +54,7 @@ enum tcp_bits {
 	TCB_PMTU_LOWERED = 1 << 17,
 	TCB_CC_USER = 1 << 18, /* congestion control chosen by the program */
 	TCB_CONNECTING = 1 << 19, /* connect() was called, its outcome not told */
+	TCB_ZEROCOPY = 1 << 23,	  /* sends with MSG_ZEROCOPY wait for their ACK: ext->zc_wait */
 	TCB_QUICKACK = 1 << 24,	  /* TCP_QUICKACK: the program wants its ACKs at once */
 	TCB_LATER_OUT = 1 << 25,  /* in inst->later.out */
 	TCB_THIN_TIMEOUTS = 1 << 22, /* TCP_THIN_LINEAR_TIMEOUTS */
@@ -209,7 +210,7 @@ struct s7_tcb {
 	uint8_t syn_retries;
 	uint16_t defer_accept_s;
 	uint8_t soft_err_count;
-	uint8_t pad;
+	bool writer; /* a blocking send waits for the handshake: its data carries the ACK */
 	int32_t soft_err;
 	uint32_t total_retrans;
 	uint64_t bytes_retrans;
@@ -271,11 +272,16 @@ struct s7_tcp_tfo {
 #define TCP_TFO_PEERS 1024
 #define TCP_TFO_WAYS 4
 
+/* In vain: the option, the experimental one too. */
+enum tcp_tfo_tried { TFO_TRIED_NONE, TFO_TRIED, TFO_TRIED_BOTH };
+
 /* What a client knows of a server. */
 struct s7_tcp_tfo_peer {
 	struct s7_ip local, remote;
-	struct tcp_cookie cookie; /* len 0: this is nobody's */
-	uint16_t mss;
+	struct tcp_cookie cookie; /* len 0: none was given */
+	uint8_t option;		  /* ... with TCPO_FASTOPEN, and TCPO_FASTOPEN_EXP */
+	uint8_t tried;		  /* enum tcp_tfo_tried */
+	uint16_t mss;		  /* 0: this is nobody's */
 	s7_time used_at;
 };
 
@@ -407,6 +413,10 @@ int tcp_set_defer_accept(struct s7_sock *sk, int seconds);
 int tcp_get_defer_accept(const struct s7_sock *sk);
 int tcp_set_window_clamp(struct s7_sock *sk, int bytes);
 int tcp_get_window_clamp(const struct s7_sock *sk);
+/* A call with MSG_ZEROCOPY is over; the socket has sk->ext. */
+void tcp_zerocopy_sent(struct s7_sock *sk);
+/* What ICMP said and nothing came of it, an errno or 0; asking forgets it. */
+int tcp_take_soft_error(struct s7_sock *sk);
 int tcp_set_notsent_lowat(struct s7_sock *sk, int bytes);
 int tcp_get_notsent_lowat(const struct s7_sock *sk);
 /* name need not end in 0. -ENOENT: no such congestion control here. */

@@ -183,6 +183,8 @@ void tcp_ack_advance(struct s7_tcp_sock *ts, const struct tcp_seg *seg, struct t
 	sendq_ack(ts, ak);
 	ack_rtt(ts, seg, ak);
 	confirm_neighbour(ts);
+	if (s7_unlikely(tcb->bits & TCB_ZEROCOPY))
+		tcp_zerocopy_acked(ts, false);
 	tcb->retries = 0;
 	tcb->stalled_at = 0;
 	tcb->soft_err = 0;

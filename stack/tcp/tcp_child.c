@@ -157,6 +157,7 @@ struct s7_tcp_sock *tcp_child_make(struct s7_tcp_req *req, const struct tcp_seg 
 		tcp_begin(ts);
 		tcp_set_state(ts, TCPS_SYN_RCVD);
 	} else {
+		ts->tcb.delivered = 1; /* the SYN-ACK */
 		tcp_established(ts);
 	}
 	ts->tcb.listener = listener;

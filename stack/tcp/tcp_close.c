@@ -10,6 +10,7 @@
  * with its listener.
  * Context: instance lock. Called by: tcp_proto.c, tcp_rx.c, tcp_timer.c, tcp_tw.c.
  */
+#include "stack/core/ext.h"
 #include "stack/tcp/tcp_int.h"
 
 bool tcp_challenge_allowed(struct s7_inst *inst, uint32_t *last_ms)
@@ -57,6 +58,8 @@ void tcp_done(struct s7_tcp_sock *ts)
 	}
 	flow_remove(&sk->inst->flows, &sk->flow);
 	tcp_disown_port(ts);
+	if (s7_unlikely(ts->tcb.bits & TCB_ZEROCOPY))
+		tcp_zerocopy_acked(ts, true);
 	sendq_purge(ts);
 	tcp_reass_purge(ts);
 	tcp_set_state(ts, TCPS_CLOSED);
@@ -127,6 +130,9 @@ void tcp_abort(struct s7_sock *sk, int err)
 		return;
 	}
 	memset(&tcb->sq, 0, sizeof(tcb->sq));
+	if (tcb->bits & TCB_ZEROCOPY)
+		sk->ext->zc_waits = 0;
+	tcb->bits &= ~(uint32_t)TCB_ZEROCOPY;
 	tcb->rq_head = tcb->rq_tail = tcb->oo_head = tcb->oo_tail = NULL;
 	tcb->rq_bytes = tcb->rq_pkts = tcb->oo_bytes = tcb->oo_pkts = 0;
 	if (tcb->state == TCPS_CLOSED)

@@ -148,8 +148,9 @@ int tcp_connect(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port)
 		return err;
 	}
 	sk->err = 0;
-	tcb->bits &= TCB_SETTINGS | TCB_ACCEPTED;
+	tcb->bits &= TCB_SETTINGS | TCB_ACCEPTED | TCB_PINGPONG;
 	tcb->bits |= TCB_CONNECTING;
+	tcb->writer = false;
 	tcp_take_iface(ts);
 	tcp_own_port(ts);
 	tcb->iss = tcp_isn(sk->inst, &sk->flow);
@@ -248,6 +249,11 @@ static void pmtu_lower(struct s7_tcp_sock *ts, uint32_t mtu)
 		tcb->dst.mtu = mtu;
 		tcb->bits |= TCB_PMTU_LOWERED;
 	}
+	if (tcb->state == TCPS_SYN_SENT && tcb->tfo && tcb->tfo->data && !tcb->retries) {
+		tcb->retries = 1; /* at once, without what was too big */
+		tcp_send_syn(ts);
+		tcp_rtx_arm(ts);
+	}
 	if (!tcp_synchronized(tcb))
 		return;
 	tcp_mss_sync(ts);
@@ -264,6 +270,14 @@ static void pmtu_lower(struct s7_tcp_sock *ts, uint32_t mtu)
 	tcp_output(ts);
 }
 
+int tcp_take_soft_error(struct s7_sock *sk)
+{
+	int err = tcp_tcb(sk)->soft_err;
+
+	tcp_sk(sk)->tcb.soft_err = 0;
+	return err;
+}
+
 void tcp_icmp_sk(struct s7_sock *sk, const struct s7_icmp_error *e)
 {
 	struct s7_tcp_sock *ts = tcp_sk(sk);
@@ -273,14 +287,15 @@ void tcp_icmp_sk(struct s7_sock *sk, const struct s7_icmp_error *e)
 		pmtu_lower(ts, e->mtu);
 		return;
 	}
-	if (ts->tcb.state == TCPS_SYN_SENT || ts->tcb.state == TCPS_SYN_RCVD) {
-		/* RFC 5461: Linux lets a hard or an unreachable error end the attempt */
+	/*
+	 * RFC 5461: Linux lets any error end the attempt; a fast open is one until it is accepted
+	 */
+	if (ts->tcb.state == TCPS_SYN_SENT ||
+	    (ts->tcb.state == TCPS_SYN_RCVD && !(ts->tcb.bits & TCB_ACCEPTED))) {
 		if (sk_ext(sk)) /* queued whether asked for or not, as Linux: traceroute by TCP */
 			errq_icmp(sk, e, e->l4);
-		if (e->hard || err == ENETUNREACH || err == EHOSTUNREACH || err == ECONNREFUSED) {
-			stat_add(sk->inst, STAT_TCP_ATTEMPT_FAILS, 1);
-			tcp_done_error(ts, err);
-		}
+		stat_add(sk->inst, STAT_TCP_ATTEMPT_FAILS, 1);
+		tcp_done_error(ts, err);
 		return;
 	}
 	if (errq_wanted(sk, e->v6))

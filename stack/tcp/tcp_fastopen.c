@@ -10,7 +10,7 @@
  * A cookie is SipHash-2-4 over both addresses under the kernel's key, as the kernel makes it.
  * Bound: TCP_FASTOPEN's number of pending children a listener; one that was reset counts for
  * another 60 s, so that stolen cookies buy no more of them (RFC 7413 5.1).
- * Not here: FIN in a SYN (dropped as impossible flags).
+ * Not here: FIN in a SYN that opens (dropped as impossible flags).
  * Context: instance lock. Called by: tcp_in.c, tcp_rx.c, tcp_close.c, tcp_conn.c, opt_tcp.c.
  */
 #include <endian.h>
@@ -295,7 +295,8 @@ void tcp_fastopen_option(const struct s7_tcp_sock *ts, struct tcp_opts *opts)
 	uint8_t bits = opts->bits;
 
 	/* what was lost once may have been lost for its option */
-	if (!tfo->option || ts->tcb.retries)
+	if (!tfo->option || ts->tcb.retries ||
+	    (ts->tcb.state == TCPS_SYN_RCVD && !tfo->child)) /* both sides sent a SYN */
 		return;
 	opts->bits |= tfo->option;
 	opts->cookie = tfo->cookie;
@@ -315,6 +316,7 @@ bool tcp_fastopen_acked(struct s7_tcp_sock *ts, const struct tcp_seg *seg)
 		tcp_rtt_sample(ts, (inst->now - tcb->tfo->synack_at) / S7_US);
 	tcb->retries = tcb->backoff = 0;
 	tcb->stalled_at = 0;
+	tcb->delivered++;
 	tcb->at[TCPD_RTX] = 0;
 	if (tcb->snd_nxt != tcb->snd_una)
 		tcp_rtx_arm(ts);

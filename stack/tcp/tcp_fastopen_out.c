@@ -6,8 +6,9 @@
  * writable, and its SYN leaves with the first bytes. These are an ordinary chunk at iss + 1, which
  * counts as sent; what of it the SYN-ACK does not acknowledge counts as never sent. Without a
  * cookie the SYN asks for one and all is as ever. A SYN sent again has neither option nor data.
- * Cookies and the MSS that came with them are remembered by (own address, peer's address) in sets
- * of four, of which the longest unused goes.
+ * Cookies and the last MSS are remembered by (own address, peer's address) in sets of four, of
+ * which the longest unused goes. A server that gives no cookie is asked once with the experimental
+ * option, as Linux does.
  * Bound: TCP_TFO_PEERS peers an instance.
  * Context: instance lock. Called by: tcp_conn.c, tcp_send.c, tcp_syn_sent.c, stack/sock.
  */
@@ -47,14 +48,14 @@ static struct s7_tcp_tfo_peer *peer_find(struct s7_inst *inst, const struct s7_f
 	struct s7_tcp_tfo_peer *peer = peer_set(inst, flow);
 
 	for (int i = 0; i < TCP_TFO_WAYS; i++, peer++)
-		if (peer->cookie.len && ip_equal(&peer->local, &flow->local) &&
+		if (peer->mss && ip_equal(&peer->local, &flow->local) &&
 		    ip_equal(&peer->remote, &flow->remote))
 			return peer;
 	return NULL;
 }
 
-static void peer_learn(struct s7_inst *inst, const struct s7_flow *flow,
-		       const struct tcp_cookie *cookie, uint32_t mss)
+static struct s7_tcp_tfo_peer *peer_learn(struct s7_inst *inst, const struct s7_flow *flow,
+					  uint32_t mss)
 {
 	struct s7_tcp_tfo_peer *peer = peer_find(inst, flow), *set = peer_set(inst, flow);
 
@@ -63,12 +64,33 @@ static void peer_learn(struct s7_inst *inst, const struct s7_flow *flow,
 		for (int i = 1; i < TCP_TFO_WAYS; i++)
 			if (set[i].used_at < peer->used_at)
 				peer = &set[i];
+		memset(peer, 0, sizeof(*peer));
 	}
 	peer->local = flow->local;
 	peer->remote = flow->remote;
-	peer->cookie = *cookie;
 	peer->mss = (uint16_t)s7_min(mss, UINT16_MAX);
 	peer->used_at = inst->now;
+	return peer;
+}
+
+/* What the answer to a SYN with an option, or with data, tells of the server. */
+static void peer_answered(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bool first_try)
+{
+	const struct s7_tcp_tfo *tfo = ts->tcb.tfo;
+	struct s7_tcp_tfo_peer *peer;
+
+	peer = peer_learn(ts->sk.inst, &ts->sk.flow, ts->tcb.peer_mss);
+	if (!tfo->option) /* a cookie that nobody asked for */
+		return;
+	if (seg->opts.bits & TCPO_FASTOPEN && seg->opts.cookie.len) {
+		peer->cookie = seg->opts.cookie;
+		peer->option = seg->opts.bits & (TCPO_FASTOPEN | TCPO_FASTOPEN_EXP);
+	} else if (!peer->cookie.len && !tfo->data && first_try) {
+		/* it was not understood, or is not granted: the other way, once */
+		if (peer->tried < TFO_TRIED_BOTH)
+			peer->tried = tfo->option & TCPO_FASTOPEN_EXP ? TFO_TRIED_BOTH :
+									TFO_TRIED;
+	}
 }
 
 /* ---- options ---- */
@@ -117,15 +139,18 @@ bool tcp_fastopen_defers(struct s7_tcp_sock *ts)
 		return false;
 	peer = peer_find(sk->inst, &sk->flow);
 	ts->tcb.peer_mss = peer ? peer->mss : tcp_mss_of_dst(sk->inst, &ts->tcb.dst);
-	tfo->deferred = free || peer;
+	tfo->deferred = free || (peer && peer->cookie.len);
 	if (free)
 		return true;
 	tfo->option = TCPO_FASTOPEN;
 	tfo->cookie.len = 0;
-	if (!peer) {
+	if (!peer || !peer->cookie.len) {
+		if (peer && peer->tried == TFO_TRIED)
+			tfo->option |= TCPO_FASTOPEN_EXP;
 		tfo->failure = TFO_COOKIE_UNAVAILABLE;
 		return false;
 	}
+	tfo->option = peer->option;
 	tfo->cookie = peer->cookie;
 	peer->used_at = sk->inst->now;
 	return true;
@@ -143,6 +168,8 @@ int tcp_connect_data(struct s7_sock *sk, const struct s7_ip *ip, uint16_t port, 
 	tfo->once = false;
 	if (!err && tfo->deferred)
 		tcp_fastopen_go(tcp_sk(sk), msg);
+	else if (err == -EINPROGRESS)
+		tcp_sk(sk)->tcb.writer = tcp_send_waits(sk, msg);
 	return err ? err : -EINPROGRESS;
 }
 
@@ -151,6 +178,7 @@ static struct s7_pkt *first_chunk(struct s7_tcp_sock *ts, struct s7_msg *msg)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 	uint32_t room = (uint32_t)s7_min(msg->len - msg->skip, S7_PKT_ROOM);
+	uint64_t done = msg->skip;
 	struct s7_pkt *chunk;
 
 	tcp_mss_sync(ts);
@@ -161,6 +189,7 @@ static struct s7_pkt *first_chunk(struct s7_tcp_sock *ts, struct s7_msg *msg)
 	tcp_chunk_fill(ts, chunk, msg, room);
 	if (s7_unlikely(msg->bad)) { /* the next send tells */
 		msg->bad = false;
+		msg->skip = done;
 		pkt_free(ts->sk.inst, chunk);
 		return NULL;
 	}
@@ -184,6 +213,7 @@ ssize_t tcp_fastopen_go(struct s7_tcp_sock *ts, struct s7_msg *msg)
 	else
 		tcp_send_syn(ts);
 	tcp_rtx_arm(ts);
+	ts->tcb.writer = tcp_send_waits(&ts->sk, msg);
 	return chunk ? (ssize_t)chunk->tcp.len : -EINPROGRESS;
 }
 
@@ -204,7 +234,7 @@ static void chunk_renew(struct s7_tcp_sock *ts)
 	chunk_free(ts->sk.inst, old);
 }
 
-void tcp_fastopen_unsend(struct s7_tcp_sock *ts)
+static void unsend(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
 
@@ -221,8 +251,8 @@ void tcp_fastopen_answered(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bo
 	struct s7_tcp_tfo *tfo = tcb->tfo;
 	struct tcp_acking ak = { .una = tcb->snd_una, .acked = seg->h.ack - tcb->snd_una };
 
-	if (tfo->option && seg->opts.bits & TCPO_FASTOPEN && seg->opts.cookie.len)
-		peer_learn(ts->sk.inst, &ts->sk.flow, &seg->opts.cookie, tcb->peer_mss);
+	if (tfo->option || tfo->data)
+		peer_answered(ts, seg, first_try);
 	if (!tfo->data)
 		return;
 	if (ak.acked)
@@ -234,6 +264,6 @@ void tcp_fastopen_answered(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bo
 	}
 	tfo->failure = first_try ? TFO_DATA_NOT_ACKED : TFO_SYN_RETRANSMITTED;
 	stat_add(ts->sk.inst, STAT_TCP_TFO_ACTIVE_FAIL, 1);
-	tcp_fastopen_unsend(ts);
+	unsend(ts);
 	tcb->at[TCPD_RTX] = tcb->at[TCPD_TLP] = 0;
 }

@@ -56,7 +56,8 @@ static enum s7_drop seg_read(struct s7_inst *inst, const struct s7_pkt *pkt, con
 	if (tcp_opts_read(pkt->data + TCP_HDR_LEN, h->hdr_len - TCP_HDR_LEN, h->flags & TCPF_SYN,
 			  &ret_seg->opts))
 		return DROP_TCP_OPTIONS;
-	if (h->flags & TCPF_SYN && h->flags & (TCPF_FIN | TCPF_RST))
+	if (h->flags & TCPF_SYN && h->flags & (TCPF_FIN | TCPF_RST) &&
+	    (h->flags & (TCPF_RST | TCPF_ACK)) != TCPF_ACK) /* an answer may end the stream */
 		return DROP_TCP_FLAGS;
 	if (rx->broadcast)
 		return DROP_TCP_FLAGS;
@@ -271,6 +272,10 @@ void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq,
 					 &quoted->remote, quoted->rport);
 	struct s7_sock *sk;
 
+	if (flow && flow->kind == FLOW_TCP_REQ) {
+		tcp_req_icmp(inst, s7_container(flow, struct s7_tcp_req, flow), seq, e);
+		return;
+	}
 	if (!flow || flow->kind != FLOW_TCP) {
 		inst->drop[DROP_ICMP_NO_FLOW]++;
 		return;
@@ -278,7 +283,7 @@ void tcp_icmp(struct s7_inst *inst, const struct s7_flow *quoted, uint32_t seq,
 	sk = s7_container(flow, struct s7_sock, flow);
 	/* it must quote something in flight: else anybody could send it (RFC 5927) */
 	if (!seq_between(seq, tcp_tcb(sk)->snd_una, tcp_tcb(sk)->snd_nxt) &&
-	    !(tcp_tcb(sk)->state == TCPS_SYN_SENT && seq == tcp_tcb(sk)->iss)) {
+	    !(tcp_tcb(sk)->state < TCPS_ESTABLISHED && seq == tcp_tcb(sk)->iss)) {
 		inst->drop[DROP_ICMP_NO_FLOW]++;
 		return;
 	}

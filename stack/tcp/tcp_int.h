@@ -137,6 +137,11 @@ static inline bool tcp_sendable(const struct s7_sock *sk)
 	return tcp_wmem(tcp_tcb(sk)) < sk->sndbuf;
 }
 
+static inline uint32_t tcp_unsent(const struct s7_tcb *tcb)
+{
+	return tcb->write_seq - tcb->snd_nxt;
+}
+
 /* TCP_NOTSENT_LOWAT, else the sysctl. */
 static inline uint32_t tcp_lowat_of(const struct s7_sock *sk)
 {
@@ -145,14 +150,14 @@ static inline uint32_t tcp_lowat_of(const struct s7_sock *sk)
 	return s7_unlikely(lowat) ? lowat : sk->inst->params.tcp.notsent_lowat;
 }
 
-/* EPOLLOUT: a third of the buffer is free, and less than notsent_lowat is unsent. */
+/* EPOLLOUT: a third of the buffer is free, and less than half of notsent_lowat is unsent. */
 static inline bool tcp_writeable(const struct s7_sock *sk)
 {
 	const struct s7_tcb *tcb = tcp_tcb(sk);
 	uint32_t used = tcp_wmem(tcb);
 
 	return used < sk->sndbuf && sk->sndbuf - used >= used / 2 && !(tcb->bits & TCB_STARVED) &&
-	       tcb->write_seq - tcb->snd_nxt < tcp_lowat_of(sk);
+	       2ull * tcp_unsent(tcb) < tcp_lowat_of(sk);
 }
 
 /* ---- tcp_fsm.c ---- */
@@ -187,6 +192,8 @@ struct s7_tcp_req *tcp_req_make(struct s7_tcp_sock *listener, const struct s7_rx
 void tcp_req_rx(struct s7_tcp_req *req, struct s7_pkt *pkt, const struct s7_rx *rx,
 		struct tcp_seg *seg);
 void tcp_req_free(struct s7_inst *inst, struct s7_tcp_req *req);
+void tcp_req_icmp(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t seq,
+		  const struct s7_icmp_error *e);
 int tcp_req_synack(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t ts_val,
 		   const struct tcp_opts *grant);
 /* Fills all fields of a request from a SYN. 0 or -errno (no route back). */
@@ -287,6 +294,8 @@ void tcp_send_syn_data(struct s7_tcp_sock *ts, struct s7_pkt *chunk);
 void tcp_send_rst(struct s7_tcp_sock *ts);
 
 /* ---- tcp_send.c ---- */
+/* Not all is taken, and the call goes on to wait. */
+bool tcp_send_waits(const struct s7_sock *sk, const struct s7_msg *msg);
 /* An empty chunk at write_seq, not in the queue yet. NULL: no packets (counted). */
 struct s7_pkt *tcp_chunk_new(struct s7_tcp_sock *ts);
 /* Copies the next `len` bytes of the message behind the chunk's; msg->bad: none. */
@@ -323,8 +332,10 @@ bool tcp_fastopen_defers(struct s7_tcp_sock *ts);
 ssize_t tcp_fastopen_go(struct s7_tcp_sock *ts, struct s7_msg *msg);
 /* The SYN-ACK came; the connection is ESTABLISHED with snd_una behind the SYN. */
 void tcp_fastopen_answered(struct s7_tcp_sock *ts, const struct tcp_seg *seg, bool first_try);
-/* What the SYN carried counts as never sent. */
-void tcp_fastopen_unsend(struct s7_tcp_sock *ts);
+
+/* ---- tcp_zerocopy.c ---- */
+/* snd_una moved; or (all) nobody will acknowledge anything any more. */
+void tcp_zerocopy_acked(struct s7_tcp_sock *ts, bool all);
 
 /* ---- tcp_later.c ---- */
 /* tcp_output, now or, while the batch is open and less than a segment waits, with the flush. */
@@ -481,6 +492,7 @@ static inline void tcp_deadline_clear(struct s7_tcb *tcb, enum tcp_deadline whic
 }
 void tcp_rtx_arm(struct s7_tcp_sock *ts);
 void tcp_delack_arm(struct s7_tcp_sock *ts);
+void tcp_delack_at(struct s7_tcp_sock *ts, s7_time when);
 void tcp_timers_stop(struct s7_tcp_sock *ts);
 void tcp_keep_arm(struct s7_tcp_sock *ts);
 

@@ -117,7 +117,6 @@ void tcp_send_rst(struct s7_tcp_sock *ts)
 	if (tcp_dst_refresh(ts))
 		return;
 	out_prepare(ts, &out, ts->tcb.snd_nxt, TCPF_RST | TCPF_ACK);
-	out.wnd = 0;
 	stat_add(ts->sk.inst, STAT_TCP_OUT_RSTS, 1);
 	tcp_seg_send_bare(ts->sk.inst, &out);
 }
@@ -145,6 +144,8 @@ static void syn_prepare(struct s7_tcp_sock *ts, struct tcp_out_seg *out)
 	}
 	out->opts.ts_val = tcp_ms(ts->sk.inst) + tcb->ts_offset;
 	out->opts.ts_ecr = ack ? tcb->ts_recent : 0;
+	if (!ack && !tcb->retries)
+		tcb->rtx_stamp = out->opts.ts_val; /* what an answer echoes is not older */
 	if (s7_unlikely(tcb->tfo != NULL) &&
 	    (!out->ip_opts || out->ip_opts->len <= TCP_IP_OPTS_LONG))
 		tcp_fastopen_option(ts, &out->opts);

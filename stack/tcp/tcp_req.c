@@ -223,6 +223,24 @@ void tcp_req_timer(void *ctx, struct s7_timer *timer, s7_time now)
 	req_arm(inst, req);
 }
 
+/* As Linux: what says that the peer cannot be reached ends the attempt. */
+void tcp_req_icmp(struct s7_inst *inst, struct s7_tcp_req *req, uint32_t seq,
+		  const struct s7_icmp_error *e)
+{
+	bool ends = e->v6 ? e->hard :
+			    e->err == ENETUNREACH || e->err == EHOSTUNREACH || e->err == EPROTO;
+
+	if (seq != req->iss) {
+		inst->drop[DROP_ICMP_NO_FLOW]++;
+		return;
+	}
+	stat_add(inst, STAT_ICMP_ERRORS_IN, 1);
+	if (!ends || e->mtu || e->err == EMSGSIZE)
+		return;
+	stat_add(inst, STAT_TCP_ATTEMPT_FAILS, 1);
+	tcp_req_free(inst, req);
+}
+
 /* Sequence and timestamp are those of this handshake. */
 static bool req_in_window(struct s7_inst *inst, struct s7_tcp_req *req, const struct tcp_seg *seg)
 {

@@ -225,6 +225,7 @@ static bool step_syn(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg 
 		}
 		seg->h.flags &= (uint8_t)~TCPF_SYN;
 		seg->h.seq++;
+		tcb->bits |= TCB_ACK_NOW; /* as Linux answers what it had already */
 		return true;
 	}
 	challenge(ts);
@@ -238,7 +239,9 @@ static bool syn_rcvd_ack(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struc
 
 	bool early = tcp_is_early_child(tcb);
 
-	if (early ? !tcp_fastopen_acked(ts, seg) : seg->h.ack != tcb->snd_nxt) {
+	/* bytes that were in our SYN count as in flight (both sides sent a SYN) */
+	if (early ? !tcp_fastopen_acked(ts, seg) :
+		    seq_leq(seg->h.ack, tcb->iss) || seq_gt(seg->h.ack, tcb->snd_nxt)) {
 		struct s7_rx rx = { .src = ts->sk.flow.remote,
 				    .dst = ts->sk.flow.local,
 				    .iface = &ts->sk.inst->iface[tcb->dst.iface] };
@@ -248,10 +251,12 @@ static bool syn_rcvd_ack(struct s7_tcp_sock *ts, struct s7_pkt *pkt, const struc
 	}
 	if (early)
 		return true;
-	tcb->snd_una = seg->h.ack;
+	tcb->snd_una = tcb->iss + 1;
 	tcb->snd_wnd = tcb->snd_max_wnd = (uint32_t)seg->h.wnd << tcb->snd_wscale;
 	tcb->snd_wl1 = seg->h.seq;
 	tcp_established(ts);
+	if (tcb->snd_nxt != tcb->snd_una)
+		tcp_rtx_arm(ts);
 	return true;
 }
 

@@ -59,6 +59,17 @@ struct s7_pkt *tcp_chunk_new(struct s7_tcp_sock *ts)
 	return chunk;
 }
 
+/* TCP_NOTSENT_LOWAT: no more is taken while so much waits to be sent for the first time. */
+static bool has_room_unsent(struct s7_tcp_sock *ts)
+{
+	uint32_t lowat = tcp_lowat_of(&ts->sk);
+
+	if (s7_likely(tcp_unsent(&ts->tcb) < lowat))
+		return true;
+	tcp_output(ts);
+	return tcp_unsent(&ts->tcb) < lowat;
+}
+
 /*
  * The unsent tail if it has room, else a fresh chunk. NULL: sndbuf is full, or no packets. `share`:
  * so many chunks this socket may hold.
@@ -70,7 +81,7 @@ static struct s7_pkt *tail_chunk(struct s7_tcp_sock *ts, uint32_t share)
 
 	if (tcb->sq.next && chunk->tcp.len < chunk_max(tcb))
 		return chunk;
-	if (!tcp_sendable(&ts->sk))
+	if (!tcp_sendable(&ts->sk) || !has_room_unsent(ts))
 		return NULL;
 	if (tcb->sq.count >= share)
 		return no_packet(ts);
@@ -131,6 +142,12 @@ static ssize_t queue_bytes(struct s7_tcp_sock *ts, struct s7_msg *msg)
 	return done ? done : -EAGAIN;
 }
 
+bool tcp_send_waits(const struct s7_sock *sk, const struct s7_msg *msg)
+{
+	return msg->skip < msg->len && !(msg->flags & MSG_DONTWAIT) &&
+	       !(atomic_load_explicit(&sk->file.status, memory_order_relaxed) & O_NONBLOCK);
+}
+
 /*
  * The last byte of the call is what a time stamp tells of; a call that goes on waiting for room is
  * not at its last byte.
@@ -139,10 +156,8 @@ static void send_stamp(struct s7_tcp_sock *ts, const struct s7_msg *msg)
 {
 	struct s7_pkt *chunk = ts->tcb.sq.tail;
 	uint32_t tsflags = msg_tsflags(&ts->sk, msg);
-	bool waits = !(msg->flags & MSG_DONTWAIT) &&
-		!(atomic_load_explicit(&ts->sk.file.status, memory_order_relaxed) & O_NONBLOCK);
 
-	if (!(tsflags & STAMP_TX) || !chunk || (msg->skip < msg->len && waits) || !sk_ext(&ts->sk))
+	if (!(tsflags & STAMP_TX) || !chunk || tcp_send_waits(&ts->sk, msg) || !sk_ext(&ts->sk))
 		return;
 	if (stamp_fill(&ts->sk, &chunk->stamp, tsflags, ts->tcb.write_seq - 1))
 		chunk->tcp.flags |= CHUNK_STAMP;
@@ -160,8 +175,10 @@ ssize_t tcp_send(struct s7_sock *sk, struct s7_msg *msg)
 	if (s7_unlikely(err)) {
 		if (err == -EAGAIN && tcp_is_deferred(sk))
 			return tcp_fastopen_go(ts, msg);
-		if (err == -EAGAIN)
+		if (err == -EAGAIN) {
 			tcb->bits |= TCB_NOSPACE;
+			tcb->writer = tcp_send_waits(sk, msg);
+		}
 		return err;
 	}
 	if (s7_unlikely(msg->skip == msg->len))

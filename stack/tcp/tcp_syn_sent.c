@@ -8,6 +8,7 @@
  */
 #include "stack/tcp/tcp_int.h"
 
+#define ANSWER_WAIT (200 * S7_MS) /* for data that carries the last ACK of the handshake */
 #define SYN_AGAIN (2 * S7_MS) /* after an ACK that does not answer the SYN, once */
 
 void tcp_begin(struct s7_tcp_sock *ts)
@@ -91,6 +92,29 @@ static bool ack_is_ours(const struct s7_tcb *tcb, const struct tcp_seg *seg)
 	return seq_gt(seg->h.ack, tcb->iss) && seq_leq(seg->h.ack, tcb->snd_nxt);
 }
 
+/* It echoes nothing, or a time stamp since our first SYN (RFC 7323 5.2, as Linux). */
+static bool stamp_is_ours(const struct s7_tcp_sock *ts, const struct tcp_seg *seg)
+{
+	const struct s7_inst *inst = ts->sk.inst;
+	uint32_t now = tcp_ms(inst) + ts->tcb.ts_offset, echo = seg->opts.ts_ecr;
+
+	if (!(seg->opts.bits & tcp_opts_allowed(inst) & TCPO_TS) || !echo)
+		return true;
+	return echo - ts->tcb.rtx_stamp <= now - ts->tcb.rtx_stamp;
+}
+
+/*
+ * Will data carry the last ACK of the handshake? A call waits to send some, or the program said so
+ * (TCP_DEFER_ACCEPT, TCP_QUICKACK off), as Linux.
+ */
+static bool data_follows(struct s7_tcb *tcb)
+{
+	bool writer = tcb->writer;
+
+	tcb->writer = false;
+	return writer || tcb->defer_accept_s || tcb->bits & TCB_PINGPONG;
+}
+
 /* The handshake of an active open is complete. */
 static void open_done(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg *seg)
 {
@@ -104,6 +128,7 @@ static void open_done(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg
 	tcp_established(ts);
 	if (s7_unlikely(tcb->tfo != NULL))
 		tcp_fastopen_answered(ts, seg, first_try);
+	tcb->delivered = 1; /* the SYN with what it carried, as Linux counts */
 	if (seg->len ||
 	    seg->h.flags & TCPF_FIN) { /* data on the SYN-ACK: walk on as if it came behind it */
 		seg->h.flags &= (uint8_t)~TCPF_SYN;
@@ -115,7 +140,11 @@ static void open_done(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg
 	pkt_free(ts->sk.inst, pkt);
 	if (tcb->sq.next)
 		tcp_output(ts); /* data or FIN that waited carries the ACK */
-	if (tcb->bits & TCB_FIN_QUEUED || tcb->snd_una == tcb->snd_nxt)
+	if (!(tcb->bits & TCB_FIN_QUEUED) && tcb->snd_una != tcb->snd_nxt)
+		return;
+	if (data_follows(tcb))
+		tcp_delack_at(ts, ts->sk.inst->now + ANSWER_WAIT);
+	else
 		tcp_send_ack(ts);
 }
 
@@ -124,8 +153,9 @@ void tcp_rx_syn_sent(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg 
 	struct s7_tcb *tcb = &ts->tcb;
 	struct s7_inst *inst = ts->sk.inst;
 	bool ack = seg->h.flags & TCPF_ACK;
+	bool good = ack && ack_is_ours(tcb, seg);
 
-	if (ack && !ack_is_ours(tcb, seg)) {
+	if (ack && (!good || !stamp_is_ours(ts, seg))) {
 		struct s7_rx rx = { .src = ts->sk.flow.remote,
 				    .dst = ts->sk.flow.local,
 				    .iface = &inst->iface[tcb->dst.iface] };
@@ -133,7 +163,7 @@ void tcp_rx_syn_sent(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg 
 		/*
 		 * The RST ends what the peer keeps of an older connection; the SYN follows at once.
 		 */
-		if (!tcb->retries)
+		if (!good && !tcb->retries)
 			tcp_deadline_set(ts, TCPD_RTX, inst->now + SYN_AGAIN);
 		tcp_reply_rst(inst, &rx, seg);
 		pkt_drop(inst, pkt, DROP_TCP_BAD_ACK);
@@ -159,8 +189,6 @@ void tcp_rx_syn_sent(struct s7_tcp_sock *ts, struct s7_pkt *pkt, struct tcp_seg 
 	}
 	/* both sides sent a SYN (RFC 9293 3.5, figure 7) */
 	take_syn(ts, seg);
-	if (s7_unlikely(tcb->tfo != NULL))
-		tcp_fastopen_unsend(ts);
 	tcp_set_state(ts, TCPS_SYN_RCVD);
 	tcb->retries = tcb->backoff = 0;
 	tcp_send_syn(ts);

@@ -26,6 +26,15 @@ void tcp_rtx_arm(struct s7_tcp_sock *ts)
 	tcp_deadline_set(ts, TCPD_RTX, ts->sk.inst->now + (uint64_t)tcp_rto_us(&ts->tcb) * S7_US);
 }
 
+void tcp_delack_at(struct s7_tcp_sock *ts, s7_time when)
+{
+	struct s7_tcb *tcb = &ts->tcb;
+
+	tcb->delack_at = when;
+	if (!timer_armed(&tcb->delack_timer))
+		timer_arm(&ts->sk.inst->wheel, &tcb->delack_timer, tcb->delack_at);
+}
+
 void tcp_delack_arm(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
@@ -33,9 +42,7 @@ void tcp_delack_arm(struct s7_tcp_sock *ts)
 
 	if (tcb->delack_max_us)
 		delay = s7_min(delay, tcb->delack_max_us * S7_US);
-	tcb->delack_at = ts->sk.inst->now + delay;
-	if (!timer_armed(&tcb->delack_timer))
-		timer_arm(&ts->sk.inst->wheel, &tcb->delack_timer, tcb->delack_at);
+	tcp_delack_at(ts, ts->sk.inst->now + delay);
 }
 
 void tcp_keep_arm(struct s7_tcp_sock *ts)

@@ -11,22 +11,28 @@
  */
 #include "stack/tcp/tcp_int.h"
 
+/* No more than the field can say: else each read would seem to double the window. */
+static uint32_t window_most(const struct s7_tcb *tcb)
+{
+	uint64_t most = 65535ull << tcb->rcv_wscale;
+
+	return (uint32_t)(tcb->window_clamp ? s7_min(most, tcb->window_clamp) : most);
+}
+
 static uint32_t window_limit(const struct s7_tcp_sock *ts)
 {
-	uint32_t limit = ts->sk.rcvbuf / 2;
-
-	return ts->tcb.window_clamp ? (uint32_t)s7_min(limit, ts->tcb.window_clamp) : limit;
+	return (uint32_t)s7_min(ts->sk.rcvbuf / 2, window_most(&ts->tcb));
 }
 
 uint32_t tcp_window_free(const struct s7_tcp_sock *ts)
 {
 	const struct s7_tcb *tcb = &ts->tcb;
-	uint32_t limit = window_limit(ts);
-	uint32_t free = limit > tcb->rq_bytes ? limit - tcb->rq_bytes : 0;
+	uint32_t space = ts->sk.rcvbuf / 2;
+	uint32_t free = space > tcb->rq_bytes ? space - tcb->rq_bytes : 0;
 
-	if (free < s7_min(limit / 2, tcb->mss))
+	if (free < s7_min(window_limit(ts) / 2, tcb->mss))
 		return 0;
-	return free;
+	return (uint32_t)s7_min(free, window_most(tcb));
 }
 
 uint16_t tcp_window_pick(struct s7_tcp_sock *ts)
@@ -98,6 +104,8 @@ void tcp_window_after_read(struct s7_tcp_sock *ts)
 		return;
 	have = tcp_rcv_window(tcb);
 	if (2 * (uint64_t)have > window_limit(ts))
+		return;
+	if (tcb->rcv_wup == tcb->irs + 1) /* a SYN's window is small since it is not scaled */
 		return;
 	want = tcp_window_free(ts);
 	if (want && want >= 2 * (uint64_t)have)

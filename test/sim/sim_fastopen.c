@@ -72,7 +72,7 @@ static struct s7_sock *fast_send(struct bed *bed, const void *data, size_t len, 
 	struct sim_host *host = &bed->sim->host[0];
 	struct s7_sock *sk = sim_socket(host);
 	struct iovec iov = { (void *)(uintptr_t)data, len };
-	struct s7_msg msg = { .iov = &iov, .iovcnt = 1, .len = len };
+	struct s7_msg msg = { .iov = &iov, .iovcnt = 1, .len = len, .flags = MSG_DONTWAIT };
 
 	memset(&bed->watch, 0, sizeof(bed->watch));
 	cr_assert_eq(tcp_connect_data(sk, &bed->sim->host[1].ip, PORT, &msg), -EINPROGRESS);
