@@ -17,9 +17,15 @@ S7_EXPORT pid_t fork(void)
 	return fork_process();
 }
 
+static pid_t bare(void *arg)
+{
+	(void)arg;
+	return real._Fork();
+}
+
 S7_EXPORT pid_t _Fork(void)
 {
-	return fork_process_bare();
+	return fork_process_by(bare, NULL);
 }
 
 S7_EXPORT pid_t vfork(void)

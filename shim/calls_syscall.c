@@ -134,7 +134,8 @@ static const struct {
 	INT_BY(epoll_pwait, sys_epoll_pwait),
 	INT_BY(epoll_pwait2, sys_epoll_pwait2),
 	INT_BY(exit_group, _exit), LONG(mmap), INT(munmap),
-	LONG_BY(bpf, sys_bpf), INT(execve), INT(execveat),
+	LONG_BY(bpf, sys_bpf), INT(execve), INT(execveat), INT_BY(clone, clone_by_words),
+	INT_BY(clone3, clone_by_struct),
 #ifdef __x86_64__
 	INT(accept), INT(dup2), INT(poll), INT(select), INT(epoll_create), INT(epoll_wait),
 	INT_BY(fork, fork_process), INT_BY(vfork, fork_process),

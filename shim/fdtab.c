@@ -187,6 +187,16 @@ void fd_install(int fd, struct s7_file *file)
 		file_put(old); /* its descriptor was closed behind our back */
 }
 
+bool fd_any(void)
+{
+	const struct s7_proc *proc = proc_self();
+
+	for (uint32_t fd = 0; fd < proc->fd_high; fd++)
+		if (__atomic_load_n(&proc->fd[fd], __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
 int fd_close(int fd)
 {
 	struct s7_file *file;

@@ -17,6 +17,8 @@
  * vfork is fork: a wrapper cannot return into a frame that the child shares. Context: any thread
  * without stack locks.
  */
+#include <sys/stat.h>
+
 #include "shim/bpf.h"
 #include "shim/epoll_late.h"
 #include "shim/internal.h"
@@ -39,12 +41,27 @@ static void start_before(void)
 		boot_stack();
 }
 
+/*
+ * After unshare(CLONE_NEWPID) or setns: thread ids, which locks and slots are held by, mean others
+ * in the child.
+ */
+static bool pids_move(void)
+{
+	struct stat own, child;
+
+	if (stat("/proc/self/ns/pid", &own) || stat("/proc/self/ns/pid_for_children", &child) ||
+	    own.st_ino == child.st_ino)
+		return false;
+	shim_log(LOG_WARN, "a child in another pid namespace has no connections of the stack");
+	return true;
+}
+
 /* A slot for the child. 0, -EAGAIN: all are in use. */
 static int slot_for_child(void)
 {
 	now_forking.slot = NULL;
 	now_forking.entered = false;
-	if (!boot_running())
+	if (!boot_running() || pids_move())
 		return 0;
 	now_forking.slot = proc_slot_take();
 	if (now_forking.slot) {
@@ -89,7 +106,7 @@ static void slot_to_child(pid_t pid)
 }
 
 /* The first thing that a child does. */
-static void fork_child(void)
+void fork_child_begins(void)
 {
 	struct s7_proc *slot = now_forking.slot;
 	bool entered;
@@ -137,7 +154,7 @@ pid_t fork_process(void)
 	return pid;
 }
 
-pid_t fork_process_bare(void)
+pid_t fork_process_by(pid_t (*how)(void *arg), void *arg)
 {
 	struct forking outer = now_forking; /* a handler forks while its thread does */
 	pid_t pid;
@@ -148,9 +165,9 @@ pid_t fork_process_bare(void)
 		return -1;
 	}
 	freeze();
-	pid = real._Fork();
+	pid = how(arg);
 	if (!pid) {
-		fork_child();
+		fork_child_begins();
 		return 0;
 	}
 	thaw();
@@ -177,7 +194,7 @@ static void on_parent(void)
 
 static void on_child(void)
 {
-	fork_child();
+	fork_child_begins();
 }
 
 __attribute__((constructor)) static void attend_forks(void)

@@ -29,6 +29,8 @@ void fd_forget_file(struct s7_file *file);
  */
 void fd_table_copy(struct s7_proc *to);
 void fd_table_thaw(void);
+/* Has this process a descriptor of the stack? The stack runs. */
+bool fd_any(void);
 /*
  * exec: entries whose descriptor is closed by now, or is none of that kind, go. Returns how many
  * stay.
@@ -279,9 +281,17 @@ void sweep_turn(void);
 
 /* ---- fork.c, exit.c ---- */
 pid_t fork_process(void);
-pid_t fork_process_bare(void); /* _Fork: without handlers */
+/* Without handlers, by a call that returns as fork does. */
+pid_t fork_process_by(pid_t (*how)(void *arg), void *arg);
+/* ... or whose child does not return from it, but begins with this. */
+void fork_child_begins(void);
 void exit_leave(void);
 bool proc_is_alone(void); /* no other thread of the program runs in this process */
+
+/* ---- calls_clone.c: what syscall() was given ---- */
+struct clone_args;
+pid_t clone_by_words(long flags, long stack, long a, long b, long c);
+pid_t clone_by_struct(const struct clone_args *args, size_t size);
 
 /* ---- signal.c ---- */
 void signals_block(sigset_t *ret_old);

@@ -5,6 +5,9 @@
 #include "pat.h"
 
 #include <dlfcn.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/syscall.h>
 
 #define PREFORK 4
 
@@ -16,7 +19,59 @@ static void answer(int fd, const char *text)
 		printf("write: %s\n", err_name(errno));
 }
 
-static void child_each(void)
+/* Starts `run`, which ends by _exit, in a process of its own. */
+typedef void (*starter)(void (*run)(int lfd, int fd), int lfd, int fd);
+
+static void by_fork(void (*run)(int lfd, int fd), int lfd, int fd)
+{
+	if (fork() == 0)
+		run(lfd, fd);
+}
+
+static void by_clone_number(void (*run)(int lfd, int fd), int lfd, int fd)
+{
+	if (syscall(SYS_clone, CLONE_NEWIPC | SIGCHLD, 0, 0, 0, 0) == 0)
+		run(lfd, fd);
+}
+
+static void by_clone3(void (*run)(int lfd, int fd), int lfd, int fd)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD };
+
+	if (syscall(SYS_clone3, &args, sizeof(args)) == 0)
+		run(lfd, fd);
+}
+
+static struct {
+	void (*run)(int lfd, int fd);
+	int lfd, fd;
+} cloned;
+
+static int cloned_main(void *arg)
+{
+	cloned.run(cloned.lfd, cloned.fd);
+	return *(int *)arg;
+}
+
+static void by_clone(void (*run)(int lfd, int fd), int lfd, int fd)
+{
+	static char stack[256 << 10] __attribute__((aligned(16)));
+	int ret = 0;
+
+	cloned.run = run;
+	cloned.lfd = lfd;
+	cloned.fd = fd;
+	say("clone", clone(cloned_main, stack + sizeof(stack), SIGCHLD, &ret) > 0);
+}
+
+static void answer_and_end(int lfd, int fd)
+{
+	close(lfd);
+	answer(fd, "child\n");
+	_exit(0);
+}
+
+static void child_each_by(starter start)
 {
 	int lfd = server(), fd;
 
@@ -26,17 +81,18 @@ static void child_each(void)
 	}
 	for (int i = 0; i < 20; i++) {
 		fd = accept(lfd, NULL, NULL);
-		if (fork() == 0) {
-			close(lfd);
-			answer(fd, "child\n");
-			_exit(0);
-		}
+		start(answer_and_end, lfd, fd);
 		close(fd);
 	}
 	for (int i = 0; i < 21; i++)
 		wait(NULL);
 	say("left", wait(NULL));
 }
+
+static void child_each(void) { child_each_by(by_fork); }
+static void child_each_clone_number(void) { child_each_by(by_clone_number); }
+static void child_each_clone3(void) { child_each_by(by_clone3); }
+static void child_each_clone(void) { child_each_by(by_clone); }
 
 /*
  * Each connection is taken by exactly one of the children; none hangs, none is left out for ever.
@@ -498,6 +554,9 @@ static void udp_workers(void)
 
 static const struct scenario table[] = {
 	{ "child_each", child_each },
+	{ "child_each_clone", child_each_clone },
+	{ "child_each_clone_number", child_each_clone_number },
+	{ "child_each_clone3", child_each_clone3 },
 	{ "prefork", prefork },
 	{ "prefork_slow", prefork_slow },
 	{ "prefork_killed", prefork_killed },
