@@ -416,6 +416,7 @@ static bool must_wait(void)
 int boot_stack(void)
 {
 	int err = 0, cancel;
+	uint64_t before;
 
 	if (boot_conf() != BOOT_NOT_YET)
 		return boot_running() ? 0 : -ENOTSUP;
@@ -426,7 +427,9 @@ int boot_stack(void)
 	lock_take(&boot_lock);
 	switch (atomic_load(&boot_is)) {
 	case BOOT_NOT_YET:
+		before = limit_mapped();
 		err = must_wait() ? -ENODEV : start_locked();
+		s7_boot.mapped = limit_mapped() - before;
 		break;
 	case BOOT_KERNEL:
 		err = -ENOTSUP;

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -135,7 +136,7 @@ static const struct {
 	INT_BY(epoll_pwait2, sys_epoll_pwait2),
 	INT_BY(exit_group, _exit), LONG(mmap), INT(munmap),
 	LONG_BY(bpf, sys_bpf), INT(execve), INT(execveat), INT_BY(clone, clone_by_words),
-	INT_BY(clone3, clone_by_struct),
+	INT_BY(clone3, clone_by_struct), INT(prlimit64), INT(setrlimit), INT(getrlimit),
 #ifdef __x86_64__
 	INT(accept), INT(dup2), INT(poll), INT(select), INT(epoll_create), INT(epoll_wait),
 	INT_BY(fork, fork_process), INT_BY(vfork, fork_process),

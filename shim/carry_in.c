@@ -271,6 +271,7 @@ static void give_up(struct arrival *in, int err)
 static void arrive(long fd)
 {
 	struct arrival in = { .why = "the note" };
+	uint64_t before;
 	int err = note_read(fd, &in);
 
 	if (err == -EAGAIN || err == -EBADF || err == -ENOTSOCK || err == -EPERM)
@@ -282,7 +283,9 @@ static void arrive(long fd)
 	}
 	for (uint32_t i = 0; i < in.count; i++)
 		in.fds[i] = fd_make_internal(in.fds[i]);
+	before = limit_mapped();
 	err = map_all(&in);
+	s7_boot.mapped = limit_mapped() - before;
 	if (!err) {
 		in.why = "another took its place";
 		err = enter(&in);

@@ -132,6 +132,7 @@ struct boot {
 	int piece_fd[FRAME_PIECES_MAX]; /* of the frame memory, as in struct carry_book */
 	int watch_fd; /* netlink; -1 none */
 	uint32_t boot_pid;
+	uint64_t mapped; /* bytes of address space that the start took */
 	char why[256];
 };
 
@@ -287,6 +288,9 @@ pid_t fork_process_by(pid_t (*how)(void *arg), void *arg);
 void fork_child_begins(void);
 void exit_leave(void);
 bool proc_is_alone(void); /* no other thread of the program runs in this process */
+
+/* ---- calls_limit.c ---- */
+uint64_t limit_mapped(void); /* bytes of address space in use */
 
 /* ---- calls_clone.c: what syscall() was given ---- */
 struct clone_args;
