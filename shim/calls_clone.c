@@ -37,6 +37,21 @@ static bool may(uint64_t flags)
 	return false;
 }
 
+/* As fork_process_by. */
+static pid_t fork_with(uint64_t flags, pid_t (*how)(void *arg), void *arg)
+{
+	pid_t pid;
+
+	if (!may(flags))
+		return -1;
+	if (flags & CLONE_NEWNET)
+		proc_bell_before_fork();
+	pid = fork_process_by(how, arg);
+	if (pid && flags & CLONE_NEWNET)
+		proc_bell_after_fork();
+	return pid;
+}
+
 /* ---- by number ---- */
 
 struct numbered {
@@ -56,7 +71,7 @@ static pid_t clone_by_number(long number, const long word[6], uint64_t flags)
 {
 	struct numbered n = { number, word };
 
-	return may(flags) ? fork_process_by(by_number, &n) : -1;
+	return fork_with(flags, by_number, &n);
 }
 
 #ifdef __s390x__
@@ -117,5 +132,5 @@ S7_EXPORT int clone(int (*fn)(void *arg), void *stack, int flags, void *arg, ...
 	va_end(more);
 	if (!fn || !stack || !is_fork((uint32_t)flags))
 		return real.clone(fn, stack, flags, arg, n.ptid, n.tls, n.ctid);
-	return may((uint32_t)flags) ? fork_process_by(by_name, &n) : -1;
+	return fork_with((uint32_t)flags, by_name, &n);
 }

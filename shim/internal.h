@@ -242,6 +242,12 @@ uint32_t proc_reap(void);
 /* One of the processes is stopped (SIGSTOP, a debugger), wherever it was. */
 bool proc_any_stopped(void);
 void proc_bell_forked(void);
+/*
+ * Bells are found by names of a network namespace: a child that fork puts in another takes one of
+ * this. Around that fork, in the parent.
+ */
+void proc_bell_before_fork(void);
+void proc_bell_after_fork(void);
 void proc_forget_self(void); /* the start failed: the arena goes away */
 
 /* ---- keeper.c ---- */

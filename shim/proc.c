@@ -24,6 +24,7 @@
 
 static struct s7_proc *self;
 static int bell = -1;
+static int bell_for_child = -1; /* made in this network namespace for a child in another */
 static struct s7_lock bell_lock;
 
 struct s7_proc *proc_self(void)
@@ -320,25 +321,56 @@ void proc_forget_self(void)
 
 /* ---- the doorbell ---- */
 
+static int bell_socket(void)
+{
+	const struct sockaddr_un name = { .sun_family = AF_UNIX };
+	long fd = s7_sys3(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && s7_sys3(SYS_bind, fd, &name, sizeof(sa_family_t)) < 0) {
+		s7_sys1(SYS_close, fd);
+		return -1;
+	}
+	return fd < 0 ? -1 : fd_make_internal((int)fd);
+}
+
+static void bell_close(int *fd)
+{
+	if (*fd < 0)
+		return;
+	fd_unmark_internal(*fd);
+	s7_sys1(SYS_close, *fd);
+	*fd = -1;
+}
+
 static int bell_open(void)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = bell_for_child >= 0 ? bell_for_child : bell_socket();
 	socklen_t len = sizeof(name);
-	long fd;
 
-	fd = s7_sys3(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bell_for_child = -1;
 	if (fd < 0)
 		return -1;
-	if (s7_sys3(SYS_bind, fd, &name, sizeof(sa_family_t)) < 0 ||
-	    s7_sys3(SYS_getsockname, fd, &name, &len) < 0 ||
+	if (s7_sys3(SYS_getsockname, fd, &name, &len) < 0 ||
 	    len - offsetof(struct sockaddr_un, sun_path) > sizeof(self->bell_name)) {
-		s7_sys1(SYS_close, fd);
+		bell_close(&fd);
 		return -1;
 	}
 	len -= (socklen_t)offsetof(struct sockaddr_un, sun_path);
 	memcpy(self->bell_name, name.sun_path, len);
 	__atomic_store_n(&self->bell_len, len, __ATOMIC_RELEASE);
-	return fd_make_internal((int)fd);
+	return fd;
+}
+
+void proc_bell_before_fork(void)
+{
+	if (self)
+		bell_for_child = bell_socket();
+}
+
+void proc_bell_after_fork(void)
+{
+	bell_close(&bell_for_child);
 }
 
 int proc_bell_fd(void)
@@ -384,9 +416,5 @@ void proc_bell_pass(void)
 void proc_bell_forked(void)
 {
 	memset(&bell_lock, 0, sizeof(bell_lock));
-	if (bell >= 0) {
-		fd_unmark_internal(bell);
-		s7_sys1(SYS_close, bell);
-		bell = -1;
-	}
+	bell_close(&bell);
 }
