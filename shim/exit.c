@@ -6,10 +6,10 @@
  * may still run: they find their descriptors foreign. Who sleeps in a call keeps that call's
  * reference; its connection gets its FIN here if this is the last process, else from the reaper
  * when this process is gone. Closing connections are driven until their data and FIN are
- * acknowledged, at most exit_linger_ms, unless a keeper of another process does it. The last
- * process closes the ports, with every instance lock held and never given back, so that no thread
- * touches them any more. A process that dies by a signal does none of this: the reaper of another
- * does, or the kernel.
+ * acknowledged, at most exit_linger_ms, and datagrams until their neighbour is known, unless a
+ * keeper of another process does it. The last process closes the ports, with every instance lock
+ * held and never given back, so that no thread touches them any more. A process that dies by a
+ * signal does none of this: the reaper of another does, or the kernel.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -17,9 +17,11 @@
 #include <sys/stat.h>
 
 #include "shim/internal.h"
+#include "stack/ip/arp.h"
 #include "stack/tcp/tcp.h"
 
 #define EXIT_LOOK (1 * S7_MS)
+#define NEIGH_WITHIN (200 * S7_MS) /* a neighbour that is there answers */
 
 static _Atomic int left;
 
@@ -36,13 +38,15 @@ static bool is_closing(const struct s7_sock *sk)
 		owes[tcp_tcb(sk)->state];
 }
 
-static uint32_t closing_count(struct s7_inst *inst)
+/* ... and, for a while, datagrams that wait for their neighbour's address. */
+static uint32_t owed_count(struct s7_inst *inst, bool datagrams)
 {
 	struct s7_list *pos;
-	uint32_t count = 0;
+	uint32_t count;
 
 	inst_lock(inst, host_now());
 	inst_drive(inst);
+	count = datagrams ? neigh_waiting(inst) : 0;
 	list_for_each(pos, &inst->socks)
 		count += is_closing(list_entry(pos, struct s7_sock, all));
 	inst_unlock(inst);
@@ -51,13 +55,15 @@ static uint32_t closing_count(struct s7_inst *inst)
 
 static void drive_to_the_end(void)
 {
-	s7_time end = host_now() + s7_boot.conf.exit_linger_ms * S7_MS;
+	s7_time begun = host_now(), end = begun + s7_boot.conf.exit_linger_ms * S7_MS;
 	uint32_t i, count;
+	bool datagrams;
 
 	for (;;) {
+		datagrams = host_now() < begun + NEIGH_WITHIN;
 		count = 0;
 		for (i = 0; i < s7_arena->inst_count; i++)
-			count += closing_count(s7_arena->inst[i]);
+			count += owed_count(s7_arena->inst[i], datagrams);
 		if (!count || host_now() >= end)
 			break;
 		ports_sleep(~0u, -1, EXIT_LOOK);

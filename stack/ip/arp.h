@@ -72,6 +72,9 @@ struct s7_neigh *neigh_get(struct s7_inst *inst, const struct s7_iface *iface,
  * Consumes it. */
 void neigh_output(struct s7_inst *inst, struct s7_neigh *neigh, struct s7_pkt *pkt);
 
+/* How many packets wait for neighbours that have not answered yet. Walks the table. */
+uint32_t neigh_waiting(const struct s7_inst *inst);
+
 /* Upper layers saw an answer from it (MSG_CONFIRM, an ACK of new data): no probe needed for 30 s.
  */
 void neigh_confirm(struct s7_inst *inst, struct s7_neigh *neigh);

@@ -292,6 +292,16 @@ void neigh_advertised(struct s7_inst *inst, struct s7_neigh *neigh, const uint8_
 	neigh_release(inst, neigh);
 }
 
+uint32_t neigh_waiting(const struct s7_inst *inst)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < NEIGH_BUCKETS; i++)
+		for (const struct s7_neigh *at = inst->neigh->bucket[i]; at; at = at->next)
+			count += at->queued;
+	return count;
+}
+
 void neigh_learn(struct s7_inst *inst, struct s7_iface *iface, const struct s7_ip *ip,
 		 const uint8_t mac[6])
 {

@@ -491,11 +491,12 @@ static void note_usage(struct s7_tcb *tcb, bool limited)
 void tcp_output_one(struct s7_tcp_sock *ts)
 {
 	struct s7_tcb *tcb = &ts->tcb;
-	uint32_t cwnd = tcb->cwnd;
 	enum held held = HELD_NOT;
+	uint32_t cwnd;
 
 	if (tcp_dst_refresh(ts) || !tcb->sq.next)
 		return;
+	cwnd = tcb->cwnd;
 	tcb->cwnd = tcp_pipe(tcb) + tcb->mss;
 	output_next(ts, true, &held);
 	tcb->cwnd = cwnd;

@@ -183,6 +183,8 @@ void tcp_mss_sync(struct s7_tcp_sock *ts)
 	if (tcb->snd_max_wnd > TCP_MSS_FALLBACK && mss > tcb->snd_max_wnd / 2)
 		mss = tcb->snd_max_wnd / 2;
 	tcb->mss = mss;
+	/* one segment is the least, also where segments may be longer than before */
+	tcb->cwnd = (uint32_t)s7_max(tcb->cwnd, mss);
 }
 
 void tcp_label(const struct s7_sock *sk, const struct s7_flow *flow, struct s7_dst *dst)

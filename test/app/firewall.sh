@@ -21,6 +21,7 @@ behind()
 {
 	conf_write s "$S7_DEV_S" af_packet "" "" adopt
 	echo "$1" >>"$S7_TMP/s.conf"
+	: >"$S7_TMP/us.log" # what the last one said
 	bg_server us timeout 60 /usr/bin/python3 "$prog" serve $S7_IP_S
 	for _ in $(seq 100); do grep -qs ready "$S7_TMP/us.log" && break; sleep 0.1; done
 	read -r _ parent child < <(grep ready "$S7_TMP/us.log")

@@ -79,16 +79,18 @@ drops() { for p in $nginx_pid $redis_pid $echo_pid; do "$tool" ss -s -p "$p" 2>/
 # attack NAME DROPS: the scenario; each of the drops is counted, all go on
 attack()
 {
-	local name=$1 want=$2 before after d bad="" meanwhile=0 i load
+	local name=$1 want=$2 before after d bad="" meanwhile=0 tried=0 i load
 	[ ${#only[@]} = 0 ] || [[ " ${only[*]} " == *" $name "* ]] || return
 	before=$(drops)
 	in_c timeout 120 ./inject "$S7_DEV_C" "$mac" $S7_IP_S $S7_IP_C "$name" >"inject.$name" 2>&1 &
 	load=$!
-	for i in 1 2 3; do # while it lasts
+	while [ $tried -lt 3 ] || { [ $tried -lt 40 ] && kill -0 $load 2>/dev/null; }; do # while it lasts
+		tried=$((tried + 1))
 		in_c timeout 20 curl -sS --max-time 15 -o /dev/null http://$S7_IP_S/ 2>>curl.err && meanwhile=$((meanwhile + 1))
+		sleep 0.1
 	done
 	wait $load || bad="$bad; inject ends with $?"
-	[ $meanwhile = 3 ] || bad="$bad; $meanwhile of 3 clients served meanwhile"
+	[ $meanwhile = $tried ] || bad="$bad; $meanwhile of $tried clients served meanwhile"
 	for i in $pids; do [ -d "/proc/$i" ] || bad="$bad; process $i died"; done
 	sleep 0.3
 	ask >ask.out || bad="$bad; $(cat ask.out)"

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
+#include "stack/tcp/tcp_int.h"
 #include "test/support/sim.h"
 
 static const struct sim_setup plain = { .delay_ns = 100 * S7_US };
@@ -498,6 +499,26 @@ Test(sim_data, peek_and_trunc)
 	cr_assert_eq(sim_recv(pair.b, buf, 8, 0), 2);
 	cr_assert_eq(memcmp(buf, "89", 2), 0);
 	cr_assert_eq(sim_recv(pair.b, buf, 8, 0), -EAGAIN);
+	sim_close(pair.a);
+	sim_close(pair.b);
+	cr_assert_eq(sim_end(sim), 0);
+}
+
+/* Found by fuzz_tcp_input: cwnd of one short segment, then longer ones were allowed. */
+Test(sim_data, cwnd_has_room_for_a_segment_that_grew)
+{
+	struct sim *sim = sim_new(&plain);
+	struct sim_pair pair = sim_pair(sim);
+	struct s7_tcp_sock *ts = tcp_sk(pair.a);
+
+	ts->tcb.snd_max_wnd = 600;
+	tcp_mss_sync(ts);
+	cr_assert_eq(ts->tcb.mss, 300);
+	ts->tcb.cwnd = ts->tcb.mss;
+	ts->tcb.snd_max_wnd = 65535;
+	tcp_mss_sync(ts);
+	cr_assert_gt(ts->tcb.mss, 1000);
+	cr_assert_geq(ts->tcb.cwnd, ts->tcb.mss);
 	sim_close(pair.a);
 	sim_close(pair.b);
 	cr_assert_eq(sim_end(sim), 0);

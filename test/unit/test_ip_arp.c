@@ -49,7 +49,9 @@ Test(ip_arp, packets_wait_for_the_answer)
 	cr_assert_eq(m->sent_count, 1);
 	cr_assert(sent_arp(m, 0, ARP_REQUEST));
 	cr_assert_eq(m->sent[0].len, 60);
+	cr_assert_eq(neigh_waiting(m->inst), 3);
 	mini_in_arp(m, ARP_REPLY, MINI_PEER, MINI_US);
+	cr_assert_eq(neigh_waiting(m->inst), 0);
 	cr_assert_eq(peer(m)->state, NEIGH_S_REACHABLE);
 	cr_assert_eq(m->sent_count, 4);
 	cr_assert_arr_eq(m->sent[3].data, mini_mac_peer, 6);

@@ -101,14 +101,15 @@ def take(path, name):
 def cross(host, port):
     first = socket.create_connection((host, port), 20)
     names = ""
-    while names.count("B") < 40:
+    while not names.endswith("B" * 40):  # both answer in turn for a moment
+        assert len(names) < 200, names
         first.sendall(b"still there")
         assert first.recv(100) == b"still there"
         with socket.create_connection((host, port), 20) as conn:
             conn.sendall(b"who")
             names += conn.recv(100).decode()
     first.close()
-    assert names[0] == "A" and names[-40:] == "B" * 40, names
+    assert names[0] == "A", names
 
 
 verbs = {"serve": lambda name, port: serve(name.encode(), int(port)),
