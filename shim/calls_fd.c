@@ -102,10 +102,13 @@ S7_EXPORT int close(int fd)
 
 S7_EXPORT int dup(int fd)
 {
+	int to;
+
 	fd_adopt(fd, NULL, 0);
 	if (!fd_get(fd))
 		return real.dup(fd);
-	return (int)ret_errno(fd_dup(fd, F_DUPFD, 0));
+	to = fd_dup(fd, F_DUPFD, 0);
+	return (int)ret_errno(to == -EINVAL ? -EMFILE : to); /* a limit of none */
 }
 
 /* dup2 and dup3: what stood under `to` goes only if the kernel agrees. */

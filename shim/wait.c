@@ -270,12 +270,26 @@ static const struct timespec *sleep_timeout(const struct sleep *s, struct timesp
 	return ts;
 }
 
+/*
+ * A sandbox that lowered RLIMIT_NOFILE below what is polled here (vsftpd: to none) has EINVAL from
+ * ppoll, but its blocking calls go on to work: they look every millisecond.
+ */
+static int poll_or_nap(struct sleep *s, const struct timespec *timeout, const sigset_t *mask)
+{
+	static const struct timespec nap = { .tv_nsec = S7_MS };
+	int n = real.ppoll(s->fds, s->count, timeout, mask);
+
+	if (s7_likely(n >= 0 || errno != EINVAL))
+		return n;
+	return real.ppoll(NULL, 0, timeout && s->until < s->now + S7_MS ? timeout : &nap, mask);
+}
+
 static int sleep_poll(struct sleep *s, const struct timespec *timeout, const sigset_t *mask)
 {
 	int n, saved = errno;
 
 	pthread_cleanup_push(sleep_cancelled, s);
-	n = real.ppoll(s->fds, s->count, timeout, mask);
+	n = poll_or_nap(s, timeout, mask);
 	if (n < 0)
 		n = -errno;
 	pthread_cleanup_pop(0);

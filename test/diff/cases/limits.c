@@ -3,6 +3,7 @@
  * limits.c - a program that has no descriptor left
  */
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "test/diff/diff.h"
 
@@ -92,4 +93,31 @@ CASE(limits_accept_nonblocking)
 	F(accept(l, NULL, NULL));
 	F(dup(0));
 	F(accept(l, NULL, NULL));
+}
+
+/* A sandbox that allows no descriptor at all: what is open works, also where it has to wait. */
+CASE(limits_none)
+{
+	struct timeval soon = { 0, 20000 };
+	struct rlimit none = { 0, 0 };
+	char byte = 0;
+	int c, s;
+
+	tcp_pair(&c, &s);
+	if (fork() == 0) {
+		for (int i = 0; i < 3; i++) {
+			usleep(30000);
+			send(s, "x", 1, 0);
+		}
+		_exit(0);
+	}
+	T(setrlimit(RLIMIT_NOFILE, &none));
+	T(recv(c, &byte, 1, MSG_PEEK));
+	T(recv(c, &byte, 1, 0));
+	T(read(c, &byte, 1));
+	T(recv(c, &byte, 1, 0));
+	wait(NULL);
+	setsockopt(c, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
+	T(recv(c, &byte, 1, 0));
+	F(dup(c));
 }
