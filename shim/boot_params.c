@@ -28,6 +28,8 @@ struct param_row {
 	uint32_t otherwise;
 };
 
+#define PARAMS_FRESH (200 * S7_MS) /* the kernel's numbers are believed for so long */
+
 #define PARAM(param, key, sysctl, otherwise)                                                       \
 	{ offsetof(struct s7_params, param), offsetof(struct conf, key), sysctl, otherwise }
 
@@ -243,8 +245,14 @@ static void fill_tcp(struct s7_tcp_params *tcp)
 
 void params_look_again(void)
 {
+	static _Atomic s7_time next;
+	s7_time now = host_now(), due = atomic_load(&next);
 	struct s7_tcp_params tcp;
 
+	if (now < due || !atomic_compare_exchange_strong(&next, &due, now + PARAMS_FRESH))
+		return;
+	handlers_off();
+	s7_inside++;
 	fill_tcp(&tcp);
 	for (uint32_t i = 0; i < s7_arena->inst_count; i++) {
 		struct s7_inst *inst = s7_arena->inst[i];
@@ -253,6 +261,8 @@ void params_look_again(void)
 		inst->params.tcp = tcp;
 		inst_unlock(inst);
 	}
+	s7_inside--;
+	handlers_on();
 }
 
 void params_fill(const struct conf *conf, struct s7_params *ret_params)

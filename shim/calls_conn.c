@@ -75,6 +75,7 @@ S7_EXPORT int socket(int domain, int type, int protocol)
 		return fd;
 	switch (boot_conf()) {
 	case BOOT_RUNNING:
+		params_look_again();
 		return (int)ret_errno(socket_enter(fd, domain, type, protocol));
 	case BOOT_NOT_YET:
 		early_note(fd);

@@ -18,6 +18,8 @@
 
 #define FRESH_NS S7_MS		/* a reading of the clock serves so long */
 #define RATE_NS (20 * S7_MS) /* the rate is measured over so much */
+#define BOTH_TICKS 100000   /* both clocks are read within so much (some 40 us), or once more */
+#define BOTH_TRIES 4
 
 static s7_time clock_read(void)
 {
@@ -79,10 +81,26 @@ static void measure(uint64_t tick, s7_time ns)
 	atomic_store_explicit(&rate, (uint32_t)per_tick, memory_order_release);
 }
 
+/* Counter and clock of one moment: a thread that lost its core in between reads them again. */
+static s7_time read_both(uint64_t *ret_tick)
+{
+	s7_time ns = 0;
+
+	for (int i = 0; i < BOTH_TRIES; i++) {
+		uint64_t before = tick_now();
+
+		ns = clock_read();
+		*ret_tick = tick_now();
+		if (s7_likely(*ret_tick - before < BOTH_TICKS))
+			break;
+	}
+	return ns;
+}
+
 static S7_NOINLINE s7_time refresh(void)
 {
-	uint64_t tick = tick_now();
-	s7_time ns = clock_read();
+	uint64_t tick;
+	s7_time ns = read_both(&tick);
 
 	if (s7_unlikely(!atomic_load_explicit(&rate, memory_order_relaxed)))
 		measure(tick, ns);

@@ -160,7 +160,11 @@ void boot_stopped(void);
 
 /* boot_params.c */
 void params_fill(const struct conf *conf, struct s7_params *ret_params);
-/* The kernel's numbers for TCP, again: for every instance. Takes their locks. */
+/*
+ * The kernel's numbers for TCP, again if they are old: for every instance. Takes their locks. By a
+ * thread that makes a socket, never in the background: the files that are read have the lowest free
+ * descriptors for a moment, which the program's own calls must not see.
+ */
 void params_look_again(void);
 bool params_may(enum s7_host_cap cap); /* s7_host_ops.may */
 /* flow6.c: s7_host_ops.label_free, and HOST_ROUTING2. */

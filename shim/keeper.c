@@ -28,7 +28,6 @@
 #include "shim/internal.h"
 
 #define HOUSE (500 * S7_MS)
-#define PARAMS S7_SEC	   /* a sysctl counts after that at the latest */
 #define DYING (10 * S7_MS) /* from the release of its mutexes to the end of a killed process */
 #define TICK_MIN (1 * S7_MS)
 #define TICK_BUSY_MAX (5 * S7_MS)
@@ -46,7 +45,7 @@
 struct keeper {
 	s7_time last_drive[S7_INSTS_MAX]; /* as the keeper saw it last */
 	uint64_t packets[S7_INSTS_MAX];	  /* likewise */
-	s7_time tick, house, params;
+	s7_time tick, house;
 	uint32_t deaths; /* of processes, as the keeper knows them */
 };
 
@@ -233,10 +232,6 @@ static void keep_house(struct keeper *keeper, s7_time now)
 	sweep_turn();
 	rights_turn();
 	boot_beat();
-	if (now >= keeper->params) {
-		keeper->params = now + PARAMS;
-		params_look_again();
-	}
 	keeper_look_at_kernel();
 	atomic_store_explicit(&settled, 1, memory_order_release);
 }

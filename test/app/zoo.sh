@@ -182,18 +182,4 @@ if want rsync && have rsync; then
 	check "rsync daemon" bash -c "ip netns exec $S7_NS_C timeout 20 rsync -q rsync://$S7_IP_S:8730/w/big $S7_TMP/copy/ && cmp $S7_TMP/copy/big $web/big"
 	stop rsync
 fi
-# Sessions made by clone(2), chrooted, without descriptors or threads to spare; its seccomp filter would be in the way of the stack,
-# as sshd's. Not installed by scripts/test: the package starts a server.
-if want vsftpd && command -v vsftpd >/dev/null; then
-	mkdir -p "$S7_TMP/ftp"
-	cp "$web/big" "$S7_TMP/ftp"
-	chmod 555 "$S7_TMP/ftp"
-	printf '%s\n' listen=YES listen_port=8021 anonymous_enable=YES local_enable=NO anon_root="$S7_TMP/ftp" background=NO \
-		secure_chroot_dir="$S7_TMP/ftp" seccomp_sandbox=NO >"$S7_TMP/ftp.conf"
-	bg_s vsftpd "${S7_ENV[@]}" vsftpd "$S7_TMP/ftp.conf"
-	wait_port "$S7_NS_C" $S7_IP_S 8021
-	check "vsftpd: 3 MB, passive" bash -c "ip netns exec $S7_NS_C curl -sS -m 20 ftp://$S7_IP_S:8021/big | cmp - $web/big"
-	check "vsftpd: 3 MB, active" bash -c "ip netns exec $S7_NS_C curl -sS -m 20 --ftp-port - ftp://$S7_IP_S:8021/big | cmp - $web/big"
-	stop vsftpd
-fi
 finish
